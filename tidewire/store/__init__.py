@@ -1,0 +1,1 @@
+"""PostgreSQL: migrations, queries in .sql files, one module per table family. Knows rows; knows no rules and no bus."""

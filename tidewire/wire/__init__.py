@@ -1,0 +1,1 @@
+"""What clients can see: entity shapes, event names, error ids, close codes. No I/O."""

@@ -1,0 +1,257 @@
+"""Entity shapes of Mattermost API v4, 11.6: every member is always sent unless its comment says otherwise.
+
+Structs are what the store reads, what the API encodes and what events carry. Times are ms since 1970; `delete_at` 0 = alive.
+"""
+
+from typing import Any
+
+from msgspec import Struct, field
+
+
+class User(Struct, omit_defaults=False):
+    """The account as its owner sees it; `wire.views` makes the other views. No password hash in here."""
+
+    id: str
+    username: str
+    email: str
+    create_at: int = 0
+    update_at: int = 0
+    delete_at: int = 0
+    auth_data: str = ""
+    auth_service: str = ""
+    email_verified: bool = False
+    nickname: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    position: str = ""
+    roles: str = ""
+    props: dict[str, str] = field(default_factory=dict)
+    notify_props: dict[str, str] = field(default_factory=dict)
+    last_password_update: int = 0
+    last_picture_update: int = 0
+    failed_attempts: int = 0
+    locale: str = "en"
+    timezone: dict[str, str] = field(default_factory=dict)
+    mfa_active: bool = False
+    disable_welcome_email: bool = False
+
+
+class Session(Struct):
+    """A login. `token` is sent once, at login, and blank ever after (only its hash is stored)."""
+
+    id: str
+    user_id: str
+    create_at: int
+    expires_at: int
+    token: str = ""
+    last_activity_at: int = 0
+    device_id: str = ""
+    roles: str = ""
+    is_oauth: bool = False
+    expired_notify: bool = False
+    props: dict[str, str] = field(default_factory=dict)
+    team_members: list[Any] = field(default_factory=list)
+    local: bool = False
+
+
+class Team(Struct):
+    """A team; `email` and `invite_id` are blanked for those who may not invite."""
+
+    id: str
+    name: str
+    display_name: str
+    type: str = "O"
+    create_at: int = 0
+    update_at: int = 0
+    delete_at: int = 0
+    description: str = ""
+    email: str = ""
+    company_name: str = ""
+    allowed_domains: str = ""
+    invite_id: str = ""
+    allow_open_invite: bool = False
+    scheme_id: str | None = None
+    group_constrained: bool | None = None
+    policy_id: str | None = None
+    cloud_limits_archived: bool = False
+
+
+class TeamMember(Struct):
+    """A user in a team; `roles` = explicit roles and those that the scheme flags give."""
+
+    team_id: str
+    user_id: str
+    roles: str = ""
+    delete_at: int = 0
+    scheme_guest: bool = False
+    scheme_user: bool = True
+    scheme_admin: bool = False
+    explicit_roles: str = ""
+
+
+class Channel(Struct):
+    """A channel: type O public, P private, D direct, G group; D and G have team_id ""."""
+
+    id: str
+    team_id: str
+    type: str
+    name: str
+    display_name: str = ""
+    create_at: int = 0
+    update_at: int = 0
+    delete_at: int = 0
+    header: str = ""
+    purpose: str = ""
+    last_post_at: int = 0
+    total_msg_count: int = 0
+    extra_update_at: int = 0
+    creator_id: str = ""
+    scheme_id: str | None = None
+    props: dict[str, Any] = field(default_factory=dict)
+    group_constrained: bool | None = None
+    autotranslation: bool = False
+    shared: bool | None = None
+    total_msg_count_root: int = 0
+    policy_id: str | None = None
+    last_root_post_at: int = 0
+    banner_info: Any = None
+    policy_enforced: bool = False
+    policy_is_active: bool = False
+    default_category_name: str = ""
+
+
+class ChannelMember(Struct):
+    """A user in a channel, with his read state."""
+
+    channel_id: str
+    user_id: str
+    roles: str = ""
+    last_viewed_at: int = 0
+    msg_count: int = 0
+    mention_count: int = 0
+    mention_count_root: int = 0
+    urgent_mention_count: int = 0
+    msg_count_root: int = 0
+    notify_props: dict[str, str] = field(default_factory=dict)
+    last_update_at: int = 0
+    scheme_guest: bool = False
+    scheme_user: bool = True
+    scheme_admin: bool = False
+    explicit_roles: str = ""
+    autotranslation_disabled: bool = False
+
+
+class ParticipantId(Struct):
+    """A thread's participant where only the id is filled. Source: Mattermost API v4, "thread participant, non-extended"."""
+
+    id: str
+    delete_at: int = 0
+    username: str = ""
+    auth_data: str = ""
+    auth_service: str = ""
+    email: str = ""
+    nickname: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    position: str = ""
+    roles: str = ""
+    locale: str = ""
+    timezone: dict[str, str] | None = None
+    disable_welcome_email: bool = False
+
+
+class Reaction(Struct):
+    """One user's emoji on a post."""
+
+    user_id: str
+    post_id: str
+    emoji_name: str
+    create_at: int = 0
+    update_at: int = 0
+    delete_at: int = 0
+    remote_id: str | None = ""
+    channel_id: str = ""
+
+
+class PostMetadata(Struct, omit_defaults=True):
+    """What a client needs to draw a post; always an object."""
+
+    embeds: list[Any] = field(default_factory=list)
+    emojis: list[Any] = field(default_factory=list)
+    files: list[Any] = field(default_factory=list)
+    images: dict[str, Any] = field(default_factory=dict)
+    reactions: list[Reaction] = field(default_factory=list)
+    priority: dict[str, Any] | None = None
+
+
+class Post(Struct):
+    """A post. `pending_post_id` is echoed to its author and in `posted`, never stored."""
+
+    id: str
+    channel_id: str
+    user_id: str
+    create_at: int = 0
+    update_at: int = 0
+    edit_at: int = 0
+    delete_at: int = 0
+    is_pinned: bool = False
+    root_id: str = ""
+    original_id: str = ""
+    message: str = ""
+    type: str = ""
+    props: dict[str, Any] = field(default_factory=dict)
+    hashtags: str = ""
+    file_ids: list[str] = field(default_factory=list)
+    pending_post_id: str = ""
+    has_reactions: bool = False
+    remote_id: str | None = ""
+    reply_count: int = 0
+    last_reply_at: int = 0
+    participants: list[ParticipantId] | None = None
+    metadata: PostMetadata = field(default_factory=PostMetadata)
+
+
+class PostList(Struct, omit_defaults=False):
+    """Posts newest first; `posts` also holds roots that are not in `order`. "" in next/prev = that end is reached."""
+
+    order: list[str]
+    posts: dict[str, Post]
+    next_post_id: str = ""
+    prev_post_id: str = ""
+    has_next: bool = False
+    first_inaccessible_post_time: int = 0
+
+
+class Preference(Struct):
+    """One remembered choice of a user; value is at most 20,000 characters."""
+
+    user_id: str
+    category: str
+    name: str
+    value: str = ""
+
+
+class Status(Struct):
+    """Presence. `dnd_end_time` is in seconds, unlike all else."""
+
+    user_id: str
+    status: str = "offline"
+    manual: bool = False
+    last_activity_at: int = 0
+    dnd_end_time: int = 0
+
+
+class Role(Struct):
+    """A role and what it permits."""
+
+    id: str
+    name: str
+    display_name: str
+    permissions: list[str]
+    description: str = ""
+    create_at: int = 0
+    update_at: int = 0
+    delete_at: int = 0
+    scheme_managed: bool = True
+    built_in: bool = True
+    scheme_id: str | None = None
