@@ -1,0 +1,16 @@
+"""Registers the fixtures and names every version in play. Fixtures themselves live in tests/fixtures."""
+
+import importlib.metadata
+import os
+import platform
+
+pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.postgres", "tests.fixtures.redis"]
+
+LIBRARIES = ["uvloop", "picows", "falcon", "granian", "asyncpg", "redis", "hiredis", "msgspec"]
+
+
+def pytest_report_header() -> list[str]:
+    """Name Python, the libraries, and which implementation of the hot path runs."""
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+    hotpath = os.environ.get("HOTPATH", "compiled")
+    return [f"{platform.python_implementation()} {platform.python_version()}, {versions}", f"hotpath: {hotpath}"]

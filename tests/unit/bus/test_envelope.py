@@ -1,0 +1,70 @@
+"""The bytes of an announcement: they come back as they went, and old readers survive new fields."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidewire.bus import envelope as ev
+
+ids = st.text("13456789abcdefghijkmnopqrstuwxyz", min_size=26, max_size=26)
+effects = st.one_of(
+    st.builds(ev.JoinChannel, ids, ids),
+    st.builds(ev.LeaveChannel, ids, ids),
+    st.builds(ev.JoinTeam, ids, ids),
+    st.builds(ev.LeaveTeam, ids, ids),
+    st.builds(ev.EndSessions, ids, st.lists(ids, max_size=3)),
+    st.builds(ev.Roles, ids, st.text()),
+)
+copies = st.builds(
+    ev.Copy,
+    body=st.binary(),
+    user_id=ids,
+    channel_id=ids,
+    team_id=ids,
+    everyone=st.booleans(),
+    omit_users=st.lists(ids, max_size=2),
+    only=st.sampled_from(ev.Only),
+    connection_id=ids,
+    omit_connection_id=ids,
+    mentions=st.lists(ids, max_size=2),
+    followers=st.lists(ids, max_size=2),
+    ack_author=ids,
+    droppable=st.booleans(),
+    name=st.text(),
+)
+envelopes = st.builds(
+    ev.Envelope,
+    key=st.text(),
+    effects=st.lists(effects, max_size=4),
+    copies=st.lists(copies, max_size=4),
+    at=st.integers(0, 2**53),
+    invalidates=st.lists(st.text(), max_size=3),
+)
+
+
+@given(envelopes)
+def test_an_envelope_comes_back(envelope: ev.Envelope) -> None:
+    assert ev.decode(ev.encode(envelope)) == envelope
+
+
+def test_a_reader_ignores_fields_it_does_not_know() -> None:
+    envelope = ev.Envelope("c:x", copies=[ev.Copy(b"{", channel_id="x")])
+    fields = msgspec.msgpack.decode(ev.encode(envelope))
+    assert ev.decode(msgspec.msgpack.encode([*fields, "a later field"])) == envelope
+
+
+def test_a_reader_fills_fields_an_older_producer_did_not_send() -> None:
+    assert ev.decode(msgspec.msgpack.encode(["c:x"])) == ev.Envelope("c:x")
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", msgspec.msgpack.encode({"key": "c:x"}), msgspec.msgpack.encode([1])])
+def test_other_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        ev.decode(data)
+
+
+def test_keys_spread_over_shards() -> None:
+    shards = {ev.shard_of(ev.channel_key(f"channel{i}"), 8) for i in range(200)}
+    assert shards == set(range(8))
+    assert ev.shard_of("c:anything", 1) == 0
