@@ -1,0 +1,29 @@
+"""Builds the compiled half of hotpath/. All other metadata is in pyproject.toml.
+
+HOTPATH_DEBUG=1 builds with bounds, None and overflow checks, symbols and an annotated .html beside each source.
+"""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG = os.environ.get("HOTPATH_DEBUG") == "1"
+
+extensions = [
+    Extension(
+        f"hotpath.{source.stem}",
+        [str(source)],
+        extra_compile_args=["-O0", "-g"] if DEBUG else ["-O2"],
+    )
+    for source in sorted(Path("hotpath").glob("*.pyx"))
+]
+
+directives = {"language_level": 3}
+if DEBUG:
+    # These override the `# cython:` header of a source, not decorators on single functions.
+    directives |= {"boundscheck": True, "wraparound": True, "initializedcheck": True, "nonecheck": True,
+                   "overflowcheck": True, "cdivision": False}
+
+setup(ext_modules=cythonize(extensions, compiler_directives=directives, annotate=DEBUG, force=DEBUG))
