@@ -1,0 +1,1 @@
+"""The settings tree, its sources and its documentation."""

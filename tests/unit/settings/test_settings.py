@@ -1,0 +1,123 @@
+"""Sources and their order, errors all at once, secrets out of sight, the documentation current."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tidewire.settings import Settings, SettingsError, load
+from tidewire.settings.docs import render_markdown, render_values
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_defaults_need_nothing() -> None:
+    assert load(environ={}) == Settings()
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "tidewire.toml"
+    file.write_text(
+        '[gateway]\nport = 1\nmax_fragments = 2\nclient_burst = 3\nallowed_origins = ["https://a"]\n'
+    )
+    environ = {
+        "TIDEWIRE_CONFIG": str(file),
+        "TIDEWIRE_GATEWAY_PORT": "10",
+        "TIDEWIRE_GATEWAY_MAX_FRAGMENTS": "20",
+    }
+    gateway = load(environ=environ, overrides={"gateway": {"port": 100, "host": None}}).gateway
+    assert (gateway.port, gateway.max_fragments, gateway.client_burst) == (100, 20, 3)
+    assert gateway.allowed_origins == ("https://a",)
+    assert gateway.host == Settings().gateway.host
+
+
+def test_lists_come_from_the_environment_with_commas() -> None:
+    trusted = load(environ={"TIDEWIRE_PROXIES_TRUSTED": "10.0.0.0/8, ::1"}).proxies.trusted
+    assert trusted == ("10.0.0.0/8", "::1")
+
+
+def test_all_errors_are_reported_together_with_their_place(tmp_path: Path) -> None:
+    file = tmp_path / "tidewire.toml"
+    file.write_text("[nope]\nx = 1\n[bus]\nshards = 0\n")
+    environ = {
+        "TIDEWIRE_LOG_LEVEL": "loud",
+        "TIDEWIRE_DATABASE_URLS": "x",
+        "TIDEWIRE_GATEWAY_READ_TIMEOUT_S": "1",
+    }
+    with pytest.raises(SettingsError) as caught:
+        load(file, environ=environ)
+    text = str(caught.value)
+    for expected in [
+        f"nope ({file}): there is no such setting",
+        f"bus.shards ({file}): ",
+        "log.level (TIDEWIRE_LOG_LEVEL): ",
+        "database.urls (TIDEWIRE_DATABASE_URLS): there is no such setting",
+        "gateway (TIDEWIRE_GATEWAY_READ_TIMEOUT_S): read_timeout_s must be above ping_interval_s",
+    ]:
+        assert expected in text
+    assert len(caught.value.lines) == 5
+
+
+@pytest.mark.parametrize("text", ["[", b"\xff"])
+def test_a_file_that_is_not_toml_is_one_line(tmp_path: Path, text: str | bytes) -> None:
+    file = tmp_path / "tidewire.toml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(SettingsError) as caught:
+        load(file, environ={})
+    assert len(caught.value.lines) == 1
+    with pytest.raises(SettingsError, match="No such file"):
+        load(tmp_path / "absent", environ={})
+
+
+def test_secrets_are_hidden() -> None:
+    settings = load(environ={"TIDEWIRE_DATABASE_URL": "postgresql://u:hunter2@h/d"})
+    assert settings.database.url.endswith("@h/d")
+    assert "hunter2" not in repr(settings) + render_values(settings)
+
+
+def test_what_is_printed_can_be_read_again(tmp_path: Path) -> None:
+    environ = {"TIDEWIRE_PROXIES_TRUSTED": "10.0.0.0/8", "TIDEWIRE_SITE_NAME": 'a "b" \\c'}
+    settings = load(environ=environ)
+    file = tmp_path / "printed.toml"
+    file.write_text(render_values(settings))
+    assert load(file, environ={}) == settings
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(Exception, match="frozen"):
+        Settings().gateway.port = 1  # type: ignore[misc]  # that is what is tested
+
+
+def test_the_page_of_settings_is_current() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text() == render_markdown(), "run `make docs`"
+
+
+def test_every_field_says_what_it_is() -> None:
+    assert "|  |\n" not in render_markdown()
+
+
+def test_nothing_else_reads_the_environment() -> None:
+    # HOTPATH chooses between hotpath/ and its plain twins before any settings exist.
+    allowed = {Path("tidewire/settings/loading.py"): None, Path("hotpath/__init__.py"): "HOTPATH"}
+    readers = []
+    for package in ("api", "gateway", "hotpath", "loadtest", "push", "tidewire"):
+        for path in (ROOT / package).rglob("*.py*"):
+            if path.suffix not in (".py", ".pyx", ".pyi"):
+                continue
+            text = path.read_text()
+            name = path.relative_to(ROOT)
+            found = re.findall(r"\b(?:environb?|getenvb?)\b", text)
+            if found and name in allowed:
+                only = allowed[name]
+                found = (
+                    []
+                    if only is None
+                    else [
+                        line
+                        for line in text.splitlines()
+                        if re.search(r"\b(environ|getenv)\b", line) and only not in line
+                    ]
+                )
+            if found:
+                readers.append(str(name))
+    assert readers == []

@@ -1,0 +1,62 @@
+"""Structured logs on standard error: one JSON object a line, or coloured lines on a terminal.
+
+Use `structlog.get_logger()` and key=value arguments. Secrets never go into a log: keys that sound like one are hidden.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from tidewire.settings.tree import Log
+
+_SECRET = ("password", "token", "secret", "cookie", "authorization", "dsn", "url")
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def _hide(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key in event:
+        if key != "event" and any(word in key.lower() for word in _SECRET):
+            event[key] = "(hidden)"
+    return event
+
+
+def setup(settings: Log, *, process: str, stream: TextIO | None = None) -> None:
+    """Send structlog's and the standard library's records to standard error, each with the process's name."""
+    stream = stream or sys.stderr
+    console = settings.format == "console" or (settings.format == "auto" and stream.isatty())
+    level = _LEVELS[settings.level]
+
+    def name(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.setdefault("process", process)
+        return event
+
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        name,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _hide,
+    ]
+    if console:
+        final: list[Any] = [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+    else:
+        final = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=[*shared, *final],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
+    # One line and several calls for each socket otherwise.
+    logging.getLogger("picows").setLevel(logging.WARNING)

@@ -1,0 +1,11 @@
+"""Every knob of every process, as one frozen typed tree. Nothing else in the project reads the environment.
+
+tree    the sections and their fields
+loading environment and TOML file to tree; the environment of child processes
+docs    the tree as text: `tidewire settings print` and docs/settings.md
+"""
+
+from tidewire.settings.loading import SettingsError, child_environment, load
+from tidewire.settings.tree import Settings
+
+__all__ = ["Settings", "SettingsError", "child_environment", "load"]

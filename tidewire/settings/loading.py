@@ -1,0 +1,120 @@
+"""From the environment and a TOML file to the tree: flags win over the environment, that over the file."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tidewire.settings.tree import Settings
+
+PREFIX = "TIDEWIRE_"
+FILE_VARIABLE = "TIDEWIRE_CONFIG"
+Overrides = Mapping[str, Mapping[str, Any]]
+
+
+class SettingsError(Exception):
+    """What is wrong with the settings: one line for each error, all of them."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def variable(section: str, field: str) -> str:
+    """Return the environment variable of a field."""
+    return f"{PREFIX}{section}_{field}".upper()
+
+
+def load(
+    config: Path | None = None, overrides: Overrides | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Return the settings in force.
+
+    config: TOML file; without it the one that TIDEWIRE_CONFIG names, if any.
+    overrides: section → field → value, from flags; None as a value means "not given".
+    environ: instead of the process's own.
+    Raises: SettingsError with every error found.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, dict[str, Any]] = {}
+    origin: dict[tuple[str, str], str] = {}
+    wrong: list[str] = []
+
+    def put(section: str, field: str, value: object, source: str) -> None:
+        values.setdefault(section, {})[field] = value
+        origin[section, field] = source
+
+    if config is None and environ.get(FILE_VARIABLE):
+        config = Path(environ[FILE_VARIABLE])
+    if config is not None:
+        for section, fields in _read(config, wrong).items():
+            if isinstance(fields, dict):
+                for field, value in fields.items():
+                    put(section, field, value, str(config))
+            else:
+                wrong.append(f"{config}: {section} is not a section")
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name != FILE_VARIABLE:
+            section, _, field = name.removeprefix(PREFIX).lower().partition("_")
+            put(section, field, environ[name], name)
+    for section, given in (overrides or {}).items():
+        for field, value in given.items():
+            if value is not None:
+                put(section, field, value, f"--{field.replace('_', '-')}")
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        wrong += [_line(detail, origin) for detail in error.errors()]
+    if wrong:
+        raise SettingsError(wrong)
+    return settings
+
+
+def child_environment(overrides: Overrides) -> dict[str, str]:
+    """Return this process's environment with settings laid over it, for a child process."""
+    added = {
+        variable(section, field): ",".join(value) if isinstance(value, list | tuple) else str(value)
+        for section, fields in overrides.items()
+        for field, value in fields.items()
+    }
+    return {**os.environ, **added}
+
+
+def find_variable(name: str) -> str:
+    """Return an ordinary variable of the environment that tells where things are (PATH, HOME, XDG_…), or ""."""
+    return os.environ.get(name, "")
+
+
+def _read(path: Path, wrong: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        wrong.append(f"{path}: {error.strerror}")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        wrong.append(f"{path}: not TOML: {error}")
+    return {}
+
+
+def _line(detail: Any, origin: dict[tuple[str, str], str]) -> str:
+    """Return "section.field (where it was set): what is wrong", without the value of a secret."""
+    place = [str(part) for part in detail["loc"]]
+    source = origin.get((place[0], place[1] if len(place) > 1 else ""), "")
+    if not source:  # a relation between fields, or a section that does not exist
+        source = ", ".join(sorted({where for (section, _), where in origin.items() if section == place[0]}))
+    if detail["type"] == "extra_forbidden":
+        problem = "there is no such setting"
+    else:
+        problem = detail["msg"].removeprefix("Value error, ")
+        if len(place) > 1 and not _secret(place[0], place[1]):
+            problem += f"; got {detail['input']!r}"
+    return f"{'.'.join(place)} ({source}): {problem}"
+
+
+def _secret(section: str, field: str) -> bool:
+    model = Settings.model_fields[section].annotation
+    assert isinstance(model, type) and issubclass(model, BaseModel)
+    extra = model.model_fields[field].json_schema_extra if field in model.model_fields else None
+    return isinstance(extra, dict) and bool(extra.get("secret"))

@@ -1,0 +1,234 @@
+"""The settings tree: type, default, limits, unit and one sentence for each field. No I/O.
+
+Units stand in the names (`_s`, `_ms`, `_bytes`, `_hours`); other numbers are counts. A field's environment variable
+is TIDEWIRE_<SECTION>_<FIELD>; its place in the TOML file is [section] field.
+"""
+
+from ipaddress import ip_network
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _split(value: object) -> object:
+    """Accept "a, b" wherever a list is wanted: the environment has no lists."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _network(value: str) -> str:
+    ip_network(value, strict=False)
+    return value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
+
+
+def _knob(default: object, text: str, *, secret: bool = False, **limits: Any) -> Any:
+    """Return a field. secret: its value is hidden wherever settings are shown."""
+    return Field(default, description=text, repr=not secret, json_schema_extra={"secret": secret}, **limits)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Site(_Section):
+    """What users see of the installation."""
+
+    url: str = _knob("", "Public address, such as https://chat.example.org; empty: taken from each request.")
+    name: str = _knob("Tidewire", "Name that the apps show.")
+
+
+class Serve(_Section):
+    """The one-command run, `tidewire serve`; its flags of the same names win."""
+
+    data_dir: str = _knob(
+        "",
+        "Where everything is kept; empty: /var/lib/tidewire for root, else tidewire in the user's data home.",
+    )
+    host: str = _knob(
+        "localhost", "Address to listen on; localhost: this machine only; 0.0.0.0 or ::: every address."
+    )
+    port: int = _knob(8065, "Port for HTTP, files, the web page and WebSockets.", ge=1, le=65535)
+    gateways: int = _knob(1, "Gateway processes.", ge=1, le=64)
+    api_workers: int = _knob(1, "API worker processes.", ge=1, le=64)
+    tls_cert: str = _knob("", "Certificate file (PEM, with its chain) for https and wss.")
+    tls_key: str = _knob("", "Key file (PEM) of the certificate.")
+    domain: str = _knob("", "Domain name for automatic HTTPS on ports 443 and 80.")
+
+    @model_validator(mode="after")
+    def _tls_goes_together(self) -> Self:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key go together")
+        if self.domain and self.tls_cert:
+            raise ValueError("domain gets its own certificate: give domain or tls_cert and tls_key, not both")
+        return self
+
+
+class Database(_Section):
+    """PostgreSQL 15 or later."""
+
+    url: str = _knob(
+        "", "postgresql://user:password@host/database; under serve empty: an embedded one.", secret=True
+    )
+    connections: int = _knob(8, "Connections per API worker.", ge=2, le=200)
+
+
+class Redis(_Section):
+    """Redis 7 or Valkey."""
+
+    url: str = _knob(
+        "", "redis://…, rediss://… or unix:///path; under serve empty: an embedded one.", secret=True
+    )
+
+
+class Api(_Section):
+    """The HTTPS side."""
+
+    host: str = _knob("127.0.0.1", "Address to listen on.")
+    port: int = _knob(8071, "Port to listen on.", ge=1, le=65535)
+    uds: str = _knob("", "Unix socket to listen on instead of host and port.")
+    workers: int = _knob(1, "Worker processes.", ge=1, le=64)
+    body_limit_bytes: int = _knob(300_000, "Largest request body; above it 413.", ge=1024)
+    backlog: int = _knob(4096, "Connections that may wait or stay open per worker.", ge=128)
+
+
+class Gateway(_Section):
+    """The WebSocket side."""
+
+    host: str = _knob("127.0.0.1", "Address to listen on.")
+    port: int = _knob(8072, "Port to listen on.", ge=0, le=65535)
+    reuse_port: bool = _knob(
+        False, "Let several gateways share one port, where no balancer stands before them."
+    )
+    max_connections: int = _knob(0, "Most sockets of one process; 0: as many as descriptors allow.", ge=0)
+    connections_per_user: int = _knob(100, "Most sockets of one user in one process.", ge=1)
+    connections_per_address: int = _knob(
+        0, "Most sockets from one address in one process; 0: no limit.", ge=0
+    )
+    unauthenticated: int = _knob(2000, "Most sockets of one process that have not logged in yet.", ge=1)
+    allowed_origins: Words = _knob((), "Origins of browsers to accept besides the site's own; *: any.")
+    auth_timeout_s: float = _knob(5.0, "Time to log in after the upgrade.", gt=0)
+    login_wait_s: float = _knob(5.0, "Time that a login waits for a database that does not answer.", gt=0)
+    ping_interval_s: float = _knob(60.0, "A socket that was silent this long gets a ping.", gt=0)
+    read_timeout_s: float = _knob(100.0, "A socket that was silent this long is closed.", gt=0)
+    max_message_bytes: int = _knob(8192, "Largest message a client may send.", ge=125)
+    max_fragments: int = _knob(64, "Most fragments of one message.", ge=1)
+    client_rate: float = _knob(50.0, "Actions per second that one socket may send in the long run.", gt=0)
+    client_burst: int = _knob(200, "Actions that one socket may send at once.", ge=1)
+
+    @model_validator(mode="after")
+    def _ping_before_timeout(self) -> Self:
+        if self.read_timeout_s <= self.ping_interval_s:
+            raise ValueError("read_timeout_s must be above ping_interval_s")
+        return self
+
+
+class Outbox(_Section):
+    """What waits for one socket."""
+
+    close_at: int = _knob(256, "Waiting events at which a slow socket is closed (1013).", ge=8)
+
+
+class Resume(_Section):
+    """What a gateway keeps for clients that come back."""
+
+    bytes: int = _knob(256 << 20, "Budget of one gateway for all retained events.", ge=1 << 20)
+    keep_s: float = _knob(300.0, "How long a lost connection can be resumed.", ge=0)
+    events: int = _knob(128, "Events kept for each connection while the budget allows.", ge=1)
+
+
+class Bus(_Section):
+    """Events between processes."""
+
+    shards: int = _knob(1, "Event streams; every process must have the same number.", ge=1, le=64)
+    outbox_retention_s: float = _knob(
+        60.0, "How long published outbox rows stay; above what a failover may lose.", ge=5
+    )
+    stream_retention_s: float = _knob(180.0, "How long events stay in Redis.", ge=10)
+    hold_ms: int = _knob(1000, "How long an event that is ahead waits for the missing one.", ge=10)
+    replicas: int = _knob(0, "Replicas that must hold an event before it counts as published (WAIT).", ge=0)
+
+    @model_validator(mode="after")
+    def _stream_outlives_outbox(self) -> Self:
+        if self.stream_retention_s < self.outbox_retention_s:
+            raise ValueError("stream_retention_s must not be below outbox_retention_s")
+        return self
+
+
+class Presence(_Section):
+    """Who is online."""
+
+    heartbeat_s: float = _knob(5.0, "Interval at which a gateway says that it lives.", gt=0)
+    away_after_s: float = _knob(300.0, "Time without activity after which a user is away.", gt=0)
+
+
+class Typing(_Section):
+    """ "… is typing"."""
+
+    min_interval_ms: int = _knob(
+        1000, "One user's typing in one place is passed on at most this often.", ge=0
+    )
+    per_channel: int = _knob(20, "Typists of one channel that are passed on per interval.", ge=1)
+
+
+class Session(_Section):
+    """Logins."""
+
+    length_hours: int = _knob(720, "Life of a login.", ge=1)
+
+
+class Limits(_Section):
+    """Against guessing and floods."""
+
+    login_attempts: int = _knob(10, "Failed logins in a row after which an account waits; 0: no limit.", ge=0)
+    logins_per_minute: int = _knob(60, "Failed logins per minute from one address; 0: no limit.", ge=0)
+
+
+class Metrics(_Section):
+    """Prometheus. Never on the public origin."""
+
+    host: str = _knob("127.0.0.1", "Address to listen on.")
+    port: int = _knob(
+        0, "Port; 0: none, under serve 8067 if free. Further API workers take the next ports.", ge=0, le=65535
+    )
+    dir: str = _knob(
+        "", "Folder for one unix socket per process, where a collector gathers them (serve does)."
+    )
+
+
+class Log(_Section):
+    """Logs go to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = _knob("info", "Least severity that is written.")
+    format: Literal["auto", "json", "console"] = _knob("auto", "auto: console on a terminal, else json.")
+
+
+class Proxies(_Section):
+    """Who may say where a request came from."""
+
+    trusted: Networks = _knob(
+        (), "Networks of balancers whose X-Forwarded-For is believed; a unix socket's peer always is."
+    )
+
+
+class Settings(_Section):
+    """Everything."""
+
+    site: Site = Site()
+    serve: Serve = Serve()
+    database: Database = Database()
+    redis: Redis = Redis()
+    api: Api = Api()
+    gateway: Gateway = Gateway()
+    outbox: Outbox = Outbox()
+    resume: Resume = Resume()
+    bus: Bus = Bus()
+    presence: Presence = Presence()
+    typing: Typing = Typing()
+    session: Session = Session()
+    limits: Limits = Limits()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+    proxies: Proxies = Proxies()
