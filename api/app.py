@@ -1,0 +1,180 @@
+"""The Falcon application: makes responders out of the route table. No rules of chat in here.
+
+A request passes: URL length, session and CSRF, the handler, the encoder; errors meet in one place at the end.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import falcon
+import falcon.asgi
+import msgspec
+import structlog
+from prometheus_client import Counter, Histogram
+
+import api.resources  # noqa: F401  (fills the route table)
+from api import page
+from api.auth import COOKIE_TOKEN, authenticate
+from api.call import Call
+from api.errors import describe
+from api.not_implemented import OPERATIONS
+from api.proxies import Proxies
+from api.routing import PREFIX, ROUTES, Created, Raw, Route
+from tidewire.actions.services import Services
+from tidewire.wire.errors import AppError
+from tidewire.wire.ids import new_token
+
+MAX_URL = 2048  # Mattermost API v4, MaximumURLLength
+JSON = "application/json"  # exactly: the official client takes anything else as text
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Permissions-Policy": ""}
+_encode = msgspec.json.Encoder().encode
+_log = structlog.get_logger("api")
+_TIME = Histogram(
+    "mattermost_api_time",
+    "Seconds to answer.",
+    ["handler", "method", "status_code"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+_REQUESTS = Counter("mattermost_http_requests", "Requests answered.")
+_ERRORS = Counter("mattermost_http_errors", "Requests answered with an error.")
+
+Responder = Callable[..., Awaitable[None]]
+
+
+class Api:
+    """The application's state: `services` are there from the ASGI start-up to the shutdown."""
+
+    def __init__(self, proxies: Proxies, *, log_requests: bool) -> None:
+        self.services: Services | None = None
+        self.proxies = proxies
+        self.log_requests = log_requests
+        self._timers: dict[tuple[str, str, int], Any] = {}
+
+    def responder(self, route: Route) -> Responder:
+        """Return Falcon's `on_<method>` for a route."""
+
+        async def respond(_: object, req: falcon.asgi.Request, resp: falcon.asgi.Response, **params: str) -> None:
+            started = time.perf_counter()
+            request_id = self._prepare(req, resp)
+            try:
+                await self._answer(route, req, resp, params)
+            except Exception as error:  # the API's one boundary: `describe` sorts faults, and logs ours
+                self._fail(error, resp, request_id, route.path)
+            self._record(route, req, resp, request_id, time.perf_counter() - started)
+
+        return respond
+
+    def _prepare(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> str:
+        request_id = new_token()
+        resp.set_headers(_HEADERS)
+        resp.set_header("X-Request-ID", request_id)
+        if self.services is not None:
+            resp.set_header("X-Version-ID", self.services.version_id)
+        if req.method == "GET":
+            resp.set_header("Expires", "0")
+        return request_id
+
+    async def _answer(
+        self, route: Route, req: falcon.asgi.Request, resp: falcon.asgi.Response, params: dict[str, str]
+    ) -> None:
+        services = self.services
+        assert services is not None, "a request came before the start-up"
+        if len(req.relative_uri) > MAX_URL:
+            raise AppError("api.context.uri_too_long.app_error", 414, "The URL is too long.")
+        session, token, dead_cookie = await authenticate(services, req, required=route.session, csrf=route.csrf)
+        call = Call(services, self.proxies, req, resp, params, session, token)
+        if dead_cookie:
+            call.clear_cookie(COOKIE_TOKEN)
+        answer = await route.handler(call)
+        if isinstance(answer, Created):
+            resp.status = falcon.HTTP_201
+            answer = answer.value
+        if isinstance(answer, Raw):
+            resp.status = answer.status
+            resp.data = answer.data
+            resp.content_type = answer.content_type
+            return
+        resp.data = answer if isinstance(answer, bytes) else _encode(answer)
+        resp.content_type = JSON
+
+    def _fail(self, error: Exception, resp: falcon.asgi.Response, request_id: str, path: str) -> None:
+        body, retry_after_s = describe(error, request_id, path)
+        resp.status = body.status_code
+        resp.data = _encode(body)
+        resp.content_type = JSON
+        if retry_after_s:
+            resp.set_header("Retry-After", str(retry_after_s))
+        # A 401 of ours makes the client forget a token that will never work again.
+        if body.status_code == 401 and body.id == "api.context.session_expired.app_error":
+            resp.set_cookie(COOKIE_TOKEN, "", max_age=-1, path="/", secure=False, http_only=True)
+
+    def _record(
+        self, route: Route, req: falcon.asgi.Request, resp: falcon.asgi.Response, request_id: str, seconds: float
+    ) -> None:
+        status = resp.status_code
+        key = (route.path, req.method, status)
+        timer = self._timers.get(key)
+        if timer is None:
+            timer = self._timers[key] = _TIME.labels(route.handler.__name__, req.method, str(status))
+        timer.observe(seconds)
+        _REQUESTS.inc()
+        if status >= 400:
+            _ERRORS.inc()
+        if self.log_requests:
+            _log.info(
+                "request",
+                method=req.method,
+                route=route.path,
+                status=status,
+                ms=round(seconds * 1000, 1),
+                request_id=request_id,
+                address=self.proxies.address(req),
+            )
+
+    async def not_found(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_: str) -> None:
+        """Answer what no route matches: JSON below /api, the page everywhere else."""
+        request_id = self._prepare(req, resp)
+        if req.path.startswith("/api/") or req.method not in ("GET", "HEAD"):
+            self._fail(AppError("api.context.404.app_error", 404), resp, request_id, "unknown")
+            return
+        page.answer(req, resp)
+
+
+async def _not_built(call: Call) -> None:
+    raise AppError("api.context.not_implemented.app_error", 501)
+
+
+class _Resource:
+    """Falcon wants an object with `on_get`, `on_post`, … per path."""
+
+
+def build(state: Api) -> falcon.asgi.App[Any, Any]:
+    """Return the application with every operation of the contract: built ones from ROUTES, the rest as 501."""
+    app: falcon.asgi.App[Any, Any] = falcon.asgi.App(sink_before_static_route=True)
+    app.req_options.strip_url_path_trailing_slash = True
+    app.resp_options.secure_cookies_by_default = False
+    table = {**{key: Route(*key, _not_built, False, False) for key in OPERATIONS}, **ROUTES}
+    paths: dict[str, dict[str, Route]] = defaultdict(dict)
+    for (method, path), route in table.items():
+        paths[path][method] = route
+    for path, methods in paths.items():
+        resource = _Resource()
+        for method, route in methods.items():
+            setattr(resource, f"on_{method.lower()}", state.responder(route).__get__(resource))
+        if "GET" in methods and "HEAD" not in methods:
+            resource.on_head = resource.on_get  # type: ignore[attr-defined]  # attributes are made just above
+        app.add_route(PREFIX + path, resource)
+    app.add_sink(state.not_found, prefix="/")
+
+    async def on_http_error(
+        req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, params: dict[str, Any], **_: Any
+    ) -> None:
+        known = error.status_code if 400 <= error.status_code < 500 else 400
+        status = 404 if known == 405 else known
+        failure = AppError("api.context.404.app_error" if status == 404 else "api.context.bad_request.app_error", status)
+        state._fail(failure, resp, state._prepare(req, resp), "unknown")
+
+    app.add_error_handler(falcon.HTTPError, on_http_error)
+    return app

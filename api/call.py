@@ -1,0 +1,171 @@
+"""A request as handlers see it: validated parameters, typed bodies, the session. Hides Falcon from the handlers."""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import falcon.asgi
+import msgspec
+
+from api.proxies import Proxies
+from tidewire.actions.services import Services
+from tidewire.wire.errors import AppError, body_param, logged_out, url_param
+from tidewire.wire.ids import is_id
+from tidewire.wire.models import Session
+
+PER_PAGE_DEFAULT, PER_PAGE_MAX = 60, 200
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})  # Go's ParseBool, which the contract names
+_ids = msgspec.json.Decoder(list[str])
+
+
+@cache
+def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(shape)
+
+
+class Call:
+    """One request. `session` is None only on open routes; `user_id` raises 401 then."""
+
+    __slots__ = ("params", "proxies", "req", "resp", "services", "session", "token")
+
+    def __init__(
+        self,
+        services: Services,
+        proxies: Proxies,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response,
+        params: dict[str, str],
+        session: Session | None,
+        token: str,
+    ) -> None:
+        self.services = services
+        self.proxies = proxies
+        self.req = req
+        self.resp = resp
+        self.params = params
+        self.session = session
+        self.token = token
+
+    @property
+    def login(self) -> Session:
+        """The session; raises 401 without one."""
+        if self.session is None:
+            raise logged_out()
+        return self.session
+
+    @property
+    def user_id(self) -> str:
+        """Whose session it is."""
+        return self.login.user_id
+
+    def param(self, name: str) -> str:
+        """Return a path parameter as it is, without NUL and not over 1,000 characters."""
+        value = self.params[name]
+        if "\0" in value or len(value) > 1000:
+            raise url_param(name)
+        return value
+
+    def path_id(self, name: str) -> str:
+        """Return an id of the path; "me" is the caller where the name is user_id. Raises: 400 invalid_url_param."""
+        value = self.params[name]
+        if name == "user_id" and value == "me":
+            return self.user_id
+        if not is_id(value):
+            raise url_param(name)
+        return value
+
+    async def body(self, shape: Any, name: str = "body") -> Any:
+        """Return the JSON body as `shape` (a msgspec Struct or type). Raises: 400 invalid_body_param, 413."""
+        data = await self.read()
+        try:
+            return _decoder(shape).decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise body_param(name) from error
+
+    async def id_list(self, limit: int = 1000) -> list[str]:
+        """Return a bare JSON array of strings, without repeats, in order. Raises: 400 if empty or over the limit."""
+        try:
+            values = list(dict.fromkeys(_ids.decode(await self.read())))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise body_param("body") from error
+        if not values or len(values) > limit:
+            raise body_param("body")
+        return values
+
+    async def read(self) -> bytes:
+        """Return the body. Raises: 413 over api.body_limit_bytes, counted while it comes; 400 for a NUL in a string."""
+        limit = self.services.settings.api.body_limit_bytes
+        too_large = AppError("api.context.request_body_too_large.app_error", 413)
+        if (self.req.content_length or 0) > limit:
+            raise too_large
+        if self.req.content_length is not None:
+            data = await self.req.stream.read()
+        else:
+            data = bytearray()
+            async for chunk in self.req.stream:
+                data += chunk
+                if len(data) > limit:
+                    raise too_large
+        # PostgreSQL stores no NUL. An escaped backslash before "u0000" is refused too; nobody writes that by accident.
+        if b"\\u0000" in data:
+            raise body_param("body")
+        return bytes(data)
+
+    def query(self, name: str, default: str = "") -> str:
+        """Return a query parameter, the first where it repeats."""
+        value = self.req.params.get(name, default)
+        value = value if isinstance(value, str) else value[0]
+        if "\0" in value:
+            raise url_param(name)
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Tell whether a boolean query parameter is set."""
+        return self.query(name) in _TRUE
+
+    def number(self, name: str, default: int, *, low: int = 0, high: int = 2**53) -> int:
+        """Return a whole number of the query between low and high, or the default where it is none."""
+        text = self.query(name)
+        # isdigit and a length bound: int() would accept a million digits.
+        if len(text) > 16 or not (text.isascii() and text.isdigit()):
+            return default
+        return max(low, min(int(text), high))
+
+    def paging(self) -> tuple[int, int]:
+        """Return (page, per_page). Source: Mattermost API v4, page from 0, per_page 60, silently at most 200."""
+        per_page = self.number("per_page", PER_PAGE_DEFAULT, high=PER_PAGE_MAX)
+        return self.number("page", 0, high=10**6), per_page
+
+    def header(self, name: str) -> str:
+        """Return a request header or ""."""
+        return self.req.get_header(name) or ""
+
+    def set_header(self, name: str, value: str) -> None:
+        """Add a response header."""
+        self.resp.set_header(name, value)
+
+    def set_cookies(self, cookies: Iterable[tuple[str, str, bool]], max_age_s: int) -> None:
+        """Set (name, value, http_only) cookies for this origin; Secure when the client came by https."""
+        for name, value, http_only in cookies:
+            self.resp.set_cookie(
+                name, value, max_age=max_age_s, path="/", secure=self.https, http_only=http_only, same_site=None
+            )
+
+    def clear_cookie(self, name: str) -> None:
+        """Make the client forget a cookie."""
+        self.resp.set_cookie(name, "", max_age=-1, path="/", secure=self.https, http_only=True, same_site=None)
+
+    @property
+    def https(self) -> bool:
+        """Whether the client came by https, as the trusted proxy in front says."""
+        return self.proxies.https(self.req)
+
+    @property
+    def address(self) -> str:
+        """The client's address, as the trusted proxies in front say."""
+        return self.proxies.address(self.req)
+
+    def not_modified(self, etag: str) -> bool:
+        """Set the ETag; tell whether the client has this version. Compared as a string, without quotes."""
+        self.resp.set_header("ETag", etag)
+        return self.header("If-None-Match") == etag

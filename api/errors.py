@@ -1,0 +1,30 @@
+"""The one place where errors become answers, in the contract's body. Nothing of the inside is shown."""
+
+import msgspec
+import structlog
+
+from tidewire.wire.errors import TEXTS, AppError, Unavailable
+
+log = structlog.get_logger("api")
+
+
+class ErrorBody(msgspec.Struct):
+    """Mattermost API v4, error body."""
+
+    id: str
+    message: str
+    detailed_error: str
+    request_id: str
+    status_code: int
+
+
+def describe(error: Exception, request_id: str, route: str) -> tuple[ErrorBody, int]:
+    """Return (body, seconds for Retry-After or 0). What is not the caller's or a dependency's fault is our bug: logged, 500."""
+    if isinstance(error, AppError):
+        return ErrorBody(error.id, error.message, "", request_id, error.status), 0
+    if isinstance(error, Unavailable):
+        log.warning("unavailable", service=error.service, route=route, request_id=request_id)
+        busy = "api.context.server_busy.app_error"
+        return ErrorBody(busy, TEXTS[busy], "", request_id, 503), error.retry_after_s
+    log.error("request failed", route=route, request_id=request_id, exc_info=error)
+    return ErrorBody("api.context.internal.app_error", "Internal server error.", "", request_id, 500), 0

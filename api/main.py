@@ -1,0 +1,76 @@
+"""The API process: Granian workers, each with its own services. `run` is the parent, `create` makes a worker's application."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import falcon.asgi
+import structlog
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+
+from api.app import Api, build
+from api.proxies import Proxies
+from tidewire import log, metrics
+from tidewire.actions.start import open_services
+from tidewire.settings import Settings, load
+
+
+class Lifespan:
+    """Opens the services when the worker starts and closes them, in reverse order, when it stops."""
+
+    def __init__(self, state: Api, settings: Settings) -> None:
+        self._state = state
+        self._settings = settings
+        self._stack = AsyncExitStack()
+
+    async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
+        """Called by Falcon at the ASGI start-up; a failure stops the worker."""
+        self._state.services = await self._stack.enter_async_context(open_services(self._settings))
+        await self._stack.enter_async_context(metrics.endpoint(self._settings.metrics, role="api"))
+
+    async def process_shutdown(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
+        """Called by Falcon at the ASGI shutdown."""
+        await self._stack.aclose()
+
+
+def make_app(settings: Settings) -> falcon.asgi.App[Any, Any]:
+    """Return the application of one worker."""
+    state = Api(Proxies(settings.proxies.trusted), log_requests=settings.log.requests)
+    app = build(state)
+    app.add_middleware(Lifespan(state, settings))
+    return app
+
+
+def create() -> falcon.asgi.App[Any, Any]:
+    """Granian's factory: called once in each worker process, which has the parent's environment."""
+    settings = load()
+    log.setup(settings.log, process="api")
+    return make_app(settings)
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. The settings come from the environment, as the workers read them there again."""
+    api = settings.api
+    structlog.get_logger("api").info("start", workers=api.workers, address=api.uds or f"{api.host}:{api.port}")
+    Granian(
+        "api.main:create",
+        factory=True,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        address=api.host,
+        port=api.port,
+        uds=Path(api.uds) if api.uds else None,
+        uds_permissions=0o660 if api.uds else None,
+        workers=api.workers,
+        websockets=False,
+        backlog=max(1024, api.backlog),
+        backpressure=api.backlog,
+        log_access=False,
+        respawn_failed_workers=True,
+        respawn_interval=0.2,
+        workers_kill_timeout=8,
+    ).serve()
