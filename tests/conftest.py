@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import platform
 
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.postgres", "tests.fixtures.redis"]
+pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.postgres", "tests.fixtures.redis", "tests.fixtures.serve"]
 
 LIBRARIES = ["uvloop", "picows", "falcon", "granian", "asyncpg", "redis", "hiredis", "msgspec"]
 
