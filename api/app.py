@@ -102,8 +102,9 @@ class Api:
     def _fail(self, error: Exception, resp: falcon.asgi.Response, request_id: str, path: str) -> None:
         body, retry_after_s = describe(error, request_id, path)
         resp.status = body.status_code
-        resp.data = _encode(body)
-        resp.content_type = JSON
+        limited = body.status_code == 429  # the contract's one error that is plain text
+        resp.data = b"limit exceeded\n" if limited else _encode(body)
+        resp.content_type = "text/plain" if limited else JSON
         if retry_after_s:
             resp.set_header("Retry-After", str(retry_after_s))
         # A 401 of ours makes the client forget a token that will never work again.

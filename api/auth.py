@@ -4,7 +4,7 @@ import hmac
 
 import falcon.asgi
 
-from tidewire.actions.sessions import load_session
+from tidewire.actions.sessions import session_of_token
 from tidewire.actions.services import Services
 from tidewire.wire.errors import AppError, logged_out
 from tidewire.wire.models import Session
@@ -39,7 +39,7 @@ async def authenticate(
     csrf: test the token of a writing call whose session came by cookie.
     """
     token, by_cookie = find_token(req)
-    session = await load_session(services, token) if token else None
+    session = await session_of_token(services, token) if token else None
     if session is None:
         if required:
             raise logged_out()

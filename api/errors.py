@@ -5,6 +5,7 @@ import structlog
 
 from tidewire.wire.errors import TEXTS, AppError, Unavailable
 
+LIMITED_RETRY_S = 1  # Mattermost API v4: seconds until a limited caller may try again
 log = structlog.get_logger("api")
 
 
@@ -21,7 +22,8 @@ class ErrorBody(msgspec.Struct):
 def describe(error: Exception, request_id: str, route: str) -> tuple[ErrorBody, int]:
     """Return (body, seconds for Retry-After or 0). What is not the caller's or a dependency's fault is our bug: logged, 500."""
     if isinstance(error, AppError):
-        return ErrorBody(error.id, error.message, "", request_id, error.status), 0
+        wait_s = LIMITED_RETRY_S if error.status == 429 else 0
+        return ErrorBody(error.id, error.message, "", request_id, error.status), wait_s
     if isinstance(error, Unavailable):
         log.warning("unavailable", service=error.service, route=route, request_id=request_id)
         busy = "api.context.server_busy.app_error"
