@@ -1,0 +1,338 @@
+"""A client with a memory, as the apps have one: it loads a snapshot by REST and then applies events.
+
+Only what the contract promises is compared: `State.view` is the same whether it was loaded or reached by events.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import websockets
+
+from tests.fixtures.serve import Serve
+from tidewire.wire.ids import new_token
+
+PASSWORD = "Passw0rd-for-tests"
+Json = dict[str, Any]
+# Mattermost API v4: these system posts do not count as messages.
+UNCOUNTED = frozenset(
+    f"system_{kind}"
+    for kind in (
+        "join_leave",
+        "join_channel",
+        "leave_channel",
+        "join_team",
+        "leave_team",
+        "add_to_channel",
+        "remove_from_channel",
+        "add_to_team",
+        "remove_from_team",
+    )
+)
+_CHANNEL = (
+    "type",
+    "name",
+    "display_name",
+    "header",
+    "purpose",
+    "delete_at",
+    "last_post_at",
+    "last_root_post_at",
+    "total_msg_count",
+    "total_msg_count_root",
+)
+_MEMBER = ("msg_count", "msg_count_root", "mention_count", "mention_count_root", "last_viewed_at", "roles")
+_POST = (
+    "message",
+    "user_id",
+    "channel_id",
+    "root_id",
+    "type",
+    "is_pinned",
+    "edit_at",
+    "create_at",
+    "reply_count",
+    "last_reply_at",
+)
+
+
+@dataclass
+class State:
+    """What a client remembers: rows by id."""
+
+    teams: dict[str, Json] = field(default_factory=dict)
+    channels: dict[str, Json] = field(default_factory=dict)
+    members: dict[str, Json] = field(default_factory=dict)
+    posts: dict[str, Json] = field(default_factory=dict)
+    people: dict[str, set[str]] = field(default_factory=dict)
+    preferences: dict[tuple[str, str], str] = field(default_factory=dict)
+    me: Json = field(default_factory=dict)
+    status: str = ""
+
+    def view(self) -> Json:
+        """Return what must be equal after events and after a fresh load."""
+        return {
+            "teams": sorted(self.teams),
+            "channels": {key: {name: row[name] for name in _CHANNEL} for key, row in self.channels.items()},
+            "members": {key: {name: row[name] for name in _MEMBER} for key, row in self.members.items()},
+            "posts": {key: _post_view(row) for key, row in self.posts.items()},
+            "people": {key: sorted(ids) for key, ids in self.people.items()},
+            "preferences": self.preferences,
+            "me": {name: self.me[name] for name in ("username", "nickname", "first_name", "position", "roles")},
+            "status": self.status,
+        }
+
+
+def _post_view(post: Json) -> Json:
+    reactions = {(row["user_id"], row["emoji_name"]) for row in post["metadata"].get("reactions") or []}
+    people = sorted(row["id"] for row in post["participants"] or [])
+    return {name: post[name] for name in _POST} | {"reactions": reactions, "participants": people}
+
+
+class Client:
+    """One person: REST with a bearer token, one socket, one state."""
+
+    def __init__(self, serve: Serve, name: str) -> None:
+        self.serve = serve
+        self.name = f"{name}-{new_token()[:10]}"
+        self.rest = httpx.AsyncClient(base_url=serve.url + "/api/v4", timeout=20)
+        self.id = ""
+        self.token = ""
+        self.state = State()
+        self.seen: list[Json] = []
+        self.next_seq = 0
+        self.failure: Exception | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._applied = asyncio.Condition()
+
+    async def call(self, method: str, path: str, body: Any = None, *, expect: int = 0) -> Any:
+        """Call the API; return the JSON answer. expect: the status, else any 2xx."""
+        answer = await self.rest.request(method, path, json=body)
+        fine = answer.status_code == expect if expect else answer.is_success
+        assert fine, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    async def sign_up(self) -> "Client":
+        """Create the account and log in."""
+        account = {"email": f"{self.name}@example.com", "username": self.name, "password": PASSWORD}
+        self.id = (await self.call("POST", "/users", account, expect=201))["id"]
+        answer = await self.rest.post("/users/login", json={"login_id": self.name, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        self.token = answer.headers["Token"]
+        self.rest.headers["Authorization"] = f"Bearer {self.token}"
+        return self
+
+    async def start(self) -> None:
+        """Connect, then load the snapshot, then apply events: the order of the apps."""
+        url = self.serve.url.replace("http", "ws") + "/api/v4/websocket"
+        socket = await websockets.connect(url, additional_headers={"Authorization": f"Bearer {self.token}"})
+        hello = json.loads(await socket.recv())
+        assert (hello["event"], hello["seq"]) == ("hello", 0)
+        self.next_seq = 1
+        self.state = await self.load()
+        self._listener = asyncio.create_task(self._listen(socket))
+
+    async def stop(self) -> None:
+        """Disconnect and close."""
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+        await self.rest.aclose()
+
+    async def load(self) -> State:
+        """Return a fresh snapshot."""
+        state = State()
+        state.me = await self.call("GET", "/users/me")
+        state.status = (await self.call("POST", "/users/status/ids", [self.id]))[0]["status"]
+        state.teams = {row["id"]: row for row in await self.call("GET", "/users/me/teams")}
+        for row in await self.call("GET", "/users/me/preferences"):
+            state.preferences[row["category"], row["name"]] = row["value"]
+        for row in await self.call("GET", "/users/me/channels"):
+            await self._load_channel(state, row["id"])
+        return state
+
+    async def _load_channel(self, state: State, channel_id: str) -> None:
+        state.channels[channel_id] = await self.call("GET", f"/channels/{channel_id}")
+        state.members[channel_id] = await self.call("GET", f"/channels/{channel_id}/members/me")
+        members = await self.call("GET", f"/channels/{channel_id}/members?per_page=200")
+        state.people[channel_id] = {row["user_id"] for row in members}
+        posts = await self.call("GET", f"/channels/{channel_id}/posts?per_page=200")
+        state.posts.update({key: posts["posts"][key] for key in posts["order"]})
+
+    async def _listen(self, socket: websockets.ClientConnection) -> None:
+        try:
+            async for text in socket:
+                event = json.loads(text)
+                if "event" not in event:
+                    continue
+                assert event["seq"] == self.next_seq, f"seq {event['seq']} after {self.next_seq - 1}"
+                self.next_seq += 1
+                apply = getattr(self, f"on_{event['event']}", None)
+                if apply is not None:
+                    await apply(event["data"], event["broadcast"])
+                async with self._applied:
+                    self.seen.append(event)
+                    self._applied.notify_all()
+        except Exception as error:  # kept for the test, which raises it: an exception in a task must fail it
+            self.failure = error
+            async with self._applied:
+                self._applied.notify_all()
+
+    async def wait_for(self, name: str, count: int = 1) -> Json:
+        """Return the last event of a name once `count` of them have been applied."""
+        async with asyncio.timeout(15), self._applied:
+            while sum(event["event"] == name for event in self.seen) < count:
+                if self.failure:
+                    raise self.failure
+                await self._applied.wait()
+        return [event for event in self.seen if event["event"] == name][-1]
+
+    async def settle(self) -> None:
+        """Wait until the state that events made equals a fresh load. Raises: AssertionError with the difference."""
+        for _ in range(60):
+            fresh = (await self.load()).view()
+            if self.failure:
+                raise self.failure
+            if self.state.view() == fresh:
+                return
+            await asyncio.sleep(0.05)
+        assert self.state.view() == fresh
+
+    # What an app does on each event.
+
+    async def on_posted(self, data: Json, _: Json) -> None:
+        post = json.loads(data["post"])
+        channel = self.state.channels.get(post["channel_id"])
+        if channel is None or post["id"] in self.state.posts:
+            return
+        self.state.posts[post["id"]] = post
+        is_root = not post["root_id"]
+        channel["last_post_at"] = max(channel["last_post_at"], post["create_at"])
+        if is_root:
+            channel["last_root_post_at"] = max(channel["last_root_post_at"], post["create_at"])
+        if post["type"] not in UNCOUNTED:
+            channel["total_msg_count"] += 1
+            channel["total_msg_count_root"] += is_root
+        if root := self.state.posts.get(post["root_id"]):
+            root["reply_count"] += 1
+            root["last_reply_at"] = max(root["last_reply_at"], post["create_at"])
+            people = root["participants"] or []
+            if post["user_id"] not in [row["id"] for row in people]:
+                root["participants"] = [*people, {"id": post["user_id"]}]
+        member = self.state.members[post["channel_id"]]
+        if post["user_id"] == self.id and not post["type"].startswith("system_"):
+            self._viewed(post["channel_id"], channel["last_post_at"])
+        elif channel["type"] in "DG" and post["user_id"] != self.id:
+            member["mention_count"] += 1
+            member["mention_count_root"] += is_root
+
+    def _viewed(self, channel_id: str, at: int) -> None:
+        channel, member = self.state.channels[channel_id], self.state.members[channel_id]
+        member["last_viewed_at"] = max(member["last_viewed_at"], at)
+        member["msg_count"] = channel["total_msg_count"]
+        member["msg_count_root"] = channel["total_msg_count_root"]
+        member["mention_count"] = member["mention_count_root"] = 0
+
+    async def on_post_edited(self, data: Json, _: Json) -> None:
+        post = json.loads(data["post"])
+        if old := self.state.posts.get(post["id"]):
+            kept = {name: old[name] for name in ("reply_count", "last_reply_at", "participants", "metadata")}
+            self.state.posts[post["id"]] = post | kept
+
+    async def on_post_deleted(self, data: Json, _: Json) -> None:
+        post = json.loads(data["post"])
+        self.state.posts.pop(post["id"], None)
+        replies = [key for key, row in self.state.posts.items() if row["root_id"] == post["id"]]
+        for key in replies:
+            del self.state.posts[key]
+        if root := self.state.posts.get(post["root_id"]):
+            # What is left of a thread is in the root of a fresh load: an app refetches it.
+            fresh = await self.call("GET", f"/channels/{post['channel_id']}/posts?per_page=200")
+            root |= {name: fresh["posts"][root["id"]][name] for name in ("reply_count", "last_reply_at", "participants")}
+
+    async def on_reaction_added(self, data: Json, _: Json) -> None:
+        reaction = json.loads(data["reaction"])
+        if post := self.state.posts.get(reaction["post_id"]):
+            rows = post["metadata"].setdefault("reactions", [])
+            rows.append(reaction)
+
+    async def on_reaction_removed(self, data: Json, _: Json) -> None:
+        gone = json.loads(data["reaction"])
+        if post := self.state.posts.get(gone["post_id"]):
+            post["metadata"]["reactions"] = [
+                row
+                for row in post["metadata"].get("reactions") or []
+                if (row["user_id"], row["emoji_name"]) != (gone["user_id"], gone["emoji_name"])
+            ]
+
+    async def on_channel_updated(self, data: Json, _: Json) -> None:
+        channel = json.loads(data["channel"])
+        if old := self.state.channels.get(channel["id"]):
+            counts = ("last_post_at", "last_root_post_at", "total_msg_count", "total_msg_count_root")
+            self.state.channels[channel["id"]] = channel | {name: old[name] for name in counts}
+
+    async def on_channel_deleted(self, data: Json, _: Json) -> None:
+        # Archived channels are not in a fresh list of my channels.
+        self._forget(data["channel_id"])
+
+    def _forget(self, channel_id: str) -> None:
+        for table in (self.state.channels, self.state.members, self.state.people):
+            table.pop(channel_id, None)
+        self.state.posts = {key: row for key, row in self.state.posts.items() if row["channel_id"] != channel_id}
+
+    async def _fetch(self, channel_id: str) -> None:
+        answer = await self.rest.get(f"/channels/{channel_id}/members/me")
+        if answer.status_code == 200:  # else removed again meanwhile: the next event says so
+            await self._load_channel(self.state, channel_id)
+
+    async def on_channel_created(self, data: Json, _: Json) -> None:
+        await self._fetch(data["channel_id"])
+
+    async def on_direct_added(self, _: Json, broadcast: Json) -> None:
+        await self._fetch(broadcast["channel_id"])
+
+    on_group_added = on_direct_added
+
+    async def on_user_added(self, data: Json, broadcast: Json) -> None:
+        if data["user_id"] == self.id:
+            await self._fetch(broadcast["channel_id"])
+        elif broadcast["channel_id"] in self.state.people:
+            self.state.people[broadcast["channel_id"]].add(data["user_id"])
+
+    async def on_user_removed(self, data: Json, broadcast: Json) -> None:
+        if broadcast["user_id"] == self.id:
+            self._forget(data["channel_id"])
+        elif broadcast["channel_id"] in self.state.people:
+            self.state.people[broadcast["channel_id"]].discard(data["user_id"])
+
+    async def on_multiple_channels_viewed(self, data: Json, _: Json) -> None:
+        for channel_id, at in data["channel_times"].items():
+            if channel_id in self.state.channels:
+                self._viewed(channel_id, at)
+
+    async def on_added_to_team(self, data: Json, _: Json) -> None:
+        self.state.teams = {row["id"]: row for row in await self.call("GET", "/users/me/teams")}
+
+    async def on_leave_team(self, data: Json, _: Json) -> None:
+        if data["user_id"] == self.id:
+            self.state.teams.pop(data["team_id"], None)
+            for row in [row for row in self.state.channels.values() if row["team_id"] == data["team_id"]]:
+                self._forget(row["id"])
+
+    async def on_preferences_changed(self, data: Json, _: Json) -> None:
+        for row in json.loads(data["preferences"]):
+            self.state.preferences[row["category"], row["name"]] = row["value"]
+
+    async def on_preferences_deleted(self, data: Json, _: Json) -> None:
+        for row in json.loads(data["preferences"]):
+            self.state.preferences.pop((row["category"], row["name"]), None)
+
+    async def on_user_updated(self, data: Json, _: Json) -> None:
+        if data["user"]["id"] == self.id:
+            self.state.me |= data["user"]
+
+    async def on_status_change(self, data: Json, _: Json) -> None:
+        if data["user_id"] == self.id:
+            self.state.status = data["status"]

@@ -1,0 +1,185 @@
+"""Snapshot + events == fresh snapshot: whatever happens, a client that listened knows what a fresh load says.
+
+Each scenario acts by REST; then both people's states, made by events alone, are compared with fresh loads.
+"""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+
+from tests.conformance.client import Client, Json
+from tests.fixtures.serve import Serve
+from tidewire.wire.ids import new_token
+
+
+class World:
+    """Ada and Bob in a team with a channel; Eve is in the team only."""
+
+    ada: Client
+    bob: Client
+    eve: Client
+    team: Json
+    room: Json
+
+    def __init__(self, serve: Serve) -> None:
+        self.ada, self.bob, self.eve = (Client(serve, name) for name in ("ada", "bob", "eve"))
+
+    async def begin(self) -> "World":
+        """Sign up, make the team and the room, and listen."""
+        for person in self.people:
+            await person.sign_up()
+        body = {"name": f"team-{new_token()[:10]}", "display_name": "Team", "type": "O"}
+        self.team = await self.ada.call("POST", "/teams", body)
+        for person in (self.bob, self.eve):
+            await self.ada.call("POST", f"/teams/{self.team['id']}/members", {"team_id": self.team["id"], "user_id": person.id})
+        self.room = await self.new_channel("O")
+        await self.ada.call("POST", f"/channels/{self.room['id']}/members", {"user_id": self.bob.id})
+        for person in self.people:
+            await person.start()
+        return self
+
+    @property
+    def people(self) -> list[Client]:
+        return [self.ada, self.bob, self.eve]
+
+    async def new_channel(self, kind: str) -> Json:
+        body = {"team_id": self.team["id"], "name": f"c-{new_token()[:10]}", "display_name": "Room", "type": kind}
+        channel: Json = await self.ada.call("POST", "/channels", body)
+        return channel
+
+    async def post(self, person: Client, message: str, channel: Json | None = None, root: Json | None = None) -> Json:
+        body = {"channel_id": (channel or self.room)["id"], "message": message, "root_id": root["id"] if root else ""}
+        post: Json = await person.call("POST", "/posts", body, expect=201)
+        return post
+
+
+@pytest_asyncio.fixture
+async def world(serve: Serve) -> AsyncIterator[World]:
+    made = World(serve)
+    try:
+        yield await made.begin()
+    finally:
+        for person in made.people:
+            await person.stop()
+
+
+async def post_and_reply(w: World) -> None:
+    root = await w.post(w.ada, "one")
+    await w.post(w.bob, "two", root=root)
+    await w.post(w.ada, "three", root=root)
+
+
+async def edit_and_pin(w: World) -> None:
+    post = await w.post(w.ada, "draft")
+    await w.ada.call("PUT", f"/posts/{post['id']}/patch", {"message": "final"})
+    await w.bob.call("POST", f"/posts/{post['id']}/pin")
+
+
+async def delete_post(w: World) -> None:
+    root = await w.post(w.ada, "root")
+    reply = await w.post(w.bob, "reply", root=root)
+    await w.post(w.ada, "stays", root=root)
+    await w.bob.call("DELETE", f"/posts/{reply['id']}")
+
+
+async def delete_root(w: World) -> None:
+    root = await w.post(w.ada, "root")
+    await w.post(w.bob, "reply", root=root)
+    await w.ada.call("DELETE", f"/posts/{root['id']}")
+
+
+async def react(w: World) -> None:
+    post = await w.post(w.ada, "nice")
+    for person, emoji in ((w.bob, "wave"), (w.ada, "wave"), (w.bob, "tada")):
+        await person.call("POST", "/reactions", {"user_id": person.id, "post_id": post["id"], "emoji_name": emoji})
+    await w.bob.call("DELETE", f"/users/me/posts/{post['id']}/reactions/wave")
+
+
+async def view(w: World) -> None:
+    await w.post(w.ada, "unread")
+    await w.bob.call("POST", "/channels/members/me/view", {"channel_id": w.room["id"], "prev_channel_id": ""})
+
+
+async def create_channels(w: World) -> None:
+    await w.new_channel("O")
+    secret = await w.new_channel("P")
+    await w.ada.call("POST", f"/channels/{secret['id']}/members", {"user_id": w.bob.id})
+    await w.post(w.bob, "in secret", secret)
+
+
+async def direct_and_group(w: World) -> None:
+    direct = await w.ada.call("POST", "/channels/direct", [w.ada.id, w.bob.id])
+    await w.post(w.ada, "psst", direct)
+    await w.bob.call("POST", "/channels/members/me/view", {"channel_id": direct["id"]})
+    group = await w.ada.call("POST", "/channels/group", [w.ada.id, w.bob.id, w.eve.id])
+    await w.post(w.eve, "all three", group)
+
+
+async def patch_channel(w: World) -> None:
+    await w.ada.call("PUT", f"/channels/{w.room['id']}/patch", {"header": "news", "display_name": "Hall", "purpose": "talk"})
+
+
+async def archive_channel(w: World) -> None:
+    gone = await w.new_channel("P")
+    await w.ada.call("POST", f"/channels/{gone['id']}/members", {"user_id": w.bob.id})
+    await w.ada.call("DELETE", f"/channels/{gone['id']}")
+
+
+async def remove_and_add(w: World) -> None:
+    await w.ada.call("DELETE", f"/channels/{w.room['id']}/members/{w.bob.id}")
+    await w.post(w.ada, "without bob")
+    await w.ada.call("POST", f"/channels/{w.room['id']}/members", {"user_id": w.bob.id})
+    await w.post(w.ada, "with bob")
+    await w.ada.call("POST", f"/channels/{w.room['id']}/members", {"user_id": w.eve.id})
+    await w.eve.call("DELETE", f"/channels/{w.room['id']}/members/{w.eve.id}")
+
+
+async def leave_team(w: World) -> None:
+    await w.bob.call("DELETE", f"/teams/{w.team['id']}/members/{w.bob.id}")
+    await w.post(w.ada, "bob left")
+    await w.ada.call("POST", f"/teams/{w.team['id']}/members", {"team_id": w.team["id"], "user_id": w.bob.id})
+
+
+async def preferences(w: World) -> None:
+    rows = [{"user_id": w.ada.id, "category": "display_settings", "name": name, "value": "x"} for name in ("a", "b")]
+    await w.ada.call("PUT", "/users/me/preferences", rows)
+    await w.ada.call("POST", "/users/me/preferences/delete", rows[:1])
+
+
+async def patch_me(w: World) -> None:
+    await w.bob.call("PUT", "/users/me/patch", {"nickname": "Bobby", "position": "Bosun"})
+
+
+SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
+    post_and_reply,
+    edit_and_pin,
+    delete_post,
+    delete_root,
+    react,
+    view,
+    create_channels,
+    direct_and_group,
+    patch_channel,
+    archive_channel,
+    remove_and_add,
+    leave_team,
+    preferences,
+    patch_me,
+]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+async def test_events_lead_where_a_fresh_load_leads(world: World, scenario: Callable[[World], Awaitable[None]]) -> None:
+    await scenario(world)
+    for person in world.people:
+        await person.settle()
+
+
+async def test_everything_in_random_order(world: World) -> None:
+    order = random.Random(7)  # any fixed number: a failure must come again
+    for _ in range(25):
+        await order.choice(SCENARIOS)(world)
+    for person in world.people:
+        await person.settle()
