@@ -4,7 +4,12 @@ import importlib.metadata
 import os
 import platform
 
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.postgres", "tests.fixtures.redis", "tests.fixtures.serve"]
+pytest_plugins = [
+    "tests.fixtures.servers",
+    "tests.fixtures.postgres",
+    "tests.fixtures.redis",
+    "tests.fixtures.serve",
+]
 
 LIBRARIES = ["uvloop", "picows", "falcon", "granian", "asyncpg", "redis", "hiredis", "msgspec"]
 
@@ -13,4 +18,7 @@ def pytest_report_header() -> list[str]:
     """Name Python, the libraries, and which implementation of the hot path runs."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
     hotpath = os.environ.get("HOTPATH", "compiled")
-    return [f"{platform.python_implementation()} {platform.python_version()}, {versions}", f"hotpath: {hotpath}"]
+    return [
+        f"{platform.python_implementation()} {platform.python_version()}, {versions}",
+        f"hotpath: {hotpath}",
+    ]

@@ -58,7 +58,9 @@ def test_a_reader_fills_fields_an_older_producer_did_not_send() -> None:
     assert ev.decode(msgspec.msgpack.encode(["c:x"])) == ev.Envelope("c:x")
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", msgspec.msgpack.encode({"key": "c:x"}), msgspec.msgpack.encode([1])])
+@pytest.mark.parametrize(
+    "data", [b"", b"\xc1", msgspec.msgpack.encode({"key": "c:x"}), msgspec.msgpack.encode([1])]
+)
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         ev.decode(data)

@@ -1,0 +1,97 @@
+"""What the bus promises, in words and types. Every implementation passes tests/shared/bus_contract.py.
+
+The guarantee:
+
+- **Order**: entries of one key arrive in the order in which they were published. Keys share nothing.
+- **Numbers**: the database numbers the announcements of a key 1, 2, 3 … without holes; the bus carries the number
+  beside the bytes. Duplicates are normal (republication, a new epoch); the reader drops a number it knows.
+- **No loss within the retention**: a reader that is connected, or back before `bus.stream_retention_s`, gets every
+  entry at least once, also when the carrier lost the end of its stream: publishers then add again what the outbox
+  still holds.
+- **No silent loss**: a hole shows by the number ahead. Where no later number may come, the reader is told `Lost`, after
+  all repair has arrived: compare the numbers you have with the database and make the audiences that lag resync.
+- **Ephemeral** copies (typing, status) have no number and no promise but order per producer.
+
+Knows no chat rules and no carrier.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple, Protocol
+
+Entry = tuple[str, int, bytes]  # ordering key, number within the key, envelope
+
+
+class Events(NamedTuple):
+    """Entries of one shard, in the order of the stream."""
+
+    shard: int
+    entries: list[Entry]
+
+
+class Ephemeral(NamedTuple):
+    """Copies without a number, as `envelope.encode_copy` makes them."""
+
+    copies: list[bytes]
+
+
+class Epoch(NamedTuple):
+    """The shard's stream is another one now, read again from before the last entry: duplicates follow."""
+
+    shard: int
+
+
+class Lost(NamedTuple):
+    """A stretch of the shard may be gone for good, and what could be repaired has been delivered."""
+
+    shard: int
+
+
+Item = Events | Ephemeral | Epoch | Lost
+
+
+class Producer(Protocol):
+    """Puts entries on the bus."""
+
+    async def publish(self, entries: Sequence[Entry], invalidates: Sequence[str] = ()) -> None:
+        """Return when every entry is on the bus; before them, tell all caches to drop these keys.
+
+        Raises: Unavailable if that is not certain; some may be there, publishing all again is harmless.
+        """
+
+    def ephemeral(self, copies: Sequence[bytes]) -> None:
+        """Send encoded copies some time soon. Never blocks or raises; drops them when the bus is down or behind."""
+
+    async def connect(self) -> bool:
+        """Make sure that the bus answers. Return True if the connection is new: then repair before publishing.
+
+        Raises: Unavailable.
+        """
+
+    async def repaired(self) -> bool:
+        """Tell whether the outbox has been published again since the carrier's present epoch began.
+
+        Raises: Unavailable.
+        """
+
+    async def set_repaired(self) -> None:
+        """Note that the outbox has been published again in this epoch. Raises: Unavailable."""
+
+    async def close(self) -> None:
+        """Let go of the carrier."""
+
+
+class Reader(Protocol):
+    """Reads the whole bus, for one process."""
+
+    def batches(self) -> AsyncIterator[Item]:
+        """Yield what comes, for ever. While the carrier is down it waits and reconnects; it raises nothing of that."""
+
+    async def ready(self) -> None:
+        """Return once the start of every stream is fixed: what is committed from now on will be delivered."""
+
+    @property
+    def healthy(self) -> bool:
+        """True while the carrier answered within the last 2.5 s."""
+
+    async def close(self) -> None:
+        """End `batches()`."""
