@@ -1,0 +1,5 @@
+"""Tools that put load on a Tidewire, or make it ready for load. Nothing here runs inside the server.
+
+seed    users with sessions, a team and channels, written straight into the database
+cli     `tidewire loadtest …`
+"""
