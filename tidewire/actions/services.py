@@ -1,0 +1,30 @@
+"""What an action may use: one bundle per process, opened at its start and closed at its end."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+    from tidewire.actions.post_writer import PostWriter
+    from tidewire.bus.cache import Cache
+    from tidewire.bus.contract import Producer
+    from tidewire.settings import Settings
+    from tidewire.store.db import Database
+
+
+@dataclass(slots=True)
+class Services:
+    """The process's handles. Everything here is shared by all requests of a worker.
+
+    cache holds hot rows under "session:<hash>", "user:<id>", "channel:<id>", "member:<channel>:<user>", "tmember:<team>:<user>";
+    it is bypassed while the bus cannot tell what changed. version_id is the value of X-Version-ID, equal on all nodes.
+    """
+
+    settings: "Settings"
+    db: "Database"
+    cache: "Cache"
+    producer: "Producer"
+    redis: "redis.asyncio.Redis[Any]"
+    posts: "PostWriter"
+    version_id: str
