@@ -5,7 +5,7 @@ loading environment and TOML file to tree; the environment of child processes
 docs    the tree as text: `tidewire settings print` and docs/settings.md
 """
 
-from tidewire.settings.loading import SettingsError, child_environment, load
+from tidewire.settings.loading import SettingsError, child_environment, default_data_dir, export, load
 from tidewire.settings.tree import Settings
 
-__all__ = ["Settings", "SettingsError", "child_environment", "load"]
+__all__ = ["Settings", "SettingsError", "child_environment", "default_data_dir", "export", "load"]

@@ -73,6 +73,17 @@ def load(
     return settings
 
 
+def export(config: Path | None, overrides: Overrides) -> None:
+    """Put flags into this process's environment, so that workers it starts load the same settings."""
+    given = {
+        name: {field: value for field, value in fields.items() if value is not None}
+        for name, fields in overrides.items()
+    }
+    os.environ.update(child_environment(given))
+    if config is not None:
+        os.environ[FILE_VARIABLE] = str(config.resolve())
+
+
 def child_environment(overrides: Overrides) -> dict[str, str]:
     """Return this process's environment with settings laid over it, for a child process."""
     added = {
@@ -83,9 +94,12 @@ def child_environment(overrides: Overrides) -> dict[str, str]:
     return {**os.environ, **added}
 
 
-def find_variable(name: str) -> str:
-    """Return an ordinary variable of the environment that tells where things are (PATH, HOME, XDG_…), or ""."""
-    return os.environ.get(name, "")
+def default_data_dir() -> Path:
+    """Return where `serve` keeps its data: /var/lib/tidewire for root, else tidewire in the user's data home."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/tidewire")
+    home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return Path(home) / "tidewire"
 
 
 def _read(path: Path, wrong: list[str]) -> dict[str, Any]:

@@ -56,6 +56,9 @@ class Serve(_Section):
     tls_cert: str = _knob("", "Certificate file (PEM, with its chain) for https and wss.")
     tls_key: str = _knob("", "Key file (PEM) of the certificate.")
     domain: str = _knob("", "Domain name for automatic HTTPS on ports 443 and 80.")
+    postgres: str = _knob("", "Folder with postgres and initdb; empty: look for one.")
+    valkey: str = _knob("", "Path of valkey-server or redis-server; empty: look for one.")
+    caddy: str = _knob("", "Path of caddy; empty: look for one.")
 
     @model_validator(mode="after")
     def _tls_goes_together(self) -> Self:

@@ -1,0 +1,241 @@
+"""The command `tidewire`. Each command loads the settings, and only then the code it needs.
+
+Exit status: 0 done, 1 it could not be done (one clear line), 2 the command line is wrong.
+"""
+
+import asyncio
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+from cyclopts import App, Parameter
+
+from tidewire import __version__
+from tidewire.settings import Settings, SettingsError, export, load
+
+Config = Annotated[Path | None, Parameter(help="TOML file with settings; see docs/settings.md.")]
+
+app = App(
+    name="tidewire",
+    help="Chat server for Mattermost's apps. Settings come from flags, TIDEWIRE_SECTION_FIELD variables and --config FILE.",
+    version=__version__,
+    version_flags=["--version"],
+)
+settings_app = App(name="settings", help="Show, check and document the settings.")
+app.command(settings_app)
+
+
+def _fail(*lines: str) -> NoReturn:
+    for line in lines:
+        sys.stderr.write(f"tidewire: {line}\n")
+    sys.exit(1)
+
+
+def _load(config: Path | None, **overrides: dict[str, Any]) -> Settings:
+    try:
+        return load(config, overrides)
+    except SettingsError as error:
+        _fail(*error.lines)
+
+
+def _need(settings: Settings, *sections: str) -> None:
+    """End with one line per missing address of a service."""
+    missing = [name for name in sections if not getattr(settings, name).url]
+    if missing:
+        _fail(*(f"{name}.url is not set (TIDEWIRE_{name.upper()}_URL)" for name in missing))
+
+
+@app.command
+def serve(
+    *,
+    data_dir: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    gateways: int | None = None,
+    api_workers: int | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
+    domain: str | None = None,
+    config: Config = None,
+) -> None:
+    """Run everything on this machine: databases, API, gateways, balancer. Stop with Ctrl-C.
+
+    Prints "ready URL" when all of it answers. TIDEWIRE_DATABASE_URL and TIDEWIRE_REDIS_URL replace the embedded
+    databases.
+
+    Parameters
+    ----------
+    data_dir
+        Where everything is kept; default: /var/lib/tidewire for root, else ~/.local/share/tidewire.
+    host
+        Address to listen on; default localhost: this machine only; 0.0.0.0: every address.
+    port
+        Port for HTTP and WebSockets; default 8065.
+    gateways
+        Gateway processes; one per core that sockets may use.
+    api_workers
+        API worker processes.
+    tls_cert
+        Certificate file (PEM) for https and wss; http on the same port is redirected.
+    tls_key
+        Key file (PEM) of the certificate.
+    domain
+        Domain name for automatic HTTPS on ports 443 and 80.
+    config
+        TOML file with settings.
+    """
+    given = {
+        "data_dir": data_dir,
+        "host": host,
+        "port": port,
+        "gateways": gateways,
+        "api_workers": api_workers,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "domain": domain,
+    }
+    settings = _load(config, serve=given)
+    export(config, {"serve": given})
+    from tidewire.supervisor.serve import serve as run_serve
+
+    sys.exit(run_serve(settings))
+
+
+@app.command
+def api(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    uds: str | None = None,
+    workers: int | None = None,
+    metrics_port: int | None = None,
+    config: Config = None,
+) -> None:
+    """Run the HTTPS side alone.
+
+    Parameters
+    ----------
+    host
+        Address to listen on; default 127.0.0.1.
+    port
+        Port to listen on; default 8071.
+    uds
+        Unix socket to listen on instead.
+    workers
+        Worker processes.
+    metrics_port
+        Port for /metrics and /health; further workers take the next ones.
+    config
+        TOML file with settings.
+    """
+    overrides: dict[str, dict[str, Any]] = {
+        "api": {"host": host, "port": port, "uds": uds, "workers": workers},
+        "metrics": {"port": metrics_port},
+    }
+    settings = _load(config, **overrides)
+    _need(settings, "database", "redis")
+    export(config, overrides)  # the workers are processes of their own and load the settings again
+    from api.main import run
+
+    run(settings)
+
+
+@app.command
+def gateway(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    reuse_port: bool | None = None,
+    metrics_port: int | None = None,
+    config: Config = None,
+) -> None:
+    """Run one gateway: the WebSocket side. Start one per core, each on its own port.
+
+    Parameters
+    ----------
+    host
+        Address to listen on; default 127.0.0.1.
+    port
+        Port to listen on; default 8072.
+    reuse_port
+        Let several gateways share the port, where no balancer stands before them.
+    metrics_port
+        Port for /metrics and /health.
+    config
+        TOML file with settings.
+    """
+    overrides: dict[str, dict[str, Any]] = {
+        "gateway": {"host": host, "port": port, "reuse_port": reuse_port},
+        "metrics": {"port": metrics_port},
+    }
+    settings = _load(config, **overrides)
+    _need(settings, "database", "redis")
+    from gateway.main import run
+
+    run(settings)
+
+
+@app.command
+def migrate(*, config: Config = None) -> None:
+    """Bring the database's schema up to date; does nothing where it is."""
+    settings = _load(config)
+    _need(settings, "database")
+    import asyncpg
+
+    from tidewire.store.migrate import SchemaTooNew
+    from tidewire.store.migrate import migrate as run_migrations
+
+    try:
+        applied = asyncio.run(run_migrations(settings.database.url))
+    except (OSError, SchemaTooNew, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        _fail(f"cannot migrate the database: {str(error) or type(error).__name__}")
+    for name in applied:
+        sys.stdout.write(f"applied {name}\n")
+
+
+@settings_app.command(name="print")
+def print_settings(*, config: Config = None) -> None:
+    """Print the settings in force as TOML; secrets are hidden."""
+    from tidewire.settings.docs import render_values
+
+    sys.stdout.write(render_values(_load(config)))
+
+
+@settings_app.command
+def check(*, config: Config = None) -> None:
+    """Report every error in the settings; silent and 0 when there is none."""
+    _load(config)
+
+
+@settings_app.command
+def docs(path: Path = Path("docs/settings.md")) -> None:
+    """Write the page of all settings.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    """
+    from tidewire.settings.docs import render_markdown
+
+    try:
+        path.write_text(render_markdown())
+    except OSError as error:
+        _fail(f"{path}: {error.strerror}")
+
+
+def main() -> None:
+    """Run the command line."""
+    if importlib.util.find_spec("loadtest") is not None:  # a tool of the checkout, not of every installation
+        app.command("loadtest.cli:app", name="loadtest")
+    try:
+        app(exit_on_error=False, print_error=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        from cyclopts import CycloptsError
+
+        if isinstance(error, CycloptsError):  # already printed, with the usage
+            sys.exit(2)
+        raise

@@ -1,0 +1,94 @@
+"""Is something there? Small questions to ports and sockets."""
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from pathlib import Path
+
+from tidewire.supervisor.layout import StartError
+
+Target = Path | tuple[str, int]
+
+
+async def fetch(
+    target: Target, path: str, *, context: ssl.SSLContext | None = None, name: str = ""
+) -> tuple[int, bytes]:
+    """GET a path from a unix socket or (host, port); return status and body. name: the Host, and the TLS name.
+
+    Raises: OSError, EOFError, ValueError.
+    """
+    if isinstance(target, Path):
+        reader, writer = await asyncio.open_unix_connection(target)
+    else:
+        server_name = (name or target[0]) if context else None
+        reader, writer = await asyncio.open_connection(*target, ssl=context, server_hostname=server_name)
+    try:
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {name or 'localhost'}\r\nConnection: close\r\n\r\n".encode()
+        )
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    finally:
+        writer.close()
+    if not head.startswith(b"HTTP/1."):
+        raise EOFError("no HTTP answer")
+    return int(head.split(b" ", 2)[1]), body
+
+
+async def expect_ok(
+    target: Target, path: str, *, context: ssl.SSLContext | None = None, name: str = ""
+) -> None:
+    """Return if the path answers 200. Raises: OSError, EOFError, ValueError."""
+    status, _ = await fetch(target, path, context=context, name=name)
+    if status != 200:
+        raise ConnectionRefusedError(f"{path} answers {status}")
+
+
+def listen_addresses(host: str) -> list[str]:
+    """Return the addresses to bind for a --host; "localhost" is both loopback addresses where there are two."""
+    if host != "localhost":
+        return [host]
+    return ["127.0.0.1"] + (["::1"] if _error_of("::1", 0) is None else [])
+
+
+def check_can_listen(host: str, port: int, program: Path) -> None:
+    """Return if the port is ours to take. program: which will listen. Raises: StartError."""
+    for address in listen_addresses(host):
+        error = _error_of(address, port)
+        if error is None:
+            continue
+        if error.errno == errno.EADDRINUSE:
+            raise StartError(f"port {port} is taken; choose another one by --port")
+        if error.errno == errno.EACCES:
+            raise StartError(
+                f"no right to listen on port {port}; allow it by: setcap cap_net_bind_service=+ep {program}"
+            )
+        raise StartError(f"cannot listen on {address} port {port}: {error.strerror or error}")
+
+
+def free_port(wanted: int, taken: set[int]) -> int:
+    """Return the first free port of 127.0.0.1 from `wanted` on, but any free one after 100 tries."""
+    for port in range(wanted, wanted + 100):
+        if port not in taken and _error_of("127.0.0.1", port) is None:
+            return port
+    with socket.socket() as any_port:
+        any_port.bind(("127.0.0.1", 0))
+        return int(any_port.getsockname()[1])
+
+
+def _error_of(address: str, port: int) -> OSError | None:
+    """Try to listen. Without SO_REUSEPORT, so that another installation's shared listener counts as taken."""
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address or "::", port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6 and os.name == "posix":
+                trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            trial.bind(where)
+            trial.listen(1)
+    except OSError as error:
+        return error
+    return None

@@ -1,0 +1,342 @@
+"""What `tidewire serve` runs, in which order, and what it tells the user.
+
+databases → migrations → API, gateways → balancer → "ready". Stops in the opposite order, all within 10 s.
+"""
+
+import asyncio
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from tidewire import log, metrics
+from tidewire.embedded import postgres, valkey
+from tidewire.embedded.binaries import caddy_programs
+from tidewire.embedded.command import EmbeddedError, run
+from tidewire.settings import Settings, child_environment
+from tidewire.supervisor import scrape
+from tidewire.supervisor.balancer import caddyfile, public_url
+from tidewire.supervisor.child import Child, Spec
+from tidewire.supervisor.guard import PASSED_ON, guarded
+from tidewire.supervisor.layout import Layout, StartError, open_layout
+from tidewire.supervisor.probe import check_can_listen, expect_ok, free_port
+from tidewire.supervisor.processes import end_leftovers
+
+_log = structlog.get_logger()
+_START_S = 60.0  # each part; a first start on a loaded machine took 8 s for everything
+_STOP_S = 4.0  # each of the two waves; the promise is 10 s for all
+_PORT_TRIES = 3  # a free port may be taken by another process before its gateway listens
+_METRICS_PORT = 8067  # Mattermost's
+
+
+def serve(settings: Settings) -> int:
+    """Run everything until SIGTERM or SIGINT; return the exit status. Prints "ready URL" when everything answers."""
+    try:
+        layout = open_layout(settings.serve.data_dir)
+    except StartError as error:
+        return _fail(error)
+    return guarded(lambda guard_pipe: asyncio.run(_supervise(settings, layout, guard_pipe)))
+
+
+def _fail(error: Exception) -> int:
+    sys.stderr.write(f"tidewire: {error}\n")
+    return 1
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def _supervise(settings: Settings, layout: Layout, guard_pipe: int) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def guard_died() -> None:
+        loop.remove_reader(guard_pipe)
+        # Whoever read our output may be gone too: writing to a closed pipe must not hinder the stop.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        stop.set()
+
+    loop.add_reader(guard_pipe, guard_died)
+    for number in PASSED_ON:
+        loop.add_signal_handler(number, stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+    log.setup(settings.log, process="serve")
+
+    run_all = Run(settings, layout)
+    starting = asyncio.create_task(run_all.start())
+    stopping = asyncio.create_task(stop.wait())
+    status = 0
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await stopping
+    except (StartError, EmbeddedError, OSError) as error:
+        status = _fail(error)
+    finally:
+        starting.cancel()
+        await asyncio.wait({starting})
+        await run_all.stop()
+    return status
+
+
+class Run:
+    """The children of one `serve`."""
+
+    def __init__(self, settings: Settings, layout: Layout) -> None:
+        self._settings = settings
+        self._layout = layout
+        self._databases: list[Child] = []
+        self._others: list[Child] = []
+        self._url_files: list[Path] = []
+        self._metrics: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Start everything and say so. Raises: StartError, EmbeddedError, OSError."""
+        settings, layout = self._settings, self._layout
+        await asyncio.to_thread(end_leftovers, layout.data / "caddy", ("caddy",))
+        caddy = await self._check_balancer()
+        urls = dict(
+            await asyncio.gather(
+                self._start_postgres(settings.database.url), self._start_valkey(settings.redis.url)
+            )
+        )
+        shared = {"database": {"url": urls["database"]}, "redis": {"url": urls["redis"]}}
+        shared["metrics"] = {"dir": str(layout.metrics)}
+        shared["proxies"] = {"trusted": ",".join({"127.0.0.1/32", *settings.proxies.trusted})}
+        await run([*_python(), "migrate"], env=child_environment(shared), cwd=None)
+        for name, url in urls.items():
+            self._write_url(name, url)
+        gateways: list[int] = []
+        await asyncio.gather(self._start_api(shared), self._start_gateways(shared, gateways))
+        await self._start_metrics(gateways)
+        await self._start_balancer(caddy, gateways)
+        for port in gateways:
+            _say(f"gateway http://127.0.0.1:{port}")
+        if self._metrics is not None:
+            _say(f"metrics http://127.0.0.1:{self._metrics.sockets[0].getsockname()[1]}")
+        _say(f"ready {public_url(settings)}")
+
+    async def stop(self) -> None:
+        """Stop everything that runs: first what serves, then what it stands on."""
+        if self._metrics is not None:
+            self._metrics.close()
+        for path in self._url_files:
+            path.unlink(missing_ok=True)
+        for wave in (self._others, self._databases):
+            if wave:
+                await asyncio.gather(*(child.stop(_STOP_S) for child in wave))
+
+    async def _start_postgres(self, external: str) -> tuple[str, str]:
+        if external:
+            return "database", external
+        layout, settings = self._layout, self._settings
+        data = layout.data / "postgres"
+        needed = (
+            settings.serve.api_workers * (settings.database.connections + 4)
+            + settings.serve.gateways * 4
+            + 20
+        )
+        await asyncio.to_thread(end_leftovers, data, ("postgres",))
+        server = await postgres.prepare(
+            data,
+            layout.run / "postgres",
+            layout.bin,
+            layout.account,
+            connections=needed,
+            explicit=settings.serve.postgres,
+        )
+
+        async def before() -> None:
+            await asyncio.to_thread(end_leftovers, data, ("postgres",))
+            # Nobody works here any more, yet a stale lock file's process id may belong to somebody else by now,
+            # and then PostgreSQL would refuse to start.
+            for lock in (data / "postmaster.pid", *server.socket_dir.glob(".s.PGSQL.*")):
+                lock.unlink(missing_ok=True)
+
+        await self._database("postgres", server.argv, server.ready, data, before, signal.SIGINT)
+        return "database", server.url
+
+    async def _start_valkey(self, external: str) -> tuple[str, str]:
+        if external:
+            return "redis", external
+        layout = self._layout
+        data = layout.data / "valkey"
+        await asyncio.to_thread(end_leftovers, data, ("valkey-server", "redis-server"))
+        server = await valkey.prepare(
+            data, layout.run / "valkey", layout.bin, layout.account, explicit=self._settings.serve.valkey
+        )
+
+        async def before() -> None:
+            await asyncio.to_thread(end_leftovers, data, ("valkey-server", "redis-server"))
+
+        await self._database("valkey", server.argv, server.ready, data, before, signal.SIGTERM)
+        return "redis", server.url
+
+    async def _database(
+        self,
+        name: str,
+        argv: Sequence[str],
+        ready: Callable[[], Awaitable[None]],
+        data: Path,
+        before: Callable[[], Awaitable[None]],
+        stop: signal.Signals,
+    ) -> None:
+        child = Child(
+            Spec(
+                name,
+                argv,
+                env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+                ready=ready,
+                stop=stop,
+                account=self._layout.account,
+                cwd=data,
+                log=_fresh_log(self._layout.log / f"{name}.log"),
+                before=before,
+            )
+        )
+        self._databases.append(child)
+        await child.start(_START_S)
+
+    async def _start_api(self, shared: dict[str, dict[str, str]]) -> None:
+        socket = self._layout.api_socket
+        own = {"uds": str(socket), "workers": str(self._settings.serve.api_workers)}
+
+        async def before() -> None:
+            socket.unlink(missing_ok=True)
+
+        child = Child(
+            Spec(
+                "api",
+                [*_python(), "api"],
+                env=child_environment({**shared, "api": own}),
+                ready=lambda: expect_ok(socket, "/api/v4/system/ping"),
+                before=before,
+            )
+        )
+        self._others.append(child)
+        await child.start(_START_S)
+
+    async def _start_gateways(self, shared: dict[str, dict[str, str]], ports: list[int]) -> None:
+        async def start(number: int) -> None:
+            for attempt in range(1, _PORT_TRIES + 1):
+                port = free_port(self._settings.gateway.port, taken)
+                taken.add(port)
+                child = self._gateway(number, port, shared)
+                self._others.append(child)
+                try:
+                    await child.start(_START_S)
+                except StartError:
+                    self._others.remove(child)
+                    if attempt == _PORT_TRIES:
+                        raise
+                else:
+                    ports.append(port)
+                    return
+
+        taken: set[int] = set()
+        await asyncio.gather(*(start(number + 1) for number in range(self._settings.serve.gateways)))
+        ports.sort()
+
+    def _gateway(self, number: int, port: int, shared: dict[str, dict[str, str]]) -> Child:
+        own = {"host": "127.0.0.1", "port": str(port), "reuse_port": "false"}
+        return Child(
+            Spec(
+                f"gateway-{number}",
+                [*_python(), "gateway"],
+                env=child_environment({**shared, "gateway": own}),
+                ready=lambda: expect_ok(("127.0.0.1", port), "/health"),
+            )
+        )
+
+    async def _start_metrics(self, taken: list[int]) -> None:
+        async def answer(path: str) -> metrics.Answer:
+            children = [*self._databases, *self._others]
+            if path == "/health":
+                sick = [child.spec.name for child in children if not child.healthy]
+                return (
+                    (503, "text/plain", ("down: " + ", ".join(sick)).encode())
+                    if sick
+                    else (200, "text/plain", b"ok")
+                )
+            if path != "/metrics":
+                return 404, "text/plain", b"not found"
+            own = scrape.own_metrics((child.spec.name, child.healthy, child.restarts) for child in children)
+            texts = {**await scrape.gather(self._layout.metrics), "serve": own}
+            return 200, "text/plain; version=0.0.4; charset=utf-8", scrape.merge(texts).encode()
+
+        wanted = self._settings.metrics.port
+        port = wanted or free_port(_METRICS_PORT, set(taken))
+        try:
+            self._metrics = await metrics.serve_http(answer, self._settings.metrics.host, port)
+        except OSError as error:
+            raise StartError(f"cannot serve metrics on port {port}: {error.strerror or error}") from error
+
+    async def _check_balancer(self) -> Path:
+        serve = self._settings.serve
+        programs = await caddy_programs(serve.caddy)
+        if not programs:
+            raise StartError("no caddy was found; install it, or tidewire[embedded]")
+        for file in filter(None, (serve.tls_cert, serve.tls_key)):
+            try:
+                Path(file).read_bytes()
+            except OSError as error:
+                raise StartError(f"cannot read {file}: {error.strerror}") from error
+        for port in (443, 80) if serve.domain else (serve.port,):
+            check_can_listen("" if serve.domain else serve.host, port, programs[0].path)
+        return programs[0].path
+
+    async def _start_balancer(self, caddy: Path, gateways: list[int]) -> None:
+        settings, layout = self._settings, self._layout
+        config = layout.run / "Caddyfile"
+        config.write_text(caddyfile(settings, layout, gateways))
+        serve = settings.serve
+        context = None
+        if serve.tls_cert or serve.domain:
+            # Asks our own balancer on this machine whether it answers; who it is does not matter here.
+            context = ssl._create_unverified_context()  # noqa: S323
+        unbound = serve.domain or serve.host in ("", "localhost", "0.0.0.0", "::")
+        target = (
+            "127.0.0.1" if unbound and serve.host != "::1" else serve.host,
+            443 if serve.domain else serve.port,
+        )
+        path, name = "/api/v4/system/ping", serve.domain
+        child = Child(
+            Spec(
+                "caddy",
+                [str(caddy), "run", "--config", str(config), "--adapter", "caddyfile"],
+                env=child_environment({})
+                | {"HOME": str(layout.data / "caddy"), "XDG_DATA_HOME": str(layout.data / "caddy")},
+                ready=lambda: expect_ok(target, path, context=context, name=name),
+                cwd=layout.data / "caddy",
+            )
+        )
+        self._others.append(child)
+        await child.start(_START_S)
+
+    def _write_url(self, name: str, url: str) -> None:
+        """Leave the address for tools that are run beside us with the same --data-dir."""
+        path = self._layout.data / f"{name}.url"
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(url + "\n")
+        self._url_files.append(path)
+
+
+def _python() -> list[str]:
+    return [sys.executable, "-m", "tidewire"]
+
+
+def _fresh_log(path: Path) -> Path:
+    """Keep one earlier log; a database's log grows slowly, but for ever."""
+    if path.exists():
+        path.replace(path.with_suffix(".log.1"))
+    return path
