@@ -1,0 +1,70 @@
+# One short command per need; each makes what it stands on, and only what has changed.
+#   make serve [ARGS="--port 18065 --data-dir DIR"]   run everything; Ctrl-C stops it
+#   make test [ARGS="-k word"]                        every test
+#   make fast | lint | bench | docs | lock
+
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+STAMPS := .venv/stamps
+NODE := tests/conformance/node
+# Kept in the environment's folder, so that removing .venv starts afresh.
+HOTPATH_SOURCES := $(wildcard hotpath/*.pyx hotpath/*.pxd hotpath/*.h) setup.py pyproject.toml
+
+.PHONY: serve test fast lint bench docs lock build
+.DELETE_ON_ERROR:
+
+serve: build
+	@exec $(PYTHON) -m tidewire serve $(ARGS)
+
+test: build $(STAMPS)/dev $(STAMPS)/node
+	HOTPATH=python $(PYTHON) -m pytest -q tests/unit/hotpath
+	$(PYTHON) -m pytest -q tests $(ARGS)
+
+fast: build $(STAMPS)/dev
+	@$(PYTHON) -m pytest -q tests/unit $(ARGS)
+
+lint: build $(STAMPS)/dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	.venv/bin/cython-lint hotpath
+	.venv/bin/lint-imports --no-cache
+
+bench: build $(STAMPS)/dev
+	$(PYTHON) -m bench $(ARGS)
+
+docs: build
+	$(PYTHON) -m tidewire settings docs
+
+# The newest versions that pyproject.toml allows, with hashes and without addresses.
+LOCK := .venv/bin/uv pip compile pyproject.toml --extra embedded --extra build --universal --python-version 3.11 \
+	--upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+lock: $(STAMPS)/dev
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+build: $(STAMPS)/build
+
+.venv/bin/python:
+	@python=$$(.ci/prerequisites python) && "$$python" -m venv .venv
+
+$(STAMPS)/run: requirements.lock | .venv/bin/python
+	@echo "installing what requirements.lock lists"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/build: $(STAMPS)/run $(HOTPATH_SOURCES)
+	@.ci/prerequisites compiler >/dev/null
+	@echo "building hotpath"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/dev: requirements-dev.lock $(STAMPS)/run
+	@echo "installing what requirements-dev.lock lists"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
+
+$(STAMPS)/node: $(NODE)/package-lock.json $(NODE)/package.json | .venv/bin/python
+	@.ci/prerequisites node >/dev/null
+	@echo "installing the official JavaScript client"
+	@cd $(NODE) && npm ci --silent --no-audit --no-fund
+	@mkdir -p $(STAMPS) && touch $@
