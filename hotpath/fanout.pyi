@@ -1,0 +1,35 @@
+"""The fan-out: one event into many outboxes."""
+
+from collections.abc import Iterable, Iterator
+
+class Event:
+    """The bytes of one event up to the per-receiver tail: `{"event":…,"broadcast":{…},"data":{…`.
+
+    They are copied once and shared by all receivers. droppable: refused, before it gets a seq, by connections whose
+    outbox is half full and by those without a socket (typing, status and the like).
+    """
+
+    def __init__(self, prefix: bytes, droppable: bool = False) -> None: ...
+    @property
+    def prefix(self) -> bytes: ...
+    @property
+    def droppable(self) -> bool: ...
+
+class SlotSet:
+    """A set of slot numbers as a compact array: 4 bytes a member, about 12 once it has more than eight.
+
+    add, discard and `in` are O(1). Iteration gives a snapshot; discard moves the last member into the gap.
+    """
+
+    def __init__(self, slots: Iterable[int] = ()) -> None: ...
+    def add(self, slot: int) -> None:
+        """Add a slot; nothing happens if it is there."""
+    def discard(self, slot: int) -> None:
+        """Remove a slot; nothing happens if it isn't there."""
+    def __contains__(self, slot: int) -> bool: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[int]: ...
+
+def encode_event(prefix: bytes, tails: int, user_id: bytes, seq: int) -> bytes:
+    """Return the whole frame of an event, as the receiver with this id gets it under this seq. tails: MENTION,
+    FOLLOW, ACK."""

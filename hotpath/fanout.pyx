@@ -1,0 +1,363 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""The fan-out: one event into many outboxes, and one system call for each connection that has something waiting.
+
+Its loops run without the GIL over plain C; they never raise, close or call back, they mark. Knows slots and bytes;
+knows nothing of users, channels or the event loop. All calls must come from the event loop's thread.
+"""
+
+from libc.stdlib cimport calloc, free, malloc, realloc
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+
+from hotpath.outbox cimport (Marks, TAIL_ACK, USER_ID_MAX, encode_event as _encode_event, outbox_advance,
+                             outbox_fill, outbox_push, outbox_waiting, shared_data, shared_let_go, shared_new)
+from hotpath.slots cimport (BLOCKED, CLOSING, DIRTY, DRAINED, FAILED, FREE, LOST, MARKED, OPEN, RELEASED,
+                            SILENT, SLOW, Slot)
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    #include <sys/epoll.h>
+    #include <sys/socket.h>
+    #include <time.h>
+    static inline unsigned long long tw_now_ns(void) {
+        struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t);
+        return (unsigned long long)t.tv_sec * 1000000000ull + (unsigned long long)t.tv_nsec;
+    }
+    #define tw_prefetch(p) __builtin_prefetch((p), 1)
+    """
+    int errno
+    int EAGAIN, EWOULDBLOCK, EINTR, MSG_NOSIGNAL, MSG_DONTWAIT
+    Py_ssize_t send(int fd, const void* data, size_t size, int flags) nogil
+    uint64_t tw_now_ns() nogil
+    int EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_MOD
+    ctypedef union epoll_data_t:
+        uint64_t u64
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    int epoll_ctl(int epoll, int op, int fd, epoll_event* event) nogil
+    void tw_prefetch(const void* p) nogil
+
+cdef enum:
+    POSTED_ACK = 8           # slot bit
+    SMALL_SET = 8            # up to here a set is searched through
+    CLOCK_EVERY = 8          # sends between two looks at the clock: at 5 us each, 40 us
+
+
+cdef class Event:
+    """The bytes of one event up to the per-receiver tail: `{"event":…,"broadcast":{…},"data":{…`.
+
+    droppable: refused by connections whose outbox is half full (typing, status and the like).
+    """
+
+    def __cinit__(self, bytes prefix not None, bint droppable=False):
+        if PyBytes_GET_SIZE(prefix) > 0x7FFFFFF0:
+            raise ValueError("event too large")
+        self.shared = shared_new(<const uint8_t*>PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix), droppable)
+        if self.shared == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.shared != NULL:
+            shared_let_go(self.shared)
+
+    @property
+    def prefix(self):
+        return PyBytes_FromStringAndSize(<char*>shared_data(self.shared), self.shared.size)
+
+    @property
+    def droppable(self):
+        return bool(self.shared.droppable)
+
+
+def encode_event(bytes prefix not None, int tails, bytes user_id not None, uint64_t seq):
+    """Return the whole frame of an event, as the receiver with this id gets it under this seq."""
+    cdef uint8_t ends[512]
+    cdef uint32_t head
+    cdef size_t tail
+    cdef Event event = Event(prefix)
+    if len(user_id) > USER_ID_MAX:
+        raise ValueError("user id too long")
+    tail = _encode_event(ends, event.shared, <uint8_t>(tails & 7), <const uint8_t*>PyBytes_AS_STRING(user_id),
+                         <uint8_t>len(user_id), seq, &head)
+    return (PyBytes_FromStringAndSize(<char*>ends, head) + prefix
+            + PyBytes_FromStringAndSize(<char*>ends + head, tail))
+
+
+cdef inline uint32_t _hash(uint32_t slot) noexcept nogil:
+    return slot * <uint32_t>2654435769
+
+
+cdef class SlotSet:
+    """A set of slot numbers as a compact array: 4 bytes a member, about 12 once it has more than eight.
+
+    add, discard and `in` are O(1). Iteration gives a snapshot; discard moves the last member into the gap.
+    """
+
+    def __cinit__(self, slots=()):
+        self.items = NULL
+        self.table = NULL
+        for slot in slots:
+            self.add(slot)
+
+    def __dealloc__(self):
+        free(self.items)
+        free(self.table)
+
+    cdef uint32_t _find(self, uint32_t slot) noexcept:
+        """Return the position of a slot in items, or size if it isn't there."""
+        cdef uint32_t i, at
+        if self.table == NULL:
+            for i in range(self.size):
+                if self.items[i] == slot:
+                    return i
+            return self.size
+        i = _hash(slot) & (self.table_size - 1)
+        while self.table[i]:
+            at = self.table[i] - 1
+            if self.items[at] == slot:
+                return at
+            i = (i + 1) & (self.table_size - 1)
+        return self.size
+
+    cdef int _rebuild(self, uint32_t size) except -1:
+        cdef uint32_t i, k
+        cdef uint32_t* table = NULL
+        if size:
+            table = <uint32_t*>calloc(size, sizeof(uint32_t))
+            if table == NULL:
+                raise MemoryError
+            for i in range(self.size):
+                k = _hash(self.items[i]) & (size - 1)
+                while table[k]:
+                    k = (k + 1) & (size - 1)
+                table[k] = i + 1
+        free(self.table)
+        self.table = table
+        self.table_size = size
+        return 0
+
+    cdef int _insert(self, uint32_t slot) except -1:
+        cdef uint32_t cap, k
+        cdef uint32_t* items
+        if self.size == self.cap:
+            cap = self.cap * 2 if self.cap else 4
+            items = <uint32_t*>realloc(self.items, <size_t>cap * sizeof(uint32_t))
+            if items == NULL:
+                raise MemoryError
+            self.items = items
+            self.cap = cap
+        self.items[self.size] = slot
+        self.size += 1
+        if self.table == NULL:
+            if self.size > SMALL_SET:
+                self._rebuild(SMALL_SET * 4)
+        elif self.size * 2 > self.table_size:
+            self._rebuild(self.table_size * 2)
+        else:
+            k = _hash(slot) & (self.table_size - 1)
+            while self.table[k]:
+                k = (k + 1) & (self.table_size - 1)
+            self.table[k] = self.size
+        return 0
+
+    cdef int _remove(self, uint32_t slot) noexcept:
+        cdef uint32_t at = self._find(slot), last, k, gap, home, mask
+        cdef uint32_t* items
+        if at == self.size:
+            return 0
+        last = self.size - 1
+        if self.table != NULL:
+            mask = self.table_size - 1
+            if at != last:                       # the last member moves to `at`
+                k = _hash(self.items[last]) & mask
+                while self.table[k] != last + 1:
+                    k = (k + 1) & mask
+                gap = _hash(slot) & mask
+                while self.table[gap] != at + 1:
+                    gap = (gap + 1) & mask
+                self.table[k] = at + 1
+            else:
+                gap = _hash(slot) & mask
+                while self.table[gap] != at + 1:
+                    gap = (gap + 1) & mask
+            self.items[at] = self.items[last]
+            # Close the gap: move back every later entry of the run that may stand there.
+            self.table[gap] = 0
+            k = (gap + 1) & mask
+            while self.table[k]:
+                home = _hash(self.items[self.table[k] - 1]) & mask
+                if ((k - home) & mask) >= ((k - gap) & mask):
+                    self.table[gap] = self.table[k]
+                    self.table[k] = 0
+                    gap = k
+                k = (k + 1) & mask
+        else:
+            self.items[at] = self.items[last]
+        self.size = last
+        if self.table != NULL and last <= SMALL_SET // 2:
+            free(self.table)
+            self.table = NULL
+            self.table_size = 0
+        if self.cap > 4 and last * 4 <= self.cap:
+            items = <uint32_t*>realloc(self.items, <size_t>(self.cap // 2) * sizeof(uint32_t))
+            if items != NULL:
+                self.items = items
+                self.cap //= 2
+        return 1
+
+    def add(self, uint32_t slot):
+        """Add a slot; nothing happens if it is there."""
+        if self._find(slot) == self.size:
+            self._insert(slot)
+
+    def discard(self, uint32_t slot):
+        """Remove a slot; nothing happens if it isn't there."""
+        self._remove(slot)
+
+    def __contains__(self, uint32_t slot):
+        return self._find(slot) != self.size
+
+    def __len__(self):
+        return self.size
+
+    def __iter__(self):
+        cdef uint32_t i
+        return iter([self.items[i] for i in range(self.size)])
+
+
+cdef void mark_dirty(Crowd* crowd, uint32_t slot) noexcept nogil:
+    """Queue a slot for the next flush, unless it stands there or waits for EPOLLOUT."""
+    cdef Slot* s = &crowd.slots[slot]
+    cdef uint32_t at
+    if s.flags & (DIRTY | BLOCKED) or s.fd < 0:
+        return
+    s.flags |= DIRTY
+    at = crowd.dirty_head + crowd.dirty_count
+    if at >= crowd.capacity:
+        at -= crowd.capacity
+    crowd.dirty[at] = slot
+    crowd.dirty_count += 1
+
+
+cdef void mark(Crowd* crowd, uint32_t slot, uint16_t flag) noexcept nogil:
+    """Note that the gate must look at this slot after the loop."""
+    cdef Slot* s = &crowd.slots[slot]
+    if not s.flags & MARKED:
+        crowd.marked[crowd.marked_count] = slot
+        crowd.marked_count += 1
+    s.flags |= MARKED | flag
+
+
+cdef void watch(Crowd* crowd, uint32_t slot, bint add) noexcept nogil:
+    """Tell epoll what to report of this slot's socket: input, and room to write while BLOCKED."""
+    cdef Slot* s = &crowd.slots[slot]
+    cdef epoll_event event
+    event.events = EPOLLIN | (EPOLLOUT if s.flags & BLOCKED else 0)
+    event.data.u64 = (<uint64_t>s.generation << 32) | slot
+    if epoll_ctl(crowd.epoll, EPOLL_CTL_ADD if add else EPOLL_CTL_MOD, s.fd, &event) != 0:
+        mark(crowd, slot, FAILED)
+
+
+cdef int fan_out(Crowd* crowd, Shared* shared, const uint32_t* slots, uint32_t count, uint8_t require,
+                 uint8_t forbid, bint hinted) noexcept nogil:
+    """Give the event the next seq of every slot named that may have it. Return how many took it.
+
+    hinted: crowd.hints holds tail bits and omissions. Nothing here can be freed meanwhile: the Event object is held
+    by the caller, slots and rings belong to this thread.
+    """
+    cdef uint32_t i, slot, taken = 0
+    cdef uint8_t tails = 0
+    cdef uint64_t waiting
+    cdef Slot* s
+    for i in range(count):
+        slot = slots[i]
+        if i + 4 < count and slots[i + 4] < crowd.high:
+            tw_prefetch(&crowd.slots[slots[i + 4]])
+        if slot >= crowd.high:
+            continue
+        s = &crowd.slots[slot]
+        if s.state == FREE or s.flags & (SILENT | LOST | RELEASED):
+            continue
+        if (s.bits & require) != require or s.bits & forbid:
+            continue
+        if hinted:
+            tails = crowd.hints[slot]
+            if tails & HINT_OMIT:
+                continue
+            if not (s.bits & POSTED_ACK):
+                tails &= ~<uint8_t>TAIL_ACK
+        waiting = outbox_waiting(&s.box)
+        # Refused before it gets a seq, so that no gap appears. The dead have no use for what is soon stale.
+        if shared.droppable and (s.state != OPEN or waiting >= crowd.close_at // 2):
+            crowd.refused += 1
+            continue
+        if not outbox_push(&crowd.shelf, &s.box, shared, tails, crowd.retain):
+            mark(crowd, slot, LOST | FAILED)        # memory is out: a gap must not look like none
+            continue
+        taken += 1
+        if s.state == OPEN:
+            if not s.flags & BLOCKED:
+                mark_dirty(crowd, slot)
+            elif waiting + 1 >= crowd.close_at:
+                mark(crowd, slot, SLOW)
+    crowd.delivered += taken
+    return <int>taken
+
+
+cdef void _flush_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
+    """One send() with every frame that waits for this connection, as far as the scratch buffer holds."""
+    cdef Slot* s = &crowd.slots[slot]
+    cdef Marks marks
+    cdef bint notes_only = s.state != OPEN
+    cdef size_t size
+    cdef Py_ssize_t sent
+    size = outbox_fill(&s.box, s.user, s.user_size, notes_only, crowd.scratch, SCRATCH, &marks)
+    if size:
+        sent = send(s.fd, crowd.scratch, size, MSG_NOSIGNAL | MSG_DONTWAIT)
+        crowd.sends += 1
+        if sent < 0:
+            if errno != EAGAIN and errno != EWOULDBLOCK and errno != EINTR:
+                mark(crowd, slot, FAILED)
+                return
+            sent = 0
+        crowd.sent_bytes += sent
+        outbox_advance(&s.box, sent, &marks)
+        if <size_t>sent < size:
+            # The kernel's buffer is full: the rest stays in the outbox until it has room again.
+            s.flags |= BLOCKED
+            crowd.blocked += 1
+            watch(crowd, slot, 0)
+            if not notes_only and outbox_waiting(&s.box) >= crowd.close_at:
+                mark(crowd, slot, SLOW)
+            return
+    if s.box.notes or (s.box.cursor < s.box.next and not notes_only):
+        mark_dirty(crowd, slot)
+    elif s.state == CLOSING:
+        mark(crowd, slot, DRAINED)
+
+
+cdef bint flush_dirty(Crowd* crowd, uint64_t budget_ns) noexcept nogil:
+    """Flush the slots that are dirty now, each once, until budget_ns is used up (0: no limit).
+
+    Return whether some are dirty still. Nothing can be freed meanwhile: only this thread touches slots and rings.
+    """
+    cdef uint32_t left = crowd.dirty_count, slot, i = 0
+    cdef uint64_t until = tw_now_ns() + budget_ns if budget_ns else 0
+    while left:
+        left -= 1
+        slot = crowd.dirty[crowd.dirty_head]
+        crowd.dirty_head += 1
+        if crowd.dirty_head == crowd.capacity:
+            crowd.dirty_head = 0
+        crowd.dirty_count -= 1
+        if crowd.dirty_count:
+            tw_prefetch(&crowd.slots[crowd.dirty[crowd.dirty_head]])
+        crowd.slots[slot].flags &= ~<uint16_t>DIRTY
+        if crowd.slots[slot].fd < 0 or crowd.slots[slot].flags & BLOCKED:
+            continue
+        _flush_slot(crowd, slot)
+        i += 1
+        if until and i % CLOCK_EVERY == 0 and tw_now_ns() >= until:
+            break
+    return crowd.dirty_count > 0

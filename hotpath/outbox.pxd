@@ -1,0 +1,79 @@
+"""What other compiled modules may call of hotpath.outbox. Plain C: no GIL, no exceptions."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+
+cdef enum:
+    TAIL_MENTION = 1
+    TAIL_FOLLOW = 2
+    TAIL_ACK = 4
+    TAIL_BITS = 7            # kept in the low bits of a ring entry: malloc aligns to 16
+    USER_ID_MAX = 32
+    MARKS = 512              # frames carried by one system call at most
+
+# The bytes of one event that all its receivers share. They follow the struct in the same allocation.
+cdef struct Shared:
+    Shared* older            # the shelf's list, while rings refer to it
+    Shared* newer
+    uint64_t order           # position in that list, rising
+    uint32_t rings           # references from rings
+    int32_t holds            # atomic: 1 for the Event object, 1 for the shelf; freed at 0
+    uint32_t size
+    uint8_t droppable
+    void* shelf              # the only shelf it may stand on; NULL before its first delivery
+
+# All shared bytes that rings refer to, oldest first, and the budget for them and the rings.
+cdef struct Shelf:
+    Shared* oldest
+    Shared* newest
+    uint64_t order           # of the next Shared
+    uint64_t bytes           # shared bytes and rings
+    uint64_t ring_bytes      # of these, the rings
+    uint64_t evicted         # events that a connection lost to the budget
+
+# A frame of one connection that is no event: reply, pong, ping, close, or the rest of a frame partly sent.
+cdef struct Note:
+    Note* next
+    uint64_t at              # goes out before the event of this seq
+    uint32_t size
+
+# Send queue and resume ring of one connection. All zero is the valid start.
+#   base <= cursor <= next;  [base, cursor) is sent and kept for resume;  [cursor, next) waits
+cdef struct Outbox:
+    uintptr_t* ring          # Shared* | tail bits, at seq & (cap - 1)
+    Note* first
+    Note* last
+    uint64_t base
+    uint64_t cursor
+    uint64_t next
+    uint32_t cap             # a power of two, or 0
+    uint32_t notes
+    uint32_t sent            # bytes of the first waiting frame that are already out
+
+# Sizes of the frames that outbox_fill() put into a buffer.
+cdef struct Marks:
+    uint32_t count
+    uint32_t size[MARKS]
+    uint8_t is_note[MARKS]
+
+cdef Shared* shared_new(const uint8_t* data, size_t size, bint droppable) noexcept nogil
+cdef void shared_let_go(Shared* shared) noexcept nogil
+cdef inline uint8_t* shared_data(Shared* shared) noexcept nogil:
+    return <uint8_t*>(shared + 1)
+
+cdef inline uint64_t outbox_waiting(const Outbox* box) noexcept nogil:
+    return (box.next - box.cursor) + box.notes
+
+cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t tails, uint32_t retain) noexcept nogil
+cdef bint outbox_note(Outbox* box, uint8_t opcode, const uint8_t* data, uint32_t size) noexcept nogil
+cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bint notes_only, uint8_t* out,
+                        size_t room, Marks* marks) noexcept nogil
+cdef void outbox_advance(Outbox* box, size_t sent, const Marks* marks) noexcept nogil
+cdef bint outbox_stash(Outbox* box, const uint8_t* user, uint8_t user_size) noexcept nogil
+cdef void outbox_drop_notes(Outbox* box, bint keep_started) noexcept nogil
+cdef void outbox_restart(Shelf* shelf, Outbox* box) noexcept nogil
+cdef void outbox_trim(Shelf* shelf, Outbox* box, uint32_t retain) noexcept nogil
+cdef uint64_t shelf_floor(const Shelf* shelf, uint64_t goal) noexcept nogil
+cdef bint outbox_evict(Shelf* shelf, Outbox* box, uint64_t floor) noexcept nogil
+cdef size_t encode_event(uint8_t* out, const Shared* shared, uint8_t tails, const uint8_t* user,
+                         uint8_t user_size, uint64_t seq, uint32_t* head_size) noexcept nogil

@@ -1,0 +1,68 @@
+"""The flat array of connections that gate and fanout share: plain C structs, no code."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from hotpath.frames cimport Reader
+from hotpath.outbox cimport USER_ID_MAX, Outbox, Shelf
+
+# FREE -> OPEN (adopt) -> CLOSING (our close frame leaves, then we linger) -> DEAD (collects for a resume) -> FREE
+#                 OPEN -> DEAD (socket failed)      CLOSING, DEAD -> OPEN (take_over)
+cdef enum State:
+    FREE = 0
+    OPEN = 1
+    CLOSING = 2
+    DEAD = 3
+
+cdef enum Flag:
+    DIRTY = 1          # stands in the queue of the next flush
+    BLOCKED = 2        # the kernel's buffer is full: EPOLLOUT is armed, flush leaves it alone
+    SILENT = 4         # nothing may reach it any more
+    LOST = 8           # a waiting event was dropped: it can never be resumed
+    RELEASED = 16      # nobody asks for it any more: FREE as soon as the socket is gone
+    ENDING = 32        # on_close is due
+    SLOW = 64          # to be closed after the loop
+    FAILED = 128       # its socket failed: to be dropped after the loop
+    SHUT = 256         # our side is shut down: waiting for the peer's end
+    PEER_CLOSED = 512  # the peer's close frame is here
+    DRAINED = 1024     # CLOSING and nothing left to send
+    MARKED = 2048      # SLOW, FAILED or DRAINED, and in the list of marked slots
+    ENDED = 8192       # on_close of this socket is due or told
+    KEEP = 4096        # stays after its end until release() or take_over()
+
+cdef struct Slot:
+    Outbox box
+    Reader reader
+    int fd                   # -1: no socket
+    uint32_t generation      # rises with every socket that comes or goes; epoll events carry it
+    uint16_t flags
+    uint16_t end_code        # for on_close
+    uint8_t end_why
+    uint8_t state
+    uint8_t bits             # ADMIN, GUEST, MFA_OK, POSTED_ACK
+    uint8_t user_size
+    uint8_t user[USER_ID_MAX]
+    int64_t pong_ms          # last pong, or the start
+    int64_t ping_ms          # last ping sent, or the start
+    int64_t linger_ms        # CLOSING: when the socket is dropped at the latest
+    uint32_t next_free
+
+# Everything the nogil loops need; owned by Gate.
+cdef struct Crowd:
+    Slot* slots
+    uint32_t capacity
+    uint32_t high            # slots ever used: [0, high)
+    uint32_t* dirty          # queue of slots to flush: a ring of `capacity`
+    uint32_t dirty_head
+    uint32_t dirty_count
+    uint32_t* marked         # slots with SLOW or FAILED, handled after the loop
+    uint32_t marked_count
+    uint8_t* hints           # per slot, only during deliver: tail bits, 128 = omit
+    uint8_t* scratch
+    Shelf shelf
+    uint32_t retain
+    uint32_t close_at
+    int epoll
+    uint64_t delivered
+    uint64_t refused
+    uint64_t sends
+    uint64_t sent_bytes
+    uint64_t blocked
