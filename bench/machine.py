@@ -1,0 +1,110 @@
+"""The machine under a measurement: what it is, whose CPU time is whose, and whether others were quiet meanwhile.
+
+Reads /proc; knows nothing of what is measured.
+"""
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TICKS = os.sysconf("SC_CLK_TCK")
+# Other processes' share of one core. Above it, caches and cores were not ours: in trials the same C program then cost
+# up to half as much again.
+QUIET_BELOW = 0.10
+
+
+def conditions() -> list[str]:
+    """Return lines that say on what, with which revision and under which load this ran."""
+    cpu = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+    return [
+        f"machine   {cpu}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}",
+        f"revision  {_git('rev-parse', '--short', 'HEAD')}{'+' if _git('status', '--porcelain', '-uno') else ''}",
+        f"time      {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, load average {load}",
+    ]
+
+
+def pin(pid: int, cores: Sequence[int]) -> None:
+    """Bind every thread of a process to cores."""
+    for task in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(task), cores)
+
+
+def tree(pids: Iterable[int]) -> list[int]:
+    """Return the processes and all their descendants."""
+    found = list(pids)
+    for pid in found:
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+        except FileNotFoundError:  # it ended meanwhile
+            continue
+    return list(dict.fromkeys(found))
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return the CPU time, user and system, of these processes since their start. Precise to 10 ms each."""
+    ticks = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except FileNotFoundError:  # it ended meanwhile
+            continue
+        ticks += int(fields[11]) + int(fields[12])  # proc(5): utime, stime
+    return ticks / TICKS
+
+
+def busy_seconds() -> float:
+    """Return the CPU time that all cores did not idle since the boot, with what the host took from us (steal)."""
+    words = Path("/proc/stat").read_text().splitlines()[0].split()
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time. cpu_s: of the process measured; others: CPU of strangers, as a share of one core."""
+
+    wall_s: float
+    cpu_s: float
+    others: float
+
+    @property
+    def quiet(self) -> bool:
+        """Tell whether the measurement counts."""
+        return self.others < QUIET_BELOW
+
+
+class Watch:
+    """Measures the CPU of one process and of strangers, from `start` to `stop`.
+
+    ours: processes that belong to the measurement, the measured one included; their children are found at each start.
+    """
+
+    def __init__(self, measured: int, ours: Iterable[int]) -> None:
+        self._measured = tree([measured])
+        self._ours = tree([measured, *ours, os.getpid()])
+        self._start = (time.monotonic(), cpu_seconds(self._measured), cpu_seconds(self._ours), busy_seconds())
+
+    def stop(self) -> Window:
+        """Return what happened since the start."""
+        wall = time.monotonic() - self._start[0]
+        others = busy_seconds() - self._start[3] - (cpu_seconds(self._ours) - self._start[2])
+        return Window(wall, cpu_seconds(self._measured) - self._start[1], max(0.0, others / wall))
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, cwd=ROOT, check=False)
+    return done.stdout.strip()
