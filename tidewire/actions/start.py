@@ -1,0 +1,60 @@
+"""Opens what an API worker needs and closes it in reverse order. Knows how the parts fit, and no rules."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tidewire.actions import config
+from tidewire.actions.post_writer import PostWriter
+from tidewire.actions.services import Services
+from tidewire.bus.cache import Cache
+from tidewire.bus.invalidation import InvalidationReader
+from tidewire.bus.publisher import Publisher
+from tidewire.bus.redis import RedisProducer
+from tidewire.settings import Settings
+from tidewire.store.db import Database
+from tidewire.store.outbox import Outbox
+from tidewire.wire.ids import new_id
+
+# Limits and presence answer at once or are done without: a request must not wait for them.
+REDIS_TIMEOUT_S = 1.0
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything; a database that does not answer raises Unavailable, an absent Redis does not."""
+    worker = new_id()  # a process that starts again is another worker: its rows are told apart from its predecessor's
+    async with AsyncExitStack() as stack:
+        db = Database(settings.database.url, size=settings.database.connections, worker=worker)
+        stack.push_async_callback(db.close)
+        version_id = await config.load_version_id(settings, db)
+        cache = Cache()
+        db.on_invalidate = cache.drop
+        invalidation = InvalidationReader(settings.redis.url, cache)
+        invalidation.start()
+        stack.push_async_callback(invalidation.close)
+        bus = settings.bus
+        producer = RedisProducer(
+            settings.redis.url,
+            shards=bus.shards,
+            retention_ms=int(bus.stream_retention_s * 1000),
+            replicas=bus.replicas,
+        )
+        stack.push_async_callback(producer.close)
+        publisher = Publisher(producer, Outbox(db, worker), retention_ms=int(bus.outbox_retention_s * 1000))
+        db.publisher = publisher
+        publisher.start()
+        stack.push_async_callback(publisher.close)
+        posts = PostWriter(db, publisher.take_published)
+        stack.push_async_callback(posts.close)
+        client: redis.asyncio.Redis = redis.asyncio.from_url(
+            settings.redis.url,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        stack.push_async_callback(client.aclose)
+        yield Services(settings, db, cache, producer, client, posts, version_id)
