@@ -141,6 +141,14 @@ class ChannelMember(Struct):
     autotranslation_disabled: bool = False
 
 
+class ChannelMemberWithTeam(ChannelMember):
+    """A membership as the list of all teams' memberships has it; team members are empty for D and G."""
+
+    team_display_name: str = ""
+    team_name: str = ""
+    team_update_at: int = 0
+
+
 class ParticipantId(Struct):
     """A thread's participant where only the id is filled. Source: Mattermost API v4, "thread participant, non-extended"."""
 
@@ -207,7 +215,7 @@ class Post(Struct):
     remote_id: str | None = ""
     reply_count: int = 0
     last_reply_at: int = 0
-    participants: list[ParticipantId] | None = None
+    participants: list[Any] | None = None  # ParticipantId, or users where the list is "extended"
     metadata: PostMetadata = field(default_factory=PostMetadata)
 
 

@@ -1,0 +1,66 @@
+"""The events of posts and reactions as bytes. Pure: who may see what is in the copies, nothing is looked up.
+
+Source: Mattermost API v4, WebSocket events. All of them are ordered by their channel.
+"""
+
+from collections.abc import Sequence
+
+from tidewire.actions.post_rules import blank
+from tidewire.bus.envelope import Copy, Envelope, Only, channel_key, encode
+from tidewire.wire.events import as_text, encode_prefix
+from tidewire.wire.ids import now_ms
+from tidewire.wire.models import Channel, Post, Reaction
+
+
+def posted(
+    post: Post, channel: Channel, sender: str, *, system: bool, set_online: bool, mentions: Sequence[str]
+) -> bytes:
+    """Return the envelope of a new post. sender: the author's username; mentions: members whose copy says so."""
+    data = {
+        "channel_type": channel.type,
+        "channel_display_name": "@" + sender if channel.type == "D" else channel.display_name,
+        "channel_name": channel.name,
+        "sender_name": "System" if system else "@" + sender,
+        "team_id": channel.team_id,
+        "set_online": set_online,
+        "post": as_text(post),
+    }
+    copy = Copy(
+        encode_prefix("posted", data, channel_id=channel.id),
+        channel_id=channel.id,
+        mentions=list(mentions),
+        ack_author=post.user_id,
+        name="posted",
+    )
+    return _envelope(channel.id, [copy])
+
+
+def edited(post: Post) -> bytes:
+    """Return the envelope of a changed post: edited, pinned or unpinned."""
+    body = encode_prefix("post_edited", {"post": as_text(post)}, channel_id=post.channel_id)
+    return _envelope(post.channel_id, [Copy(body, channel_id=post.channel_id, name="post_edited")])
+
+
+def deleted(post: Post, by: str) -> bytes:
+    """Return the envelope of a deleted post; admins are told by whom, and each client gets exactly one copy."""
+    data = {"post": as_text(blank(post))}
+    channel_id = post.channel_id
+    plain = encode_prefix("post_deleted", data, channel_id=channel_id, sanitized=True)
+    full = encode_prefix("post_deleted", {**data, "delete_by": by}, channel_id=channel_id, sensitive=True)
+    return _envelope(
+        channel_id,
+        [
+            Copy(plain, channel_id=channel_id, only=Only.NON_ADMINS, name="post_deleted"),
+            Copy(full, channel_id=channel_id, only=Only.ADMINS, name="post_deleted"),
+        ],
+    )
+
+
+def reaction(event: str, changed: Reaction) -> bytes:
+    """Return the envelope of `reaction_added` or `reaction_removed`."""
+    body = encode_prefix(event, {"reaction": as_text(changed)}, channel_id=changed.channel_id)
+    return _envelope(changed.channel_id, [Copy(body, channel_id=changed.channel_id, name=event)])
+
+
+def _envelope(channel_id: str, copies: list[Copy]) -> bytes:
+    return encode(Envelope(channel_key(channel_id), [], copies, now_ms()))

@@ -1,0 +1,241 @@
+"""Lists of posts as clients page through them. Reads only; a list costs a fixed number of queries, however long it is.
+
+Source: Mattermost API v4, PostList: `order` newest first, `posts` also holds the roots of replies; "" in
+`next_post_id` or `prev_post_id` says that this end is reached. Threads are in reading direction, their root first.
+"""
+
+from collections.abc import Collection, Sequence
+
+from msgspec import Struct
+
+from tidewire.actions.permissions import has_system
+from tidewire.actions.post_rules import blank
+from tidewire.actions.posts import access_post, readable_channel
+from tidewire.actions.services import Services
+from tidewire.actions.users import get_users, view_for
+from tidewire.store import posts as store
+from tidewire.store import reactions
+from tidewire.wire.errors import AppError, body_param, forbidden
+from tidewire.wire.models import Channel, Post, PostList, PostMetadata, Session
+
+SINCE_POSTS = 1000  # Mattermost API v4: the most a `since` list holds
+
+
+class View(Struct):
+    """How a list is wanted: replies left out (collapsed threads), participants as users, deleted posts too."""
+
+    roots_only: bool = False
+    extended: bool = False
+    deleted: bool = False
+
+
+class ThreadPage(Struct):
+    """A stretch of a thread. limit None: all of it. A position is (create_at, id); up: newest first."""
+
+    limit: int | None = None
+    position: tuple[int, str] | None = None
+    updated_after: int = -1
+    up: bool = False
+
+
+async def access_list(services: Services, session: Session, channel_id: str, view: View) -> Channel:
+    """Return a channel whose posts the caller may list so. Raises: 403."""
+    channel = await readable_channel(services, session, channel_id)
+    if channel is None or (view.deleted and not has_system(session, "read_deleted_posts")):
+        raise forbidden()
+    return channel
+
+
+async def version(services: Services, channel_id: str, view: View) -> str:
+    """Return an ETag for lists of a channel: every change of what they show is a numbered event of it.
+
+    Ask before loading the list: it may be newer than its tag, never older.
+    """
+    n = await store.channel_event_n(services.db, channel_id)
+    return f"{services.version_id}.{channel_id}.{n}.{int(view.roots_only)}{int(view.deleted)}"
+
+
+async def get_page(
+    services: Services, session: Session, channel_id: str, view: View, page: int, per_page: int
+) -> PostList:
+    """Return a page of a channel, 0 being the newest."""
+    found = await store.page(
+        services.db, channel_id, per_page, page * per_page, deleted=view.deleted, roots_only=view.roots_only
+    )
+    newer, older = await _ends(services, channel_id, view, found)
+    return await _list(services, session, found, view, newer, older)
+
+
+async def get_since(
+    services: Services, session: Session, channel_id: str, view: View, since: int
+) -> PostList:
+    """Return what changed after `since` (ms); deleted posts come blank."""
+    found = await store.since(services.db, channel_id, since, SINCE_POSTS, roots_only=view.roots_only)
+    return await _list(services, session, found, view)
+
+
+async def get_before(
+    services: Services, session: Session, channel_id: str, view: View, cursor: str, page: int, per_page: int
+) -> PostList:
+    """Return a page of the posts before the post `cursor`."""
+    found: list[Post] = []
+    position = await store.position_of(services.db, channel_id, cursor)
+    if position is not None:
+        found = await store.before(
+            services.db,
+            channel_id,
+            per_page,
+            page * per_page,
+            position,
+            deleted=view.deleted,
+            roots_only=view.roots_only,
+        )
+    newer, older = await _ends(services, channel_id, view, found)
+    return await _list(services, session, found, view, newer if page else cursor, older)
+
+
+async def get_after(
+    services: Services, session: Session, channel_id: str, view: View, cursor: str, page: int, per_page: int
+) -> PostList:
+    """Return a page of the posts that follow the post `cursor`."""
+    found: list[Post] = []
+    position = await store.position_of(services.db, channel_id, cursor)
+    if position is not None:
+        found = await store.after(
+            services.db,
+            channel_id,
+            per_page,
+            page * per_page,
+            position,
+            deleted=view.deleted,
+            roots_only=view.roots_only,
+        )
+    newer, older = await _ends(services, channel_id, view, found)
+    return await _list(services, session, found, view, newer, older if page else cursor)
+
+
+async def get_unread(
+    services: Services,
+    session: Session,
+    channel_id: str,
+    user_id: str,
+    view: View,
+    limit_before: int,
+    limit_after: int,
+) -> PostList | None:
+    """Return the posts around a member's first unread one, which limit_after counts; None if there is none to show.
+
+    Raises: 404 for one who is no member.
+    """
+    viewed_at = await store.viewed_at(services.db, channel_id, user_id)
+    if viewed_at is None:
+        raise AppError(
+            "app.channel.get_member.missing.app_error", 404, "The user is no member of the channel."
+        )
+    if not viewed_at:
+        return None
+    position = await store.first_unread(services.db, channel_id, viewed_at, roots_only=view.roots_only)
+    if position is None:
+        return None
+    # From the end of the millisecond before: what follows begins with the first unread post.
+    below = position[0] - 1, "~"
+    found = await store.after(services.db, channel_id, limit_after, 0, below, roots_only=view.roots_only)
+    if limit_before:
+        found += await store.before(
+            services.db, channel_id, limit_before, 0, position, roots_only=view.roots_only
+        )
+    newer, older = await _ends(services, channel_id, view, found)
+    return await _list(services, session, found, view, newer, older)
+
+
+async def get_thread(
+    services: Services, session: Session, post: Post, view: View, page: ThreadPage
+) -> PostList:
+    """Return the thread of a root or a reply from access_post: the root, then replies in the direction of reading."""
+    roots = await store.load(services.db, [post.root_id], deleted=view.deleted) if post.root_id else [post]
+    root = roots[0] if roots else post
+    replies = await store.replies(
+        services.db,
+        root.id,
+        up=page.up,
+        position=page.position,
+        updated_after=page.updated_after,
+        deleted=view.deleted,
+        limit=None if page.limit is None else page.limit + 1,
+    )
+    has_next = page.limit is not None and len(replies) > page.limit
+    answer = await _list(services, session, [root, *replies[: page.limit]], view)
+    answer.has_next = has_next
+    return answer
+
+
+async def get_posts(services: Services, session: Session, ids: Sequence[str]) -> list[Post]:
+    """Return the posts of these ids that the caller may read, in their order."""
+    readable: dict[str, bool] = {}
+    found = await store.load(services.db, ids)
+    for channel_id in {post.channel_id for post in found}:
+        readable[channel_id] = await readable_channel(services, session, channel_id) is not None
+    found = [post for post in found if readable[post.channel_id]]
+    await _add_reactions(services, found)
+    return found
+
+
+async def get_post(services: Services, session: Session, post_id: str, *, deleted: bool) -> Post:
+    """Return a post with its reactions. Raises: 403 for deleted ones without the right to them; 404."""
+    post, _ = await access_post(services, session, post_id, deleted=deleted)
+    await _add_reactions(services, [post])
+    return post
+
+
+def check_cursor(value: str, name: str) -> str:
+    """Return the id of a query, or raise 400 invalid_body_param, as the contract does for bad cursors."""
+    if len(value) != 26 or not value.isalnum() or not value.isascii():
+        raise body_param(name)
+    return value
+
+
+async def _ends(services: Services, channel_id: str, view: View, found: Sequence[Post]) -> tuple[str, str]:
+    """Return the ids next to a list: (newer, older)."""
+    if not found:
+        return "", ""
+    newest, oldest = found[0], found[-1]
+    return await store.neighbours(
+        services.db,
+        channel_id,
+        (newest.create_at, newest.id),
+        (oldest.create_at, oldest.id),
+        roots_only=view.roots_only,
+    )
+
+
+async def _list(
+    services: Services, session: Session, found: Sequence[Post], view: View, newer: str = "", older: str = ""
+) -> PostList:
+    by_id = {post.id: post for post in found}
+    roots = {post.root_id for post in found if post.root_id and not post.delete_at} - by_id.keys()
+    by_id.update((post.id, post) for post in await store.load(services.db, roots))
+    await _add_reactions(services, by_id.values())
+    if view.extended:
+        await _add_participants(services, session, by_id.values())
+    shown = {key: blank(post) if post.delete_at and not view.deleted else post for key, post in by_id.items()}
+    return PostList([post.id for post in found], shown, newer, older)
+
+
+async def _add_reactions(services: Services, posts: Collection[Post]) -> None:
+    reacted = [post for post in posts if post.has_reactions and not post.delete_at]
+    if reacted:
+        found = await reactions.of_posts(services.db, [post.id for post in reacted])
+        for post in reacted:
+            post.metadata = PostMetadata(reactions=found.get(post.id, []))
+
+
+async def _add_participants(services: Services, session: Session, posts: Collection[Post]) -> None:
+    ids = {user.id for post in posts for user in post.participants or ()}
+    users = (
+        {user.id: view_for(services, session, user) for user in await get_users(services, list(ids))}
+        if ids
+        else {}
+    )
+    for post in posts:
+        if post.participants:
+            post.participants = [users[user.id] for user in post.participants if user.id in users]

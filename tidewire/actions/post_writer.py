@@ -1,0 +1,223 @@
+"""The queue in front of the group commit: one per API worker.
+
+Posts that arrive while a flush runs go into the next one; there is no timer, so an idle server answers at once
+and a busy one grows its batches. One flush is in flight: two made more commits and a higher median. Knows what can
+become of a batch; knows no chat rules.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+import asyncpg
+import structlog
+
+from tidewire.store import post_batch
+from tidewire.store.db import GONE, Connection, Database
+from tidewire.store.post_batch import PENDING_MS, Batch, Committed, NewPost
+from tidewire.wire.errors import Unavailable
+from tidewire.wire.ids import now_ms
+
+BATCH_POSTS = 128  # beyond, a post costs no less: 62-80 µs at 128, 70-85 at 32
+BATCH_BYTES = 4 << 20  # some ten ms of one core; a post and its event take 600 KB at most
+# What waits in memory: at 4,000 posts/s of 2 KB a second's worth. Beyond, authors hear 503.
+QUEUE_POSTS, QUEUE_BYTES = 4096, 64 << 20
+FLUSH_TIMEOUT_S = 5.0  # a database that needs longer for 128 posts is frozen
+# How long a flush is tried again while the database is away; then the authors hear 503 and repeat themselves.
+RETRY_FOR_S, RETRY_EVERY_S = 3.0, 0.1
+DEADLOCKS = 3
+RECENT = 20_000  # pending ids remembered here; the table knows all of them
+PRUNE_EVERY_S = 10.0
+_log = structlog.get_logger("posts")
+
+
+class Refused(Exception):
+    """A post that could not be written as it is: a repeated pending id, a root or a channel that is gone."""
+
+
+class Repeated(Exception):
+    """The author has sent this pending_post_id before: it became `post_id`."""
+
+    def __init__(self, post_id: str) -> None:
+        super().__init__(post_id)
+        self.post_id = post_id
+
+
+_Waiting = tuple[NewPost, "asyncio.Future[None]"]
+
+
+class PostWriter:
+    """Writes posts and hands their announcements to the publisher of `db`."""
+
+    def __init__(self, db: Database, take_published: Callable[[], list[int]] = list) -> None:
+        self._db = db
+        self._take_published = take_published
+        self._queue: deque[_Waiting] = deque()
+        self._queue_bytes = 0
+        self._connection: Connection | None = None
+        self._drain_task: asyncio.Task[None] | None = None
+        self._prune_task: asyncio.Task[None] | None = None
+        self._pruned_at = monotonic()
+        self._marks: list[int] = []
+        # (user, pending id) → when it ends and the write, or the id of the post that it became
+        self._recent: OrderedDict[tuple[str, str], tuple[float, asyncio.Future[None], str]] = OrderedDict()
+
+    async def write(self, new: NewPost) -> None:
+        """Return when the post is committed. A caller that is cancelled does not take the post back.
+
+        Raises: Repeated; Refused; Unavailable when the queue is full or the database does not answer.
+        """
+        if len(self._queue) >= QUEUE_POSTS or self._queue_bytes >= QUEUE_BYTES:
+            raise Unavailable("database")
+        post = new.post
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if post.pending_post_id:
+            await self._check_recent(post.user_id, post.pending_post_id)
+            self._remember((post.user_id, post.pending_post_id), future, post.id)
+        self._queue.append((new, future))
+        self._queue_bytes += len(new.envelope)
+        if self._drain_task is None:
+            self._drain_task = asyncio.get_running_loop().create_task(self._drain())
+        await asyncio.shield(future)
+
+    async def _check_recent(self, user_id: str, pending_id: str) -> None:
+        known = self._recent.get((user_id, pending_id))
+        if known is None or known[0] < monotonic():
+            return
+        await asyncio.shield(known[1])
+        raise Repeated(known[2])
+
+    def _remember(self, key: tuple[str, str], future: "asyncio.Future[None]", post_id: str) -> None:
+        now = monotonic()
+        self._recent[key] = (now + PENDING_MS / 1000, future, post_id)
+        self._recent.move_to_end(key)
+        while len(self._recent) > RECENT or next(iter(self._recent.values()))[0] < now:
+            self._recent.popitem(last=False)
+
+    async def close(self) -> None:
+        """Write what waits, then let go of the connection."""
+        if self._drain_task is not None:
+            await self._drain_task
+        if self._prune_task is not None:
+            await self._prune_task
+        if self._connection is not None:
+            self._connection.terminate()
+
+    # -- flushing ----------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        try:
+            while self._queue:
+                await asyncio.sleep(0)  # the other requests of this turn of the loop join
+                await self._write(self._take())
+                self._prune()
+        finally:
+            self._drain_task = None
+
+    def _take(self) -> list[_Waiting]:
+        taken: list[_Waiting] = []
+        size = 0
+        while self._queue and len(taken) < BATCH_POSTS and size < BATCH_BYTES:
+            taken.append(self._queue.popleft())
+            size += len(taken[-1][0].envelope)
+        self._queue_bytes -= size
+        return taken
+
+    async def _write(self, waiting: Sequence[_Waiting]) -> None:
+        batch = Batch([new for new, _ in waiting], self._db.worker, now_ms())
+        try:
+            committed = await self._commit(batch)
+        except Unavailable as error:
+            self._finish(waiting, error)
+        except asyncpg.PostgresError as error:
+            if len(waiting) > 1:  # one bad post must not fail the others: halve until it stands alone
+                middle = len(waiting) // 2
+                await self._write(waiting[:middle])
+                await self._write(waiting[middle:])
+            else:
+                refused = isinstance(error, asyncpg.DivisionByZeroError)
+                self._finish(waiting, Refused() if refused else error)
+        except Exception as error:  # this task's boundary: every author hears of a bug of ours
+            self._finish(waiting, error)
+        else:
+            if committed is not None and self._db.publisher is not None:
+                self._db.publisher.committed(*committed)
+            self._finish(waiting, None)
+
+    def _finish(self, waiting: Sequence[_Waiting], error: Exception | None) -> None:
+        for new, future in waiting:
+            if error is None:
+                future.set_result(None)
+                continue
+            self._recent.pop((new.post.user_id, new.post.pending_post_id), None)
+            future.set_exception(error)
+            future.exception()  # seen: an author who has gone leaves nobody to look at it
+
+    async def _commit(self, batch: Batch) -> Committed | None:
+        """Write a batch, however often the connection is lost on the way. None: it was, and is published already."""
+        deadline = monotonic() + RETRY_FOR_S
+        deadlocks = 0
+        maybe_written = False
+        marks = self._marks + self._take_published()
+        self._marks = marks
+        while True:
+            try:
+                connection = await self._connect()
+                async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                    committed = await batch.write(connection, marks)
+                self._marks = []
+                return committed
+            except asyncpg.UniqueViolationError as error:
+                # The unique check waits for a backend that is still at the first attempt, so this is its commit.
+                if not (maybe_written and error.constraint_name == "posts_pkey"):
+                    raise
+                return await self._find(batch)
+            except asyncpg.DeadlockDetectedError:
+                deadlocks += 1
+                if deadlocks == DEADLOCKS:
+                    raise
+            except (*GONE, Unavailable) as error:
+                maybe_written |= not isinstance(error, Unavailable)
+                self._disconnect()
+                if monotonic() > deadline:
+                    raise Unavailable("database") from error
+                await asyncio.sleep(RETRY_EVERY_S)
+
+    async def _find(self, batch: Batch) -> Committed | None:
+        try:
+            return await batch.find(await self._connect())
+        except (*GONE, Unavailable):  # its outbox row is then a stray, which the publisher finds
+            self._disconnect()
+            return None
+
+    async def _connect(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            # Planning this statement costs more than running it for one post; and the generic plan is the one whose
+            # nested loops take the row locks in the order of the arrays.
+            self._connection = await self._db.connect(plan_cache_mode="force_generic_plan")
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = None
+
+    # -- pending ids -------------------------------------------------------------------------------------------
+
+    async def first_post_id(self, user_id: str, pending_id: str) -> str | None:
+        """Return the id of the post that an author's pending id became within the last 30 s, at any worker."""
+        return await post_batch.first_post_id(self._db, user_id, pending_id, now_ms())
+
+    def _prune(self) -> None:
+        if monotonic() - self._pruned_at > PRUNE_EVERY_S and (
+            self._prune_task is None or self._prune_task.done()
+        ):
+            self._pruned_at = monotonic()
+            self._prune_task = asyncio.get_running_loop().create_task(self._delete_old())
+
+    async def _delete_old(self) -> None:
+        try:
+            await post_batch.prune_pending(self._db, now_ms())
+        except Unavailable:
+            _log.info("pending ids stay for the next pruning")

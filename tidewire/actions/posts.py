@@ -1,0 +1,277 @@
+"""Posts: create, edit, pin, delete. Lists are in tidewire.actions.post_lists; what a post may hold in post_rules.
+
+Who changes a post holds its row from reading to commit and tells the channel in the same transaction, so the last
+announcement of a post is always its row.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import structs
+
+from tidewire.actions import post_events, post_rules
+from tidewire.actions.permissions import (
+    access_channel,
+    access_channel_for_read,
+    has_channel,
+    has_system,
+)
+from tidewire.actions.post_rules import NewPostBody, PostChange
+from tidewire.actions.post_writer import Refused, Repeated
+from tidewire.actions.services import Services
+from tidewire.actions.users import get_user
+from tidewire.bus.envelope import channel_key
+from tidewire.store import posts as store
+from tidewire.store import reactions
+from tidewire.store.post_batch import NewPost
+from tidewire.wire.errors import AppError, forbidden
+from tidewire.wire.ids import new_id, now_ms
+from tidewire.wire.models import Channel, Post, PostMetadata, Session
+
+GROUP_MEMBERS = 8  # Mattermost API v4: the most a group message has
+# Roots that this worker has seen alive, with their channels. A root stays one until it is deleted, and that the group
+# commit checks itself; this only keeps most bad ones from getting there.
+_ROOTS = 10_000
+_roots: OrderedDict[str, str] = OrderedDict()
+
+
+async def do_create_post(
+    services: Services, session: Session, body: NewPostBody, *, set_online: bool = True
+) -> Post:
+    """Store a post and tell its channel. A pending_post_id repeated within 30 s returns the first post.
+
+    Raises: 400 for a bad body, root or archived channel; 403; Unavailable.
+    Cost: on cache hits no query of its own but its share of the group commit.
+    Source: Mattermost API v4, "Create a post".
+    """
+    post_rules.check_new_post(body)
+    channel = await access_channel(services, session, body.channel_id, "create_post")
+    if channel.delete_at:
+        raise _archived("api.post.create_post.can_not_post_to_deleted.error")
+    if body.root_id:
+        await _check_root(services, channel.id, body.root_id)
+    user = await get_user(services, session.user_id)
+    now = now_ms()
+    post = Post(
+        id=new_id(now),
+        channel_id=channel.id,
+        user_id=session.user_id,
+        create_at=now,
+        update_at=now,
+        root_id=body.root_id,
+        message=body.message,
+        type=body.type,
+        props=post_rules.client_props(body.props) if body.props else {},
+        hashtags=post_rules.find_hashtags(body.message),
+        pending_post_id=body.pending_post_id,
+    )
+    mentions = await _mentioned(services, channel, session.user_id)
+    envelope = post_events.posted(
+        post, channel, user.username, system=False, set_online=set_online, mentions=mentions
+    )
+    # A reply marks its thread as viewed, not the channel: collapsed threads are always on here.
+    new = NewPost(post, envelope, views=not post.root_id, mentions=mentions)
+    try:
+        await services.posts.write(new)
+    except Repeated as repeated:
+        return await _first_post(services, post, repeated.post_id)
+    except Refused:
+        return await _why_refused(services, post)
+    return post
+
+
+async def do_system_post(
+    services: Services, channel: Channel, user_id: str, type: str, message: str, props: dict[str, Any]
+) -> None:
+    """Store a post of the server about what user_id did, and tell the channel. Archived channels get theirs too.
+
+    Raises: Unavailable. Source: Mattermost API v4, system post types and which of them are counted.
+    """
+    user = await get_user(services, user_id)
+    now = now_ms()
+    post = Post(new_id(now), channel.id, user_id, now, now, message=message, type=type, props=props)
+    envelope = post_events.posted(post, channel, user.username, system=True, set_online=False, mentions=())
+    counted = type not in post_rules.UNCOUNTED
+    await services.posts.write(NewPost(post, envelope, counted=counted, needs_live_channel=False))
+
+
+async def _check_root(services: Services, channel_id: str, root_id: str) -> None:
+    known = _roots.get(root_id)
+    if known is None:
+        rows = await store.load(services.db, [root_id])
+        if not rows or rows[0].root_id:
+            raise post_rules.bad_root()
+        known = _roots[root_id] = rows[0].channel_id
+        if len(_roots) > _ROOTS:
+            _roots.popitem(last=False)
+    if known != channel_id:
+        raise post_rules.bad_root()
+
+
+async def _mentioned(services: Services, channel: Channel, author_id: str) -> list[str]:
+    """Return whom every message mentions: the others of a direct or group channel."""
+    if channel.type == "D":
+        return [user_id for user_id in channel.name.split("__") if user_id != author_id]
+    if channel.type != "G":
+        return []
+    key = "group:" + channel.id  # never changes: a group message keeps its members
+
+    async def load() -> list[str]:
+        return await store.channel_users(services.db, channel.id, GROUP_MEMBERS)
+
+    members: list[str] = services.cache.peek(key) or await services.cache.get(key, load) or []
+    return [user_id for user_id in members if user_id != author_id]
+
+
+async def _first_post(services: Services, post: Post, first_id: str) -> Post:
+    rows = await store.load(services.db, [first_id])
+    if not rows:
+        raise AppError("api.post.deduplicate_create_post.failed_to_get", 404, "The post was deleted.")
+    return structs.replace(rows[0], pending_post_id=post.pending_post_id)
+
+
+async def _why_refused(services: Services, post: Post) -> Post:
+    """Return the first post of a repeated pending id, else raise what was wrong with this one."""
+    if post.pending_post_id:
+        first_id = await services.posts.first_post_id(post.user_id, post.pending_post_id)
+        if first_id is not None:
+            return await _first_post(services, post, first_id)
+    if post.root_id:
+        _roots.pop(post.root_id, None)
+        await _check_root(services, post.channel_id, post.root_id)
+    raise _archived("api.post.create_post.can_not_post_to_deleted.error")
+
+
+# -- one post that is there ----------------------------------------------------------------------------------------
+
+
+async def access_post(
+    services: Services, session: Session, post_id: str, *, deleted: bool = False
+) -> tuple[Post, Channel]:
+    """Return a post, without reactions, and its channel, if the caller may read it.
+
+    deleted: a deleted one too, for system admins.
+    Raises: 404, also for what he may not read: the two look the same.
+    """
+    if deleted and not has_system(session, "manage_system"):
+        raise forbidden()
+    rows = await store.load(services.db, [post_id], deleted=deleted)
+    channel = await readable_channel(services, session, rows[0].channel_id) if rows else None
+    if channel is None:
+        raise post_missing()
+    return rows[0], channel
+
+
+async def readable_channel(services: Services, session: Session, channel_id: str) -> Channel | None:
+    """Return a channel if the caller may read its posts, else None."""
+    try:
+        return await access_channel_for_read(services, session, channel_id)
+    except AppError:
+        return None
+
+
+async def do_edit_post(services: Services, session: Session, post_id: str, change: PostChange) -> Post:
+    """Change a post and tell its channel. A changed message sets edit_at and keeps the old version.
+
+    Raises: 400 for a bad change, a system post or an archived channel; 403; 404.
+    Source: Mattermost API v4, "Patch a post" and "Update a post".
+    """
+    post, channel = await access_post(services, session, post_id)
+    permission = "edit_post" if post.user_id == session.user_id else "edit_others_posts"
+    await _check_change(
+        services, session, channel, permission, "api.post.update_post.can_not_update_post_in_deleted.error"
+    )
+    if post.type.startswith("system_"):
+        raise AppError(
+            "api.post.update_post.system_message.app_error", 400, "Unable to update system message."
+        )
+    if change.message is not None:
+        post_rules.check_message(change.message)
+    if change.props is not None:
+        post_rules.check_props(change.props)
+
+    def edit(post: Post, now: int) -> bool:
+        edited = change.message is not None and change.message != post.message
+        if change.message is not None and edited:
+            post.message = change.message
+            post.hashtags = post_rules.find_hashtags(change.message)
+            post.edit_at = now
+        if change.props is not None:
+            post.props = post_rules.client_props(change.props, post.props)
+        if change.is_pinned is not None:
+            post.is_pinned = change.is_pinned
+        return edited
+
+    return await _change(services, post_id, edit)
+
+
+async def do_pin_post(services: Services, session: Session, post_id: str, *, pinned: bool) -> None:
+    """Pin or unpin a post and tell its channel. Raises: 400 in an archived channel; 403; 404."""
+    _, channel = await access_post(services, session, post_id)
+    await _check_change(
+        services,
+        session,
+        channel,
+        "read_channel_content",
+        "api.post.update_post.can_not_update_post_in_deleted.error",
+    )
+
+    def pin(post: Post, now: int) -> bool:
+        post.is_pinned = pinned
+        return False
+
+    await _change(services, post_id, pin)
+
+
+async def do_delete_post(services: Services, session: Session, post_id: str) -> None:
+    """Delete a post, and with a root its replies, and tell the channel. The rows stay, with delete_at.
+
+    Raises: 400 in an archived channel; 403; 404.
+    """
+    post, channel = await access_post(services, session, post_id)
+    permission = "delete_post" if post.user_id == session.user_id else "delete_others_posts"
+    await _check_change(
+        services, session, channel, permission, "api.post.delete_post.can_not_delete_post_in_deleted.error"
+    )
+    async with services.db.transaction() as tx:
+        locked = await store.lock(tx, post_id)
+        if locked is None:
+            raise post_missing()
+        now = max(now_ms(), locked.update_at + 1)
+        await store.delete(tx, locked, now, session.user_id)
+        locked.delete_at = locked.update_at = now
+        tx.announce(channel_key(locked.channel_id), post_events.deleted(locked, session.user_id))
+
+
+async def _check_change(
+    services: Services, session: Session, channel: Channel, permission: str, archived_id: str
+) -> None:
+    if not await has_channel(services, session, channel.id, permission):
+        raise forbidden()
+    if channel.delete_at:
+        raise _archived(archived_id)
+
+
+async def _change(services: Services, post_id: str, change: Callable[[Post, int], bool]) -> Post:
+    """Lock a post, let `change` edit it (it tells whether the message changed), write and announce it."""
+    async with services.db.transaction() as tx:
+        post = await store.lock(tx, post_id)
+        if post is None:
+            raise post_missing()
+        # Clients keep the state with the later update_at: it must grow with every change, whatever the clocks say.
+        post.update_at = max(now_ms(), post.update_at + 1)
+        await store.update(tx, post, keep=change(post, post.update_at))
+        if post.has_reactions:
+            post.metadata = PostMetadata(reactions=await reactions.of_locked(tx, post_id))
+        tx.announce(channel_key(post.channel_id), post_events.edited(post))
+    return post
+
+
+def post_missing() -> AppError:
+    """Return the 404 for a post that is not there, or not for the caller."""
+    return AppError("app.post.get.app_error", 404, "Unable to get the post.")
+
+
+def _archived(error_id: str) -> AppError:
+    return AppError(error_id, 400, "The channel is archived.")

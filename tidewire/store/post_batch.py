@@ -1,0 +1,203 @@
+"""The group commit: groups new posts into the arrays of one statement, and runs it. No queue and no retry in here.
+
+The statement, its lock order and its all-or-nothing rule are explained in queries/post_writes.sql.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from tidewire.store import sql
+from tidewire.store.db import Connection, Database, Record, number
+from tidewire.wire.models import Post
+
+_Q = sql.load("post_writes")
+PENDING_MS = 30_000  # Mattermost API v4, posts: how long a pending_post_id is remembered; the SQL says it too
+_encode = msgspec.msgpack.Encoder().encode
+_encode_json = msgspec.json.Encoder().encode
+
+Committed = tuple[int, list[tuple[str, int, bytes]]]  # (outbox id, [(key, number, envelope), …])
+
+
+@dataclass(slots=True)
+class NewPost:
+    """A checked post and what it does besides.
+
+    envelope: the encoded announcement. counted: adds to the channel's message counts. views: the author has
+    thereby read the channel. mentions: members whose mention counts grow. needs_live_channel: fails in an
+    archived one.
+    """
+
+    post: Post
+    envelope: bytes
+    counted: bool = True
+    views: bool = False
+    mentions: Sequence[str] = ()
+    needs_live_channel: bool = True
+
+
+@dataclass(slots=True)
+class _Channel:
+    events: int = 0
+    counted: int = 0
+    counted_root: int = 0
+    at: int = 0
+    root_at: int = 0
+    alive: bool = False
+
+
+@dataclass(slots=True)
+class _Thread:
+    channel_id: str
+    at: int = 0
+    replies: int = 0
+    users: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Member:
+    views: bool = False
+    own: int = 0
+    own_root: int = 0
+    seen: int = 0
+    seen_root: int = 0
+    mentions: int = 0
+    mentions_root: int = 0
+    at: int = 0
+
+
+class Batch:
+    """The statement's arguments for some posts. Made once: what is sent again after a lost answer must be the same."""
+
+    def __init__(self, posts: Sequence[NewPost], worker: str, now_ms: int) -> None:
+        channels: dict[str, _Channel] = {}
+        threads: dict[str, _Thread] = {}
+        members: dict[tuple[str, str], _Member] = {}
+        for new in posts:
+            _group(new, channels, threads, members)
+        announced = [("c:" + new.post.channel_id, new.envelope) for new in posts]
+        self.announced = announced
+        self.worker = worker
+        self.created_at = now_ms
+        self.payload = _encode(announced)
+        pending = sorted(
+            (p.user_id, p.pending_post_id, p.id, p.create_at)
+            for p in (n.post for n in posts)
+            if p.pending_post_id
+        )
+        rows = sorted([new.post for new in posts], key=attrgetter("id"))
+        self._arrays: list[list[Any]] = [
+            *_columns(pending, 4),
+            [p.id for p in rows],
+            [p.create_at for p in rows],
+            [p.user_id for p in rows],
+            [p.channel_id for p in rows],
+            [p.root_id for p in rows],
+            [p.message for p in rows],
+            [p.type for p in rows],
+            [_encode_json(p.props).decode() if p.props else "{}" for p in rows],
+            [p.hashtags for p in rows],
+            [",".join(p.file_ids) for p in rows],
+            *_columns(
+                [(k, t.channel_id, t.at, t.replies, ",".join(t.users)) for k, t in sorted(threads.items())], 5
+            ),
+            *_columns(
+                [
+                    (*key, m.views, m.own, m.own_root, m.seen, m.seen_root, m.mentions, m.mentions_root, m.at)
+                    for key, m in sorted(members.items())
+                ],
+                10,
+            ),
+        ]
+        self._channels = _columns(
+            [
+                (key, c.events, c.counted, c.counted_root, c.at, c.root_at, c.alive)
+                for key, c in sorted(channels.items())
+            ],
+            7,
+        )
+
+    async def write(self, connection: Connection, published: Sequence[int]) -> Committed:
+        """Run the statement and commit, marking outbox rows that are `published` on the way.
+
+        Raises: asyncpg errors. DivisionByZeroError: some post of the batch cannot be written, and none was.
+        UniqueViolationError on posts_pkey: this very batch was written before.
+        """
+        row = await connection.fetchrow(
+            _Q["create_batch"],
+            *self._arrays,
+            published,
+            *self._channels,
+            self.created_at,
+            self.worker,
+            self.payload,
+        )
+        assert row is not None
+        return self._committed(row)
+
+    async def find(self, connection: Connection) -> Committed | None:
+        """Return what a commit whose answer was lost has numbered; None if its outbox row is published already."""
+        row = await connection.fetchrow(_Q["find_batch"], self.created_at, self.worker, self.payload)
+        return None if row is None else self._committed(row)
+
+    def _committed(self, row: Record) -> Committed:
+        return row["id"], number(self.announced, dict(zip(row["keys"], row["ns"], strict=True)))
+
+
+def _group(
+    new: NewPost,
+    channels: dict[str, _Channel],
+    threads: dict[str, _Thread],
+    members: dict[tuple[str, str], _Member],
+) -> None:
+    """Add one post to the groups. The posts come in the order in which they are announced."""
+    post = new.post
+    is_root = not post.root_id
+    channel = channels.get(post.channel_id) or channels.setdefault(post.channel_id, _Channel())
+    channel.events += 1
+    channel.at = max(channel.at, post.create_at)
+    channel.alive |= new.needs_live_channel
+    if is_root:
+        channel.root_at = max(channel.root_at, post.create_at)
+    else:
+        thread = threads.get(post.root_id) or threads.setdefault(post.root_id, _Thread(post.channel_id))
+        thread.replies += 1
+        thread.at = max(thread.at, post.create_at)
+        thread.users[post.user_id] = None
+    if new.counted:
+        channel.counted += 1
+        channel.counted_root += is_root
+    if new.views:
+        key = post.channel_id, post.user_id
+        member = members.get(key) or members.setdefault(key, _Member())
+        member.views = True
+        member.own += new.counted
+        member.own_root += new.counted and is_root
+        member.seen, member.seen_root = channel.counted, channel.counted_root
+        member.mentions = member.mentions_root = 0
+        member.at = max(member.at, post.create_at)
+    for user_id in new.mentions:
+        key = post.channel_id, user_id
+        member = members.get(key) or members.setdefault(key, _Member())
+        member.mentions += 1
+        member.mentions_root += is_root
+        member.at = max(member.at, post.create_at)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
+    """Return rows as `count` arrays."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(count)]
+
+
+async def first_post_id(db: Database, user_id: str, pending_id: str, now_ms: int) -> str | None:
+    """Return the id of the post that an author's pending id became within the last 30 s, at any worker."""
+    found: str | None = await db.fetchval(_Q["pending_post"], user_id, pending_id, now_ms - PENDING_MS)
+    return found
+
+
+async def prune_pending(db: Database, now_ms: int) -> None:
+    """Forget pending ids that no repeat can name any more."""
+    await db.execute(_Q["prune_pending"], now_ms - 2 * PENDING_MS)

@@ -1,0 +1,184 @@
+"""Rows of posts and threads, read and changed one by one. New posts are written by `post_batch`.
+
+Every list is in the order of (create_at, id); `roots_only` leaves replies out, `deleted` takes deleted posts in.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tidewire.store import sql
+from tidewire.store.db import Connection, Database, Record, Transaction
+from tidewire.wire.ids import new_id
+from tidewire.wire.models import ParticipantId, Post
+
+_Q = sql.load("posts")
+Position = tuple[int, str]  # (create_at, id) of a post
+
+
+def decode_post(row: Record) -> Post:
+    """Return the post of a row."""
+    participants = row["participants"]
+    return Post(
+        id=row["id"],
+        channel_id=row["channel_id"],
+        user_id=row["user_id"],
+        create_at=row["create_at"],
+        update_at=row["update_at"],
+        edit_at=row["edit_at"],
+        delete_at=row["delete_at"],
+        is_pinned=row["is_pinned"],
+        root_id=row["root_id"],
+        original_id=row["original_id"],
+        message=row["message"],
+        type=row["type"],
+        props=row["props"],
+        hashtags=row["hashtags"],
+        file_ids=row["file_ids"],
+        has_reactions=row["has_reactions"],
+        reply_count=row["reply_count"] or 0,
+        last_reply_at=row["last_reply_at"] or 0,
+        participants=[ParticipantId(user) for user in participants] if participants else None,
+    )
+
+
+async def _posts(db: Database, name: str, *args: Any) -> list[Post]:
+    return [decode_post(row) for row in await db.fetch(_Q[name], *args)]
+
+
+async def load(db: Database, ids: Iterable[str], *, deleted: bool = False) -> list[Post]:
+    """Return the posts that exist, in the order of ids."""
+    wanted = list(ids)
+    found = {post.id: post for post in await _posts(db, "by_ids", wanted, deleted)} if wanted else {}
+    return [found[post_id] for post_id in wanted if post_id in found]
+
+
+async def page(
+    db: Database, channel_id: str, limit: int, offset: int, *, deleted: bool = False, roots_only: bool = False
+) -> list[Post]:
+    """Return posts of a channel, newest first."""
+    return await _posts(db, "page", channel_id, limit, offset, deleted, roots_only)
+
+
+async def before(
+    db: Database,
+    channel_id: str,
+    limit: int,
+    offset: int,
+    position: Position,
+    *,
+    deleted: bool = False,
+    roots_only: bool = False,
+) -> list[Post]:
+    """Return posts older than a position, newest first."""
+    return await _posts(db, "before", channel_id, limit, offset, *position, deleted, roots_only)
+
+
+async def after(
+    db: Database,
+    channel_id: str,
+    limit: int,
+    offset: int,
+    position: Position,
+    *,
+    deleted: bool = False,
+    roots_only: bool = False,
+) -> list[Post]:
+    """Return the posts that follow a position, newest first."""
+    posts = await _posts(db, "after", channel_id, limit, offset, *position, deleted, roots_only)
+    return posts[::-1]
+
+
+async def since(db: Database, channel_id: str, at_ms: int, limit: int, *, roots_only: bool) -> list[Post]:
+    """Return the posts changed after at_ms, deleted ones too: the latest changes, ordered newest post first."""
+    posts = await _posts(db, "since", channel_id, at_ms, limit, roots_only)
+    return sorted(posts, key=lambda post: (post.create_at, post.id), reverse=True)
+
+
+async def replies(
+    db: Database,
+    root_id: str,
+    *,
+    up: bool,
+    position: Position | None,
+    updated_after: int,
+    deleted: bool,
+    limit: int | None,
+) -> list[Post]:
+    """Return replies in the direction of reading: down = oldest first, up = newest first, from a position on."""
+    start = position or ((2**62, "") if up else (-1, ""))
+    name = "replies_up" if up else "replies_down"
+    return await _posts(db, name, root_id, *start, updated_after, deleted, limit)
+
+
+async def neighbours(
+    db: Database, channel_id: str, newest: Position, oldest: Position, *, roots_only: bool
+) -> tuple[str, str]:
+    """Return the ids of the posts just newer than `newest` and just older than `oldest`, "" where there is none."""
+    row = await db.fetchrow(_Q["neighbours"], channel_id, *newest, *oldest, roots_only)
+    assert row is not None
+    return row["newer"] or "", row["older"] or ""
+
+
+async def position_of(db: Database, channel_id: str, post_id: str) -> Position | None:
+    """Return where a post of the channel stands, deleted or not; None if it is not one of its posts."""
+    at = await db.fetchval(_Q["cursor"], post_id, channel_id)
+    return None if at is None else (at, post_id)
+
+
+async def first_unread(db: Database, channel_id: str, viewed_at: int, *, roots_only: bool) -> Position | None:
+    """Return the position of the first post after viewed_at, or None."""
+    row = await db.fetchrow(_Q["first_unread"], channel_id, viewed_at, roots_only)
+    return None if row is None else (row["create_at"], row["id"])
+
+
+async def viewed_at(db: Database, channel_id: str, user_id: str) -> int | None:
+    """Return when the member last viewed the channel; None for who is no member."""
+    at: int | None = await db.fetchval(_Q["read_state"], channel_id, user_id)
+    return at
+
+
+async def channel_event_n(db: Database, channel_id: str) -> int:
+    """Return the number of the channel's last event: whatever a list shows has changed only if this has."""
+    n: int | None = await db.fetchval(_Q["channel_event_n"], channel_id)
+    return n or 0
+
+
+async def channel_users(db: Database, channel_id: str, limit: int) -> list[str]:
+    """Return ids of a channel's members, at most `limit`."""
+    return [row["user_id"] for row in await db.fetch(_Q["channel_users"], channel_id, limit)]
+
+
+async def lock(tx: Transaction, post_id: str) -> Post | None:
+    """Hold a live post until the transaction ends and return it as it is then; None if there is none."""
+    if await tx.fetchrow(_Q["lock"], post_id) is None:
+        return None
+    row = await tx.fetchrow(_Q["by_ids"], [post_id], False)
+    assert row is not None
+    return decode_post(row)
+
+
+async def update(tx: Transaction, post: Post, *, keep: bool) -> None:
+    """Write a locked post's editable members and times. keep: its old version stays, as a deleted row of its own."""
+    if keep:
+        await tx.execute(_Q["keep_version"], post.id, new_id(post.update_at), post.update_at)
+    await tx.execute(
+        _Q["update_post"],
+        post.id,
+        post.message,
+        post.props,
+        post.hashtags,
+        post.is_pinned,
+        post.edit_at,
+        post.update_at,
+    )
+
+
+async def delete(tx: Transaction, post: Post, at_ms: int, by: str) -> None:
+    """Mark a locked post, and the replies of a root, as deleted; keep the thread's counters true."""
+    connection: Connection = tx.connection
+    await connection.execute(_Q["delete_thread"], post.id, at_ms, by)
+    if post.root_id:
+        await connection.execute(_Q["lock_thread"], post.root_id)
+        await connection.execute(_Q["recount_thread"], post.root_id)
+    else:
+        await connection.execute(_Q["drop_thread"], post.id)

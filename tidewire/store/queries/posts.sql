@@ -1,0 +1,129 @@
+-- Reading. Old versions of edited posts are rows with original_id <> ''; no list shows them. A flag as last parameter
+-- but one takes deleted posts in, the last one leaves replies out. Order is (create_at, id) everywhere: ids break ties.
+
+-- name: by_ids
+SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
+    p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
+    t.reply_count, t.last_reply_at, t.participants
+FROM posts p LEFT JOIN threads t ON t.root_id = p.id
+WHERE p.id = ANY($1::text[]) AND p.original_id = '' AND (p.delete_at = 0 OR $2);
+
+-- name: page
+SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
+    p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
+    t.reply_count, t.last_reply_at, t.participants
+FROM posts p LEFT JOIN threads t ON t.root_id = p.id
+WHERE p.channel_id = $1 AND p.original_id = '' AND (p.delete_at = 0 OR $4) AND (p.root_id = '' OR NOT $5)
+ORDER BY p.create_at DESC, p.id DESC LIMIT $2 OFFSET $3;
+
+-- name: before
+SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
+    p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
+    t.reply_count, t.last_reply_at, t.participants
+FROM posts p LEFT JOIN threads t ON t.root_id = p.id
+WHERE p.channel_id = $1 AND p.original_id = '' AND (p.create_at, p.id) < ($4, $5)
+    AND (p.delete_at = 0 OR $6) AND (p.root_id = '' OR NOT $7)
+ORDER BY p.create_at DESC, p.id DESC LIMIT $2 OFFSET $3;
+
+-- name: after
+-- Oldest first: the ones nearest to the cursor.
+SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
+    p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
+    t.reply_count, t.last_reply_at, t.participants
+FROM posts p LEFT JOIN threads t ON t.root_id = p.id
+WHERE p.channel_id = $1 AND p.original_id = '' AND (p.create_at, p.id) > ($4, $5)
+    AND (p.delete_at = 0 OR $6) AND (p.root_id = '' OR NOT $7)
+ORDER BY p.create_at, p.id LIMIT $2 OFFSET $3;
+
+-- name: since
+SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
+    p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
+    t.reply_count, t.last_reply_at, t.participants
+FROM posts p LEFT JOIN threads t ON t.root_id = p.id
+WHERE p.channel_id = $1 AND p.original_id = '' AND p.update_at > $2 AND (p.root_id = '' OR NOT $4)
+ORDER BY p.update_at DESC LIMIT $3;
+
+-- name: replies_down
+SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
+    p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
+    NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
+FROM posts p
+WHERE p.root_id = $1 AND p.root_id <> '' AND p.original_id = '' AND (p.create_at, p.id) > ($2, $3)
+    AND p.update_at > $4 AND (p.delete_at = 0 OR $5)
+ORDER BY p.create_at, p.id LIMIT $6;
+
+-- name: replies_up
+SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
+    p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
+    NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
+FROM posts p
+WHERE p.root_id = $1 AND p.root_id <> '' AND p.original_id = '' AND (p.create_at, p.id) < ($2, $3)
+    AND p.update_at > $4 AND (p.delete_at = 0 OR $5)
+ORDER BY p.create_at DESC, p.id DESC LIMIT $6;
+
+-- name: neighbours
+-- The ids next to a stretch of a channel: newer than (create_at, id) = ($2, $3), older than ($4, $5).
+SELECT
+    (SELECT p.id FROM posts p WHERE p.channel_id = $1 AND p.original_id = '' AND p.delete_at = 0
+        AND (p.root_id = '' OR NOT $6) AND (p.create_at, p.id) > ($2, $3) ORDER BY p.create_at, p.id LIMIT 1) AS newer,
+    (SELECT p.id FROM posts p WHERE p.channel_id = $1 AND p.original_id = '' AND p.delete_at = 0
+        AND (p.root_id = '' OR NOT $6) AND (p.create_at, p.id) < ($4, $5)
+        ORDER BY p.create_at DESC, p.id DESC LIMIT 1) AS older;
+
+-- name: cursor
+SELECT create_at FROM posts WHERE id = $1 AND channel_id = $2;
+
+-- name: first_unread
+SELECT p.id, p.create_at FROM posts p
+WHERE p.channel_id = $1 AND p.original_id = '' AND p.delete_at = 0 AND p.create_at > $2 AND (p.root_id = '' OR NOT $3)
+ORDER BY p.create_at, p.id LIMIT 1;
+
+-- name: read_state
+SELECT last_viewed_at FROM channel_members WHERE channel_id = $1 AND user_id = $2;
+
+-- name: channel_event_n
+SELECT event_n FROM channels WHERE id = $1;
+
+-- name: channel_users
+SELECT user_id FROM channel_members WHERE channel_id = $1 ORDER BY user_id LIMIT $2;
+
+-- Changing one post. Whoever changes a post holds its row until commit, so that its states are announced in their order.
+
+-- name: lock
+-- Read the row after this, by a statement of its own: this one may have waited with an old snapshot of the thread.
+SELECT channel_id, root_id FROM posts WHERE id = $1 AND original_id = '' AND delete_at = 0 FOR NO KEY UPDATE;
+
+-- name: keep_version
+INSERT INTO posts (id, create_at, update_at, edit_at, delete_at, is_pinned, user_id, channel_id, root_id, original_id,
+    message, type, props, hashtags, file_ids, has_reactions)
+SELECT $2, create_at, $3, edit_at, $3, is_pinned, user_id, channel_id, root_id, id, message, type, props, hashtags,
+    file_ids, has_reactions
+FROM posts WHERE id = $1;
+
+-- name: update_post
+UPDATE posts SET message = $2, props = $3, hashtags = $4, is_pinned = $5, edit_at = $6, update_at = $7 WHERE id = $1;
+
+-- name: delete_thread
+-- The post and, where it is a root, its replies. Roots are locked before their replies; nothing locks two roots' replies.
+UPDATE posts SET delete_at = $2, update_at = greatest(update_at + 1, $2), props = props || jsonb_build_object('deleteBy', $3::text)
+WHERE (id = $1 OR (root_id = $1 AND root_id <> '')) AND original_id = '' AND delete_at = 0;
+
+-- name: drop_thread
+DELETE FROM threads WHERE root_id = $1;
+
+-- name: lock_thread
+SELECT root_id FROM threads WHERE root_id = $1 FOR NO KEY UPDATE;
+
+-- name: recount_thread
+-- Counted again rather than reduced: the last reply's time and the participants cannot be undone otherwise. Participants
+-- stand in the order of their first reply.
+UPDATE threads t SET reply_count = c.replies, last_reply_at = c.last_at, participants = c.users
+FROM (
+    SELECT coalesce(sum(u.replies), 0) AS replies, coalesce(max(u.last_at), 0) AS last_at,
+        coalesce(array_agg(u.user_id ORDER BY u.first_at, u.user_id), '{}') AS users
+    FROM (
+        SELECT user_id, count(*) AS replies, max(create_at) AS last_at, min(create_at) AS first_at FROM posts
+        WHERE root_id = $1 AND root_id <> '' AND original_id = '' AND delete_at = 0 GROUP BY user_id
+    ) u
+) c
+WHERE t.root_id = $1;
