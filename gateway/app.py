@@ -1,0 +1,471 @@
+"""A socket's life: admitted, logged in, joined, heard, lost, resumed, ended. The handler of door and room.
+
+Decides states and closes; who hears what is hub's, the order of events relay's, requests of clients actions'.
+Everything runs in the event loop; what awaits is a task of its own.
+"""
+
+import asyncio
+import heapq
+from collections import Counter, deque
+from collections.abc import Coroutine
+from hashlib import sha256
+from ipaddress import ip_network
+from typing import Any
+
+import structlog
+
+from gateway.actions import Actions, Request, Undecodable, decode_request, encode_ok
+from gateway.batch import Batch
+from gateway.connection import (
+    GOING_AWAY,
+    MAX_WAITING,
+    NO_FRAME,
+    POLICY,
+    TRY_AGAIN,
+    UNDECODABLE,
+    Connection,
+    State,
+)
+from gateway.context import Context
+from gateway.door import Upgrade
+from gateway.hub import Hub
+from gateway.join import Joiner
+from gateway.login import BadResume, Resume, address_of, credential, resume_of
+from gateway.presence import Presence
+from gateway.relay import Relay
+from gateway.room import Room
+from gateway.typists import Typists
+from hotpath import MFA_OK, POSTED_ACK, Event
+from tidewire.actions import login_limits
+from tidewire.store.connections import Login, load_logins, load_memberships
+from tidewire.wire.errors import AppError, Unavailable
+from tidewire.wire.events import encode_prefix
+from tidewire.wire.ids import new_id, now_ms
+
+log = structlog.get_logger()
+
+ENDED_S = 60.0  # a look-up that began before a session ended is over by then
+SPARE_SLOTS = 64  # upgrades that are under way when the room is found full
+SPREAD_S = 1.0  # closes of a stop are spread over this
+
+
+class Gateway:
+    """One process's sockets. Implements `gateway.door.Handler`."""
+
+    def __init__(self, room: Room, context: Context, *, slots: int) -> None:
+        """slots: capacity of the room's gate."""
+        self.room = room
+        self._context = context
+        self._slots = slots
+        settings = self._settings = context.settings
+        self._loop = asyncio.get_running_loop()
+        self._trusted = [ip_network(network, strict=False) for network in settings.proxies.trusted]
+        self.hub = Hub(room, self._on_dropped, self._on_ended)
+        self.relay = Relay(self.hub, self.resync, hold_ms=settings.bus.hold_ms)
+        self.joiner = Joiner(
+            self.hub,
+            self.relay,
+            lambda users: load_memberships(context.db, users),
+            on_joined=self._on_joined,
+            on_failed=self._on_join_failed,
+            wait_s=settings.gateway.login_wait_s,
+        )
+        self.presence = Presence(
+            context.redis,
+            context.db,
+            context.producer.ephemeral,
+            process=new_id(),
+            heartbeat_s=settings.presence.heartbeat_s,
+            away_after_s=settings.presence.away_after_s,
+        )
+        typists = Typists(
+            context.producer.ephemeral,
+            self._loop.time,
+            min_interval_ms=settings.typing.min_interval_ms,
+            per_channel=settings.typing.per_channel,
+        )
+        self.actions = Actions(
+            self.hub,
+            self.presence,
+            typists,
+            context.redis,
+            context.db,
+            self._reply,
+            version=".".join(context.version_id.split(".")[:3]),
+            heartbeat_s=settings.presence.heartbeat_s,
+        )
+        self._logins: Batch[bytes, Login] = Batch(lambda hashes: load_logins(context.db, hashes, now_ms()))
+        self.connections: dict[int, Connection] = {}  # by slot
+        self._addresses: Counter[str] = Counter()
+        self._unknown: deque[tuple[float, Connection]] = deque()  # deadline, who has to log in by then
+        self._away: deque[tuple[float, Connection]] = deque()  # since when, who may be resumed
+        self._expiries: list[tuple[int, int, Connection]] = []  # heap: session's end in ms, tie-break, whose
+        self._ended: deque[tuple[float, str, list[str]]] = deque(maxlen=100_000)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.background: list[asyncio.Task[None]] = []  # main's; their end is the process's end
+        self.failures = 0  # exceptions that nobody caught
+        self.unauthenticated = self.resumed = self.refused = self.resyncs = self._pushed = 0
+        self.stopping = False
+
+    # The door
+
+    def admit(self, upgrade: Upgrade) -> tuple[int, str] | None:
+        """Return None to go on, or the status and error id to refuse a WebSocket request with."""
+        if "access_token" in upgrade.query:  # OAuth sessions only, of which there are none yet
+            return 401, "api.context.token_provided.app_error"
+        limits = self._settings.gateway
+        if self.stopping or self.unauthenticated >= limits.unauthenticated or not self._make_room():
+            self.refused += 1
+            return 503, "api.context.server_busy.app_error"
+        cap = limits.connections_per_address
+        if cap and self._addresses[self._address(upgrade)] >= cap:
+            self.refused += 1
+            return 429, "api.context.rate_limited.app_error"
+        return None
+
+    def _make_room(self) -> bool:
+        """Return whether there is a slot, giving up the connection that waits longest for a resume if need be."""
+        while len(self.connections) >= self._slots - SPARE_SLOTS:
+            if not self._away:
+                return False
+            self._drop_away(*self._away.popleft())
+        return True
+
+    def _drop_away(self, since: float, connection: Connection) -> None:
+        if connection.state is State.AWAY and connection.seen_at == since:
+            self._drop(connection)
+
+    def _address(self, upgrade: Upgrade) -> str:
+        return address_of(upgrade.remote, upgrade.headers.get("X-Forwarded-For", ""), self._trusted)
+
+    def on_adopted(self, slot: int, upgrade: Upgrade) -> None:
+        """Take a socket that has got its 101."""
+        bits = MFA_OK | (POSTED_ACK if upgrade.query.get("posted_ack") == "true" else 0)
+        address = self._address(upgrade)
+        burst = self._settings.gateway.client_burst
+        connection = Connection(slot, address, bits, self._loop.time(), burst)
+        self.connections[slot] = connection
+        self._addresses[address] += 1
+        self.unauthenticated += 1
+        token = credential(upgrade.headers)
+        if token:
+            self._spawn(self._check(connection, token, upgrade.query))
+        else:
+            self._await_challenge(connection)
+
+    # Log-in
+
+    def _await_challenge(self, connection: Connection) -> None:
+        connection.state = State.UNKNOWN
+        deadline = connection.seen_at + self._settings.gateway.auth_timeout_s
+        self._unknown.append((deadline, connection))
+        self._hear_waiting(connection)
+
+    async def _check(self, connection: Connection, token: str, query: dict[str, str]) -> None:
+        """Log in by a handshake's credential; a bad one leaves the socket where a challenge is awaited."""
+        login = await self._look_up(connection, token)
+        if connection.state is not State.CHECKING:
+            return  # closed meanwhile
+        if login is None:
+            self._await_challenge(connection)
+            return
+        try:
+            resume = resume_of(query)
+        except BadResume:
+            self.close(connection, NO_FRAME)
+            return
+        self._logged_in(connection, login)
+        if resume is None or not self._resume(connection, resume):
+            self._join(connection)
+
+    async def _challenge(self, connection: Connection, request: Request) -> None:
+        """Log in by `authentication_challenge`. Source: Mattermost API v4: a bad one closes TCP without a frame."""
+        token = (request.data or {}).get("token")
+        limits, client = self._settings.limits, self._context.redis
+        try:
+            await login_limits.check(client, limits, connection.remote)
+        except AppError:
+            token = None
+        login = await self._look_up(connection, token) if isinstance(token, str) and token else None
+        if connection.state is not State.CHECKING:
+            return
+        if login is None:
+            self.close(connection, NO_FRAME)
+            await login_limits.note_failure(client, limits, connection.remote)
+            return
+        self._logged_in(connection, login)
+        connection.welcome.append(request.seq)
+        self._join(connection)
+
+    async def _look_up(self, connection: Connection, token: str) -> Login | None:
+        """Return the token's session if it may be used; closes the connection when that cannot be known in time."""
+        since = self._loop.time()
+        try:
+            async with asyncio.timeout(self._settings.gateway.login_wait_s):
+                login = await self._logins.get(sha256(token.encode()).digest())
+        except (Unavailable, TimeoutError):
+            self.close(connection, TRY_AGAIN)
+            return None
+        if login is None or login.is_oauth:
+            return None
+        for at, user_id, session_ids in reversed(self._ended):
+            if at < since:
+                break
+            if user_id == login.user_id and (not session_ids or login.session_id in session_ids):
+                return None
+        return login
+
+    def _logged_in(self, connection: Connection, login: Login) -> None:
+        self.unauthenticated -= 1
+        connection.user_id = login.user_id
+        connection.session_id = login.session_id
+        connection.expires_at = login.expires_at
+
+    def _join(self, connection: Connection) -> None:
+        """Let it hear what its user hears. The oldest connection makes room when the user has too many."""
+        member = self.hub.members.get(connection.user_id)
+        if member is not None and len(member.connections) >= self._settings.gateway.connections_per_user:
+            self.close(member.connections[0], POLICY)
+        self.joiner.join(connection)
+
+    def _on_join_failed(self, connection: Connection, retry: bool) -> None:
+        self.close(connection, TRY_AGAIN if retry else POLICY)
+
+    def _on_joined(self, connection: Connection) -> None:
+        """Greet: the first event of a connection, and of each new beginning on the same socket."""
+        if connection.greeted:
+            self.room.restart(connection.slot)
+        connection.greeted = True
+        connection.state = State.LIVE
+        data = {
+            "connection_id": connection.connection_id,
+            "server_version": self._context.version_id,
+            "server_hostname": self._context.hostname,
+        }
+        hello = Event(encode_prefix("hello", data, user_id=connection.user_id), False)
+        self.room.deliver(hello, [connection.slot])
+        for seq in connection.welcome:
+            self._reply(connection, encode_ok(seq))
+        connection.welcome.clear()
+        self._watch_expiry(connection)
+        self.presence.active(connection.user_id)
+        self._hear_waiting(connection)
+
+    def _resume(self, connection: Connection, resume: Resume) -> bool:
+        """Give the socket to the connection that it names, if that is the same user's and its events are still here."""
+        old = self.hub.by_connection_id.get(resume.connection_id)
+        if old is None or old.user_id != connection.user_id or old.state not in (State.LIVE, State.AWAY):
+            return False
+        self.room.set_user(connection.slot, connection.user_id.encode(), connection.bits)
+        if not self.room.take_over(old.slot, connection.slot, resume.next_seq):
+            if old.state is State.AWAY:
+                self._drop(old)
+            return False
+        if old.state is State.LIVE:
+            self._forget_address(old)
+        del self.connections[connection.slot]
+        connection.state = State.GONE
+        old.state = State.LIVE
+        old.remote, old.session_id, old.expires_at = (
+            connection.remote,
+            connection.session_id,
+            connection.expires_at,
+        )
+        old.bits = old.bits & ~POSTED_ACK | connection.bits & POSTED_ACK
+        self.hub.set_bits(old, self.hub.members[old.user_id].roles)
+        self._watch_expiry(old)
+        self.presence.active(old.user_id)
+        self.resumed += 1
+        old.waiting = connection.waiting
+        self._hear_waiting(old)
+        return True
+
+    # Frames
+
+    def on_message(self, slot: int, data: bytes, text: bool) -> None:
+        """Take a complete message."""
+        connection = self.connections.get(slot)
+        if connection is None or connection.state is State.GONE:
+            return
+        if not self._allow(connection):
+            self.close(connection, POLICY)
+        elif connection.state in (State.CHECKING, State.JOINING):
+            if len(connection.waiting) >= MAX_WAITING:
+                self.close(connection, POLICY)
+            else:
+                connection.waiting.append((data, text))
+        else:
+            self._hear(connection, data, text)
+
+    def _hear(self, connection: Connection, data: bytes, text: bool) -> None:
+        try:
+            request = decode_request(data, text)
+        except Undecodable:
+            self.close(connection, UNDECODABLE)
+            return
+        if connection.state is State.LIVE:
+            self.actions.handle(connection, request)
+        elif connection.state is State.UNKNOWN and request.action == "authentication_challenge":
+            connection.state = State.CHECKING
+            self._spawn(self._challenge(connection, request))
+
+    def _hear_waiting(self, connection: Connection) -> None:
+        """Take the messages that came while the connection was on its way in."""
+        waiting, connection.waiting = connection.waiting, []
+        for position, (data, text) in enumerate(waiting):
+            if connection.state not in (State.LIVE, State.UNKNOWN):
+                connection.waiting = waiting[position:]  # a challenge is being checked: the rest waits for it
+                return
+            self._hear(connection, data, text)
+
+    def _allow(self, connection: Connection) -> bool:
+        """Take one action from the connection's allowance."""
+        now, limits = self._loop.time(), self._settings.gateway
+        refilled = connection.allowance + (now - connection.allowance_at) * limits.client_rate
+        connection.allowance = min(refilled, float(limits.client_burst)) - 1
+        connection.allowance_at = now
+        return connection.allowance >= 0
+
+    def _reply(self, connection: Connection, payload: bytes) -> None:
+        if connection.state is State.LIVE:
+            self.room.reply(connection.slot, payload)
+
+    # The end
+
+    def on_closed(self, slot: int, code: int, why: str) -> None:
+        """Take note that a socket is gone; a lost one goes on collecting for a resume."""
+        connection = self.connections.get(slot)
+        if connection is None:
+            return
+        if connection.state is not State.LIVE or why == "local" or not self._settings.resume.keep_s:
+            self._drop(connection, release=why != "local")
+            return
+        connection.state = State.AWAY
+        connection.seen_at = self._loop.time()
+        self._forget_address(connection)
+        self._away.append((connection.seen_at, connection))
+        self._absent(connection.user_id)
+
+    def close(self, connection: Connection, code: int) -> None:
+        """End a connection for good; its socket closes behind what is queued."""
+        if connection.state is State.GONE:
+            return
+        if connection.state is State.AWAY:
+            self._drop(connection)
+            return
+        self._leave(connection)
+        self.room.close(connection.slot, code, keep=False)
+
+    def end(self, connection: Connection) -> None:
+        """End a connection whose session is over: from now on it gets nothing, not even what is queued."""
+        if connection.state not in (State.GONE, State.AWAY):
+            self.room.silence(connection.slot)
+        self.close(connection, POLICY)
+
+    def _leave(self, connection: Connection) -> None:
+        """Take the connection out of everything but `connections`."""
+        if connection.state is State.GONE:
+            return
+        if connection.state is not State.AWAY:
+            self._forget_address(connection)
+        if not connection.user_id:
+            self.unauthenticated -= 1
+        connection.state = State.GONE
+        connection.waiting.clear()
+        if connection.user_id:
+            self.joiner.leave(connection)
+            self.hub.remove(connection)
+            self._absent(connection.user_id)
+
+    def _drop(self, connection: Connection, *, release: bool = True) -> None:
+        self._leave(connection)
+        if self.connections.get(connection.slot) is connection:
+            del self.connections[connection.slot]
+            if release:
+                self.room.release(connection.slot)
+
+    def _absent(self, user_id: str) -> None:
+        if not self.hub.present(user_id) and user_id not in self.joiner.waiting:
+            self.presence.gone(user_id)
+
+    def _forget_address(self, connection: Connection) -> None:
+        self._addresses[connection.remote] -= 1
+        if not self._addresses[connection.remote]:
+            del self._addresses[connection.remote]
+
+    def _on_dropped(self, key: str) -> None:
+        self.relay.dropped(key, self._loop.time())
+
+    def _on_ended(self, user_id: str, session_ids: list[str]) -> None:
+        """End the user's sessions; log-ins that are being looked up at this moment are caught by `_ended`."""
+        self._ended.append((self._loop.time(), user_id, session_ids))
+        member = self.hub.members.get(user_id)
+        there = [*(member.connections if member else ()), *self.joiner.waiting.get(user_id, ())]
+        for connection in there:
+            if not session_ids or connection.session_id in session_ids:
+                self.end(connection)
+
+    # Time
+
+    def tick(self) -> None:
+        """Look at the clocks: gaps, log-ins not made, resumes not taken, sessions over. Call it every 50 to 100 ms."""
+        now = self._loop.time()
+        self.relay.tick(now)
+        while self._unknown and self._unknown[0][0] <= now:
+            _, connection = self._unknown.popleft()
+            if connection.state is State.UNKNOWN:
+                self.close(connection, NO_FRAME)
+        lost_before = now - self._settings.resume.keep_s
+        while self._away and self._away[0][0] <= lost_before:
+            self._drop_away(*self._away.popleft())
+        while self._ended and self._ended[0][0] < now - ENDED_S:
+            self._ended.popleft()
+        at = now_ms()
+        while self._expiries and self._expiries[0][0] <= at:
+            expired, _, connection = heapq.heappop(self._expiries)
+            if connection.expires_at == expired:
+                self.end(connection)
+
+    def _watch_expiry(self, connection: Connection) -> None:
+        if not connection.expires_at:
+            return
+        self._pushed += 1
+        if len(self._expiries) > 2 * len(self.connections) + 1000:
+            live = [entry for entry in self._expiries if entry[2].state is not State.GONE]
+            self._expiries = live
+            heapq.heapify(self._expiries)
+        heapq.heappush(self._expiries, (connection.expires_at, self._pushed, connection))
+
+    # Repair and stop
+
+    def resync(self, user_ids: set[str]) -> None:
+        """Make users load everything anew: a fresh `hello` on the same socket."""
+        for user_id in user_ids:
+            self.resyncs += 1
+            for connection in self.joiner.rejoin(user_id):
+                self._drop(connection)
+
+    async def stop(self) -> None:
+        """Close every socket with 1001, spread over a second; clients come back elsewhere."""
+        self.stopping = True
+        open_now = [c for c in self.connections.values() if c.state not in (State.GONE, State.AWAY)]
+        steps = 10
+        for step in range(steps):
+            for connection in open_now[step::steps]:
+                self.close(connection, GOING_AWAY)
+            if open_now:
+                await asyncio.sleep(SPREAD_S / steps)
+        for task in list(self._tasks):
+            task.cancel()
+        await self.presence.stop()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failures += 1
+            log.error("a socket's task failed", exc_info=error)

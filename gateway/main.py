@@ -1,0 +1,160 @@
+"""One gateway process from start to stop: opens what it needs, runs it, and stops within seconds of SIGTERM."""
+
+import asyncio
+import logging
+import resource
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import redis.asyncio
+import structlog
+import uvloop
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from gateway.app import Gateway
+from gateway.context import Context
+from gateway.door import Door
+from gateway.feed import Feed
+from gateway.metrics import GatewayCollector
+from gateway.room import Room
+from tidewire import metrics
+from tidewire.actions import config
+from tidewire.bus.redis import RedisProducer
+from tidewire.bus.redis_reader import RedisReader
+from tidewire.settings import Settings
+from tidewire.store.connections import load_numbers
+from tidewire.store.db import Database
+from tidewire.wire.errors import Unavailable
+
+log = structlog.get_logger()
+
+TICK_S = 0.05
+# A batch of log-ins is one query; one more for memberships, one for what presence needs.
+DATABASE_CONNECTIONS = 3
+REDIS_TIMEOUT_S = 1.0  # presence and limits wait for it, events never
+MAX_SOCKETS = 500_000
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises: OSError if the address is taken."""
+    logging.getLogger("picows").setLevel(logging.WARNING)
+    uvloop.run(_main(settings))
+
+
+async def _main(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(settings) as (gateway, port):
+        log.info("gateway listens", host=settings.gateway.host, port=port)
+        done = asyncio.create_task(stop.wait())
+        await asyncio.wait([done, *gateway.background], return_when=asyncio.FIRST_COMPLETED)
+        done.cancel()
+        for task in gateway.background:
+            if task.done():
+                task.result()  # raises: what runs in the background never ends by itself
+        log.info("gateway stops", sockets=len(gateway.connections))
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
+    """Run a gateway as long as the context lasts; yields it with the port it listens on."""
+    async with AsyncExitStack() as stack:
+        db = Database(settings.database.url, size=DATABASE_CONNECTIONS)
+        stack.push_async_callback(db.close)
+        client = redis.asyncio.from_url(
+            settings.redis.url,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        stack.push_async_callback(client.aclose)
+        producer = RedisProducer(settings.redis.url, shards=settings.bus.shards)
+        stack.push_async_callback(producer.close)
+        reader = RedisReader(settings.redis.url, shards=settings.bus.shards)
+        stack.push_async_callback(reader.close)
+        version_id = await _load_version_id(settings, db)
+        context = Context(settings, db, client, producer, version_id, socket.gethostname())
+        sockets = settings.gateway.max_connections or _raise_descriptor_limit()
+        room = Room.of(settings, 2 * sockets)  # as many again may wait for a resume
+        stack.push_async_callback(room.stop)
+        gateway = Gateway(room, context, slots=2 * sockets)
+        _watch_exceptions(gateway)
+        feed = _feed(gateway, reader, settings, db)
+        collector = GatewayCollector(gateway, feed)
+        collector.register()
+        stack.callback(collector.unregister)
+        work = (feed.run(), gateway.presence.run(), _tick(gateway, feed, collector))
+        gateway.background = [asyncio.create_task(one) for one in work]
+        stack.push_async_callback(_cancel, gateway.background)
+        await reader.ready()
+        door = Door.of(room, gateway, settings, version_id)
+        port = await door.start(
+            settings.gateway.host, settings.gateway.port, reuse_port=settings.gateway.reuse_port
+        )
+        stack.push_async_callback(door.stop)
+        async with metrics.endpoint(settings.metrics, role="gateway", healthy=lambda: not gateway.stopping):
+            yield gateway, port
+            door.drain()
+            await gateway.stop()
+
+
+async def _load_version_id(settings: Settings, db: Database) -> str:
+    """Return the version as X-Version-ID has it; waits for a database that is not there yet."""
+    while True:
+        try:
+            return await config.load_version_id(settings, db)
+        except Unavailable:
+            log.warning("waiting for the database")
+            await asyncio.sleep(1)
+
+
+def _feed(gateway: Gateway, reader: RedisReader, settings: Settings, db: Database) -> Feed:
+    return Feed(
+        reader,
+        gateway.relay,
+        lambda keys: load_numbers(db, keys),
+        lambda key: gateway.resync(gateway.hub.users_of(key) if key else set(gateway.hub.members)),
+        shards=settings.bus.shards,
+        hold_ms=settings.bus.hold_ms,
+        retention_s=settings.bus.outbox_retention_s,
+    )
+
+
+async def _tick(gateway: Gateway, feed: Feed, collector: GatewayCollector) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + TICK_S
+        await asyncio.sleep(TICK_S)
+        collector.note_lag(loop.time() - due)
+        feed.watch()
+        gateway.tick()
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _raise_descriptor_limit() -> int:
+    """Take as many descriptors as the system gives, return how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MAX_SOCKETS if hard == resource.RLIM_INFINITY else min(hard, MAX_SOCKETS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
+
+
+def _watch_exceptions(gateway: Gateway) -> None:
+    """Log and count what callbacks and tasks raise and nobody caught; the process goes on."""
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        gateway.failures += 1
+        log.error("nobody caught", what=context.get("message"), exc_info=context.get("exception"))
+
+    asyncio.get_running_loop().set_exception_handler(handle)

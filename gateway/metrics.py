@@ -1,0 +1,83 @@
+"""The gateway's numbers for Prometheus: read from plain integers when asked, nothing is counted here.
+
+Names are Mattermost's where it has the thing; `tidewire_gateway_*` else.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import REGISTRY
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway.connection import State
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+    from gateway.feed import Feed
+
+
+class GatewayCollector(Collector):
+    """Reads a running gateway. `lag_s`: how late the loop's last ticks came, at worst since the last reading."""
+
+    def __init__(self, gateway: "Gateway", feed: "Feed") -> None:
+        self._gateway = gateway
+        self._feed = feed
+        self._lag_s = 0.0
+
+    def note_lag(self, seconds: float) -> None:
+        """Take note of how late a timer came."""
+        self._lag_s = max(self._lag_s, seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by the registry."""
+        gateway, relay = self._gateway, self._gateway.relay
+        states = [connection.state for connection in gateway.connections.values()]
+        away = states.count(State.AWAY)
+        yield GaugeMetricFamily("mattermost_http_websockets_total", "Open WebSockets.", len(states) - away)
+        yield CounterMetricFamily("mattermost_websocket_broadcasts", "Announcements applied.", relay.applied)
+        yield CounterMetricFamily("mattermost_websocket_reconnects", "Connections resumed.", gateway.resumed)
+        for name, text, value in (
+            ("deliveries", "Events queued for connections.", gateway.hub.delivered),
+            ("events_read", "Entries read from the bus.", self._feed.read),
+            ("events_repeated", "Entries that were known already.", relay.repeated),
+            ("events_held", "Entries that came before their predecessor.", relay.held),
+            ("events_unreadable", "Entries that could not be decoded.", relay.unreadable),
+            ("gaps", "Events that never came: their audience loaded everything anew.", relay.gaps),
+            ("resyncs", "Users made to load everything anew.", gateway.resyncs),
+            ("refused", "Upgrades refused for a limit.", gateway.refused),
+            ("bus_epochs", "Changes of the stream behind the bus.", self._feed.epochs),
+            ("bus_lost", "Stretches of the bus that may be lost.", self._feed.lost),
+            ("task_failures", "Exceptions that nobody caught.", gateway.failures),
+        ):
+            yield CounterMetricFamily(f"tidewire_gateway_{name}", text, value)
+        for name, text, number in (
+            ("connections_unauthenticated", "Sockets that have not logged in.", gateway.unauthenticated),
+            ("connections_away", "Lost connections that can be resumed.", away),
+            ("users", "Users with a connection.", len(gateway.hub.members)),
+            ("keys", "Ordering keys that somebody hears.", len(gateway.hub.groups)),
+            ("loop_lag_seconds", "How late the event loop was at worst since the last reading.", self._lag_s),
+        ):
+            yield GaugeMetricFamily(f"tidewire_gateway_{name}", text, number)
+        self._lag_s = 0.0
+        for name, value in gateway.room.gate.stats().items():
+            text = "See hotpath.gate.Gate.stats()."
+            if isinstance(value, dict):
+                family = CounterMetricFamily(f"tidewire_gate_{name}", text, labels=["reason"])
+                for reason, count in value.items():
+                    family.add_metric([reason], count)
+                yield family
+            else:
+                yield GaugeMetricFamily(f"tidewire_gate_{name}", text, value)
+
+    def describe(self) -> list[Metric]:
+        """Nothing to read at registration."""
+        return []
+
+    def register(self) -> None:
+        """Add to the process's registry."""
+        REGISTRY.register(self)
+
+    def unregister(self) -> None:
+        """Take out again."""
+        REGISTRY.unregister(self)

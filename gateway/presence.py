@@ -1,0 +1,219 @@
+"""Says in Redis who has a socket here, and tells users' own devices when their status changes.
+
+Writes are behind and coalesced: whoever changed within a tick goes out in one pipeline. While Redis is down changes
+collect (one entry per user) and nothing else happens. Reading is tidewire/actions/status.py.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+
+from tidewire.actions.status import GONE, LIVE_BEATS, OFFLINE, PROCESSES, Seen, combine, held_key, user_key
+from tidewire.bus.envelope import Copy, encode_copy
+from tidewire.store.db import Database
+from tidewire.store.statuses import clear_manual, load_manual, save_manual
+from tidewire.wire.errors import Unavailable
+from tidewire.wire.events import encode_prefix
+from tidewire.wire.ids import now_ms
+
+log = structlog.get_logger()
+
+TICK_S = 0.1
+FLUSH_USERS = 500  # in one pipeline: about 2 ms of Redis
+REFRESH_MS = 10_000  # activity of somebody who is online already is written at most this often
+
+
+class _Here:
+    """A user with a socket here."""
+
+    __slots__ = ("activity_ms", "away", "written_ms")
+
+    def __init__(self, at_ms: int) -> None:
+        self.activity_ms = at_ms
+        self.written_ms = 0
+        self.away = False
+
+
+class Presence:
+    """One process's part of presence. publish(encoded copies): puts ephemeral copies on the bus."""
+
+    def __init__(
+        self,
+        client: Redis,
+        db: Database,
+        publish: Callable[[list[bytes]], None],
+        *,
+        process: str,
+        heartbeat_s: float,
+        away_after_s: float,
+    ) -> None:
+        self._redis = client
+        self._db = db
+        self._publish = publish
+        self._process = process.encode()
+        self._heartbeat_s = heartbeat_s
+        self._away_after_ms = int(away_after_s * 1000)
+        self._here: dict[str, _Here] = {}  # in the order of their last activity
+        self._changed: dict[str, None] = {}
+        self._live: list[bytes] = [self._process]
+        self._beaten = False
+
+    def here(self, user_ids: Iterable[str]) -> list[str]:
+        """Return those of the users who have a socket here."""
+        return [user_id for user_id in user_ids if user_id in self._here]
+
+    def users(self) -> list[str]:
+        """Return everybody who has a socket here."""
+        return list(self._here)
+
+    def active(self, user_id: str) -> None:
+        """Take note that the user opened a socket or did something."""
+        at = now_ms()
+        here = self._here.pop(user_id, None) or _Here(at)
+        self._here[user_id] = here
+        here.activity_ms = at
+        if here.away or at - here.written_ms > REFRESH_MS:
+            here.away = False
+            self._changed[user_id] = None
+
+    def away(self, user_id: str, *, at_once: bool = False) -> None:
+        """Make the user away, if idle long enough or at_once. Source: Mattermost API v4, UserStatusAwayTimeout."""
+        here = self._here.get(user_id)
+        if here is None or here.away:
+            return
+        if at_once or now_ms() - here.activity_ms >= self._away_after_ms:
+            here.away = True
+            self._changed[user_id] = None
+
+    def gone(self, user_id: str) -> None:
+        """Take note that the user's last socket here closed."""
+        if self._here.pop(user_id, None) is not None:
+            self._changed[user_id] = None
+
+    async def choose(self, user_id: str, *, active: bool) -> None:
+        """Set the user's status by hand: away until he says otherwise, or back to what his sockets show.
+
+        Raises: Unavailable.
+        """
+        if active:
+            await clear_manual(self._db, user_id)
+            self.active(user_id)
+        else:
+            await save_manual(self._db, user_id, "away")
+            self.away(user_id, at_once=True)
+
+    async def run(self) -> None:
+        """Beat, write and clear until cancelled."""
+        loop = asyncio.get_running_loop()
+        beat_at = 0.0
+        while True:
+            try:
+                if loop.time() >= beat_at:
+                    beat_at = loop.time() + self._heartbeat_s
+                    await self._beat()
+                    self._sweep()
+                while self._changed:
+                    await self._flush()
+            except GONE as error:
+                log.warning("presence waits for redis", error=type(error).__name__)
+                self._beaten = False
+                await asyncio.sleep(1)
+            await asyncio.sleep(TICK_S)
+
+    async def stop(self) -> None:
+        """Take everybody offline, as far as Redis answers."""
+        self._changed.update(dict.fromkeys(self._here))
+        self._here.clear()
+        try:
+            while self._changed:
+                await self._flush()
+            await self._redis.zrem(PROCESSES, self._process)
+        except GONE:
+            log.warning(
+                "presence not cleared", users=len(self._changed)
+            )  # the janitor of another process will
+
+    async def _beat(self) -> None:
+        at = now_ms()
+        dead_before = at - int(self._heartbeat_s * LIVE_BEATS * 1000)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zadd(PROCESSES, {self._process: at})
+        pipe.zrange(PROCESSES, 0, -1, withscores=True)
+        pipe.set("tw:presence:janitor", self._process, nx=True, ex=max(1, int(self._heartbeat_s)))
+        added, scores, janitor = await pipe.execute()
+        if added and self._beaten:  # Redis forgot us: it was emptied, or we were taken for dead
+            self._changed.update(dict.fromkeys(self._here))
+        self._beaten = True
+        self._live = [process for process, score in scores if score >= dead_before]
+        if janitor:
+            for process in [process for process, score in scores if score < dead_before]:
+                await self._clear(process)
+
+    async def _clear(self, process: bytes) -> None:
+        """Remove a dead process's fields."""
+        held = held_key(process.decode())
+        users: Any
+        while users := await self._redis.spop(held, FLUSH_USERS):
+            pipe = self._redis.pipeline(transaction=False)
+            for user_id in users:
+                pipe.hdel(user_key(user_id.decode()), process)
+            await pipe.execute()
+        await self._redis.zrem(PROCESSES, process)
+
+    def _sweep(self) -> None:
+        """Make idle users away; the idlest stand first."""
+        oldest = now_ms() - self._away_after_ms
+        for user_id, here in list(self._here.items())[:10_000]:
+            if here.activity_ms > oldest:
+                break
+            self.away(user_id)
+
+    async def _flush(self) -> None:
+        users = list(self._changed)[:FLUSH_USERS]
+        held = held_key(self._process.decode())
+        now: dict[str, Seen] = {}
+        pipe = self._redis.pipeline(transaction=False)
+        for user_id in users:
+            here = self._here.get(user_id)
+            pipe.hgetall(user_key(user_id))
+            if here is None:
+                now[user_id] = OFFLINE
+                pipe.hdel(user_key(user_id), self._process)
+                pipe.srem(held, user_id)
+            else:
+                now[user_id] = Seen("away" if here.away else "online", here.activity_ms)
+                pipe.sadd(held, user_id)
+                pipe.hset(user_key(user_id), self._process, f"{now[user_id].status}:{here.activity_ms}")
+        answers = await pipe.execute()
+        changed: dict[str, str] = {}
+        for user_id, fields in zip(users, answers[::3], strict=True):
+            here = self._here.get(user_id)
+            seen = now[user_id]
+            if here is not None:
+                here.written_ms = seen.last_activity_at
+            if (here is None) == (seen is OFFLINE) and (here is None or here.away == (seen.status == "away")):
+                self._changed.pop(user_id, None)  # else it changed meanwhile: once more
+            after = {process: value for process, value in fields.items() if process != self._process}
+            if seen is not OFFLINE:
+                after[self._process] = f"{seen.status}:0".encode()
+            if combine(fields, self._live).status != (status := combine(after, self._live).status):
+                changed[user_id] = status
+        await self._announce(changed)
+
+    async def _announce(self, changed: dict[str, str]) -> None:
+        """Send status_change to the users' own devices; a status chosen by hand does not change by presence."""
+        if not changed:
+            return
+        try:
+            chosen = {status.user_id: status.status for status in await load_manual(self._db, list(changed))}
+        except Unavailable:
+            chosen = {}  # PostgreSQL is down: better a status that the next poll corrects than none
+        copies = []
+        for user_id, status in changed.items():
+            shown = chosen.get(user_id, status) if status != "offline" else status
+            body = encode_prefix("status_change", {"status": shown, "user_id": user_id}, user_id=user_id)
+            copies.append(encode_copy(Copy(body, user_id=user_id, droppable=True, name="status_change")))
+        self._publish(copies)

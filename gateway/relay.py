@@ -1,0 +1,240 @@
+"""Events from Redis, put in order: each key is applied in the order of its numbers, each number once.
+
+Knows keys, numbers and clocks; knows nothing of sockets (hub does) or Redis (tidewire/bus does). An old number is
+dropped, one that is ahead waits at most `hold_ms`, then the key's audience here must load everything anew.
+Called only from the event loop; `now` is the loop's time in seconds.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+import msgspec
+import structlog
+
+from gateway.hub import Hub
+from tidewire.bus.envelope import EndSessions, Envelope, decode, decode_copy
+
+log = structlog.get_logger()
+
+# How long the first number seen of a key that nobody here hears waits for an older one: two workers commit 1, 2 and
+# may publish 2, 1. A pipelined XADD takes about 1 ms.
+SETTLE_S = 0.1
+# A key that nobody hears any more is remembered that long: its numbers may come again after a change of primary.
+IDLE_S = 90.0
+
+
+class Line:
+    """Where a key stands: the last number applied, those that wait, those that were given up."""
+
+    __slots__ = ("held", "missed", "n", "settled", "until")
+
+    def __init__(self, n: int, *, settled: bool = True) -> None:
+        self.n = n
+        self.settled = settled  # False: n is not known yet, the oldest of `held` will set it
+        self.held: dict[int, Envelope] = {}
+        self.until = 0.0  # when to stop waiting, if anything is held
+        self.missed: set[int] = set()
+
+
+class Recording:
+    """What was read while rows were being loaded; `overflow`: it grew too large to be used."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.entries: list[tuple[str, int, bytes]] = []
+        self.overflow = False
+        self._room_bytes = limit_bytes
+
+    def add(self, key: str, n: int, data: bytes) -> None:
+        """Keep an entry while there is room."""
+        self._room_bytes -= len(data) + 100
+        if self._room_bytes < 0:
+            self.entries.clear()
+            self.overflow = True
+        elif not self.overflow:
+            self.entries.append((key, n, data))
+
+
+class Relay:
+    """The order of keys. on_gap(user ids): these may have missed something and must load everything anew."""
+
+    def __init__(self, hub: Hub, on_gap: Callable[[set[str]], None], *, hold_ms: int) -> None:
+        self._hub = hub
+        self._on_gap = on_gap
+        self._hold_s = hold_ms / 1000
+        self.lines: dict[str, Line] = {}
+        self._idle: dict[str, float] = {}  # keys with a line that nobody hears, oldest first
+        self._waiting: set[str] = set()  # keys with held entries
+        self._recordings: list[Recording] = []
+        self.applied = self.repeated = self.held = self.gaps = self.unreadable = 0
+
+    # What the reader brings
+
+    def offer(self, key: str, n: int, data: bytes, now: float, *, record: bool = True) -> None:
+        """Apply one announcement, now or when its predecessors have come."""
+        line = self.lines.get(key)
+        if line is not None and line.settled and n <= line.n and n not in line.missed:
+            self.repeated += 1
+            return
+        if record:  # no repetition is recorded: it could re-admit somebody who has left since
+            for recording in self._recordings:
+                recording.add(key, n, data)
+        try:
+            envelope = decode(data)
+        except msgspec.DecodeError:
+            # Nobody can apply it; the gap it leaves makes its audience load everything anew.
+            self.unreadable += 1
+            log.error("unreadable announcement", key=key, n=n)
+            return
+        if line is None:
+            line = self._open(key, n, envelope, now)
+            if line is None:
+                return
+        if line.settled and n == line.n + 1:
+            self._apply(key, line, n, envelope)
+            if line.held:
+                self._drain(key, line)
+        elif line.settled and n <= line.n:
+            line.missed.discard(n)
+            self._end_sessions(envelope)
+            self._gap(self._late(key, envelope))
+        else:
+            self._hold(key, line, n, envelope, now)
+
+    def _open(self, key: str, n: int, envelope: Envelope, now: float) -> Line | None:
+        """Return a new line for a key that nobody hears, or None if the announcement concerns nobody here."""
+        if not self._hub.concerns(envelope):
+            self._end_sessions(envelope)
+            return None
+        line = self.lines[key] = Line(n - 1, settled=n == 1)
+        self._idle[key] = now
+        return line
+
+    def offer_ephemeral(self, data: bytes) -> None:
+        """Deliver an unnumbered copy (typing, status)."""
+        try:
+            copy = decode_copy(data)
+        except msgspec.DecodeError:
+            self.unreadable += 1
+            return
+        self._hub.deliver(copy)
+
+    def _apply(self, key: str, line: Line, n: int, envelope: Envelope) -> None:
+        line.n = n  # first: an effect may drop the key or make others hear it
+        self.applied += 1
+        for effect in envelope.effects:
+            self._hub.apply(effect)
+        for copy in envelope.copies:
+            self._hub.deliver(copy)
+
+    def _hold(self, key: str, line: Line, n: int, envelope: Envelope, now: float) -> None:
+        self.held += 1
+        self._end_sessions(envelope)  # security does not wait for its turn
+        if not line.held:
+            line.until = now + (self._hold_s if line.settled else SETTLE_S)
+            self._waiting.add(key)
+        line.held[n] = envelope
+
+    def _end_sessions(self, envelope: Envelope) -> None:
+        for effect in envelope.effects:
+            if isinstance(effect, EndSessions):
+                self._hub.apply(effect)
+
+    def _drain(self, key: str, line: Line) -> None:
+        """Apply what is held as far as the numbers are dense."""
+        while line.held and (envelope := line.held.pop(line.n + 1, None)) is not None:
+            self._apply(key, line, line.n + 1, envelope)
+        line.held = {n: envelope for n, envelope in line.held.items() if n > line.n}
+        if not line.held:
+            self._waiting.discard(key)
+
+    # Gaps
+
+    def tick(self, now: float) -> None:
+        """Give up waiting where the time is over, forget idle keys. Call it about every 50 ms."""
+        for key in [key for key in self._waiting if self.lines[key].until <= now]:
+            if key in self._waiting:
+                self._give_up(key, self.lines[key], now)
+        for key, since in list(islice(self._idle.items(), 1000)):
+            if since + IDLE_S > now:
+                break
+            del self._idle[key]
+            if key not in self._hub.groups:
+                self.lines.pop(key, None)
+                self._waiting.discard(key)
+
+    def _give_up(self, key: str, line: Line, now: float) -> None:
+        if not line.settled:
+            line.settled = True
+            line.n = min(line.held) - 1
+            self._drain(key, line)
+            line.until = now + self._hold_s
+            return
+        log.warning("event missing", key=key, after=line.n, held=len(line.held))
+        highest = max(line.held)
+        line.missed.update(n for n in range(line.n + 1, min(highest, line.n + 1000)) if n not in line.held)
+        if key in self._hub.groups:
+            # Who hears it loads everything anew, and so does who was named in what is skipped here.
+            users = self._hub.users_of(key)
+            for envelope in line.held.values():
+                users |= self._named(envelope)
+            line.held.clear()
+            line.n = highest
+        else:
+            # Nobody hears the key itself; what is missing can only be judged when it comes (`_late`).
+            users = set()
+            for n in sorted(line.held):
+                self._apply(key, line, n, line.held.pop(n))
+        self._waiting.discard(key)
+        self.gaps += 1
+        self._gap(users)
+
+    def _late(self, key: str, envelope: Envelope) -> set[str]:
+        """Return the users to whom a given-up announcement still matters when it comes after its successors."""
+        users = self._named(envelope)
+        if key not in self._hub.groups:
+            for copy in envelope.copies:
+                users |= self._hub.users_in(copy)
+        return users
+
+    def _named(self, envelope: Envelope) -> set[str]:
+        """Return the users here whom the effects would change."""
+        return {effect.user_id for effect in envelope.effects if self._hub.would_change(effect)}
+
+    def _gap(self, users: set[str]) -> None:
+        if users:
+            self._on_gap(users)
+
+    # Joining
+
+    def record(self, limit_bytes: int) -> Recording:
+        """Keep what is read from now on, until `stop`."""
+        recording = Recording(limit_bytes)
+        self._recordings.append(recording)
+        return recording
+
+    def stop(self, recording: Recording) -> None:
+        """Keep no more."""
+        self._recordings.remove(recording)
+
+    def track(self, keys: Iterable[tuple[str, int]]) -> set[str]:
+        """Start lines at the numbers that the rows showed; return the keys that had none."""
+        new = set()
+        for key, n in keys:
+            line = self.lines.get(key)
+            if line is None:
+                self.lines[key] = Line(n)
+                new.add(key)
+            elif not line.settled:
+                line.settled, line.n = True, n
+                self._drain(key, line)
+        return new
+
+    def dropped(self, key: str, now: float) -> None:
+        """Take note that nobody hears the key any more (`Hub.on_dropped`)."""
+        if key in self.lines:
+            self._idle.pop(key, None)
+            self._idle[key] = now
+
+    def heard_keys(self) -> list[tuple[str, int]]:
+        """Return (key, last number) of the keys somebody here hears."""
+        return [(key, self.lines[key].n) for key in self._hub.groups if key in self.lines]

@@ -1,0 +1,132 @@
+"""Coming in while things happen: rows and announcements together leave nothing out and re-admit nobody."""
+
+import asyncio
+
+from gateway.connection import State
+from tests.unit.gateway.crowd import Crowd
+from tidewire.bus.envelope import Copy, JoinChannel, LeaveChannel
+from tidewire.store.connections import Memberships
+
+
+def post(text: str) -> Copy:
+    return Copy(text.encode(), channel_id="x")
+
+
+async def start_join(crowd: Crowd, slot: int = 1, user_id: str = "ann") -> None:
+    """Begin a join and return while its query runs: the rows are taken, not yet delivered."""
+    crowd.answer.clear()
+    crowd.joiner.join(crowd.connection(slot, user_id))
+    await crowd.loading.wait()
+
+
+async def finish_join(crowd: Crowd) -> None:
+    crowd.answer.set()
+    while crowd.joiner.waiting:
+        await asyncio.sleep(0)
+
+
+async def test_what_is_announced_after_the_rows_is_delivered() -> None:
+    crowd = Crowd()
+    crowd.rows["ann"] = Memberships("system_user", {"u:ann": 0, "c:x": 5})
+    await start_join(crowd)
+    for n in (5, 6, 7):
+        crowd.say("c:x", n, post(str(n)))
+    await finish_join(crowd)
+    assert crowd.joined == [1]
+    assert crowd.got(1) == ["6", "7"]
+    crowd.say("c:x", 8, post("8"))
+    assert crowd.got(1) == ["6", "7", "8"]
+
+
+async def test_a_removal_after_the_rows_is_obeyed() -> None:
+    crowd = Crowd()
+    crowd.enter(9, "bob", c_x=5)
+    crowd.rows["ann"] = Memberships("system_user", {"u:ann": 0, "c:x": 5})
+    await start_join(crowd)
+    crowd.say("c:x", 6, post("6"), effects=[LeaveChannel("ann", "x")])
+    await finish_join(crowd)
+    crowd.say("c:x", 7, post("7"))
+    assert crowd.got(1) == []
+    assert crowd.got(9) == ["6", "7"]
+
+
+async def test_an_admission_after_the_rows_is_obeyed() -> None:
+    crowd = Crowd()
+    crowd.enter(9, "bob", c_x=5)
+    crowd.rows["ann"] = Memberships("system_user", {"u:ann": 0})
+    await start_join(crowd)
+    crowd.say("c:x", 6, post("6"), effects=[JoinChannel("ann", "x")])
+    await finish_join(crowd)
+    crowd.say("c:x", 7, post("7"))
+    assert crowd.got(1) == ["7"]
+
+
+async def test_a_stale_admission_is_not() -> None:
+    crowd = Crowd()
+    crowd.enter(9, "bob", c_x=5)
+    crowd.rows["ann"] = Memberships("system_user", {"u:ann": 0})
+    await start_join(crowd)
+    crowd.say(
+        "c:x", 4, effects=[JoinChannel("ann", "x")]
+    )  # read again after a change of primary; she left with 5
+    await finish_join(crowd)
+    crowd.say("c:x", 6, post("6"))
+    assert crowd.got(1) == []
+
+
+async def test_rows_newer_than_the_bus_do_not_skip_events_for_others() -> None:
+    crowd = Crowd()
+    crowd.enter(9, "bob", c_x=5)
+    crowd.rows["ann"] = Memberships("system_user", {"u:ann": 0, "c:x": 7})
+    await start_join(crowd)
+    await finish_join(crowd)
+    for n in (6, 7, 8):
+        crowd.say("c:x", n, post(str(n)))
+    assert crowd.got(9) == ["6", "7", "8"]
+    assert crowd.got(1)[-1] == "8"
+
+
+async def test_a_second_socket_of_a_user_needs_no_rows() -> None:
+    crowd = Crowd()
+    crowd.enter(1, "ann", c_x=5)
+    crowd.joiner.join(crowd.connection(2, "ann"))
+    assert crowd.joined == [2]
+    crowd.say("c:x", 6, post("6"))
+    assert crowd.got(2) == ["6"]
+
+
+async def test_many_users_are_one_query() -> None:
+    crowd = Crowd()
+    for number in range(50):
+        crowd.rows[f"user{number}"] = Memberships("system_user", {f"u:user{number}": 0, "c:x": 5})
+        crowd.joiner.join(crowd.connection(number, f"user{number}"))
+    await crowd.loading.wait()
+    await finish_join(crowd)
+    assert len(crowd.joined) == 50
+    assert len(crowd.hub.groups["c:x"]) == 50
+
+
+async def test_a_deleted_user_is_let_go() -> None:
+    crowd = Crowd()
+    await start_join(crowd)
+    await finish_join(crowd)
+    assert crowd.failed == [1]
+    assert not crowd.hub.members
+
+
+async def test_a_user_who_loads_anew_keeps_his_sockets_and_loses_his_absent_connections() -> None:
+    crowd = Crowd()
+    live, away = crowd.enter(1, "ann", c_x=5), crowd.enter(2, "ann")
+    away.state = State.AWAY
+    before = live.connection_id
+    crowd.rows["ann"] = Memberships("system_user", {"u:ann": 0, "c:x": 9})
+    assert crowd.joiner.rejoin("ann") == [away]
+    assert live.state is State.JOINING
+    await finish_join(crowd)
+    assert crowd.joined == [1]
+    assert live.connection_id != before
+    crowd.say("c:x", 10, post("10"))
+    assert crowd.got(1) == []  # 6 to 9 are still to come here; then 10
+    for n in (6, 7, 8, 9):
+        crowd.say("c:x", n, post(str(n)))
+    assert crowd.got(1)[-1] == "10"

@@ -1,0 +1,62 @@
+"""What a gateway reads to let sockets in: sessions and memberships, many at a time. Writes nothing."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tidewire.store import sql
+from tidewire.store.db import Database
+
+_Q = sql.load("connections")
+
+
+class Login(NamedTuple):
+    """A session that may be used. expires_at: Unix ms, 0 = never."""
+
+    session_id: str
+    user_id: str
+    expires_at: int
+    is_oauth: bool
+
+
+class Memberships(NamedTuple):
+    """What a user hears. keys: ordering key ("u:…", "c:…", "t:…") → number of its last announcement."""
+
+    roles: str
+    keys: dict[str, int]
+
+
+async def load_logins(db: Database, token_hashes: Sequence[bytes], now_ms: int) -> dict[bytes, Login]:
+    """Return the live sessions of live users by token hash (sha256); what is missing may not log in.
+
+    Raises: Unavailable.
+    """
+    rows = await db.fetch(_Q["sessions_by_hash"], token_hashes, now_ms)
+    return {
+        row["token_hash"]: Login(row["id"], row["user_id"], row["expires_at"], row["is_oauth"])
+        for row in rows
+    }
+
+
+async def load_memberships(db: Database, user_ids: Sequence[str]) -> dict[str, Memberships]:
+    """Return roles, keys and their numbers by user id, all of one moment; deleted users are missing.
+
+    Raises: Unavailable. Cost: one statement, about 10 index look-ups a user and one per membership.
+    """
+    found = {}
+    for row in await db.fetch(_Q["memberships"], user_ids):
+        keys = {"u:" + row["id"]: row["event_n"]}
+        keys.update(
+            ("c:" + key, n) for key, n in zip(row["channel_ids"] or (), row["channel_ns"] or (), strict=True)
+        )
+        keys.update(
+            ("t:" + key, n) for key, n in zip(row["team_ids"] or (), row["team_ns"] or (), strict=True)
+        )
+        found[row["id"]] = Memberships(row["roles"], keys)
+    return found
+
+
+async def load_numbers(db: Database, keys: Sequence[str]) -> dict[str, int]:
+    """Return the number of the last announcement of each ordering key that exists. Raises: Unavailable."""
+    ids = {letter: [key[2:] for key in keys if key[0] == letter] for letter in "ctu"}
+    rows = await db.fetch(_Q["numbers"], ids["c"], ids["t"], ids["u"])
+    return {row["key"]: row["event_n"] for row in rows}
