@@ -173,15 +173,15 @@ async def measure(
     return result
 
 
-def main() -> int:
-    """Run it; return 0 if every figure is valid, else 3."""
+def main(words: list[str] | None = None) -> int:
+    """Run it; return 0 if every figure is valid, else 3. words: the command line, by default the process's own."""
     parser = argparse.ArgumentParser(prog="python -m bench.fanout", description=__doc__.split("\n")[0])
     parser.add_argument("--connections", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--burst", type=int, default=1, help="events published together")
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one turn")
     parser.add_argument("--bytes", type=int, default=690, help="size of an event's text")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if (os.cpu_count() or 1) < 2:
         sys.exit("bench.fanout: needs two cores, one for the servers and one for the load")
     print("\n".join(conditions()))

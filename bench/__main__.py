@@ -1,0 +1,17 @@
+"""`python -m bench`: every measurement with its defaults; `python -m bench NAME FLAGS`: one of them.
+
+Ends with 3 if a figure does not count, as on a noisy machine.
+"""
+
+import sys
+
+from bench import fanout, posts
+
+BENCHES = {"fanout": fanout.main, "posts": posts.main}
+
+if __name__ == "__main__":
+    name, *flags = sys.argv[1:] or [""]
+    if name and name not in BENCHES:
+        sys.exit(f"python -m bench [{' | '.join(BENCHES)}] …")
+    chosen = [BENCHES[name]] if name else list(BENCHES.values())
+    sys.exit(max([bench(flags) for bench in chosen]))
