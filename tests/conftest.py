@@ -1,8 +1,12 @@
 """Registers the fixtures and names every version in play. Fixtures themselves live in tests/fixtures."""
 
+import asyncio
 import importlib.metadata
 import os
 import platform
+from collections.abc import Callable
+
+import uvloop
 
 pytest_plugins = [
     "tests.fixtures.servers",
@@ -22,3 +26,8 @@ def pytest_report_header() -> list[str]:
         f"{platform.python_implementation()} {platform.python_version()}, {versions}",
         f"hotpath: {hotpath}",
     ]
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run async tests on the loop that the servers run on."""
+    return {"uvloop": uvloop.new_event_loop}

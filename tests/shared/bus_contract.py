@@ -25,9 +25,9 @@ class Carrier(Protocol):
 
     def reader(self) -> contract.Reader: ...
 
-    async def stop(self) -> None: ...
+    async def stop(self, *, lose: int = 0) -> None: ...
 
-    async def start(self, *, lose: int = 0) -> None: ...
+    async def start(self) -> None: ...
 
 
 class Inbox:
@@ -206,8 +206,8 @@ class BusContract:
         before = entries_of(KEYS, range(1, 6))
         await producer.publish(before)
         await inbox.wait_for(lambda: self.complete(inbox, before))
-        await carrier.stop()
-        await carrier.start(lose=lose)
+        await carrier.stop(lose=lose)
+        await carrier.start()
         missed = entries_of(KEYS, range(6, 9))
         assert await producer.connect()
         await producer.publish([*before, *missed])
@@ -223,8 +223,8 @@ class BusContract:
         before = entries_of(KEYS, range(1, 6))
         await producer.publish(before)
         await inbox.wait_for(lambda: self.complete(inbox, before))
-        await carrier.stop()
-        await carrier.start(lose=1_000)
+        await carrier.stop(lose=1_000)
+        await carrier.start()
         await producer.connect()
         await producer.publish(before[-3:])  # older rows are gone from the outbox too
         await producer.set_repaired()

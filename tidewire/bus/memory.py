@@ -23,15 +23,15 @@ class MemoryBus:
         self.repaired_epoch = 0
         self.changed = asyncio.Condition()
 
-    async def stop(self) -> None:
-        """Take the carrier away."""
+    async def stop(self, *, lose: int = 0) -> None:
+        """Take the carrier away, with the last `lose` entries of each shard."""
+        for stream in self.streams:
+            del stream[len(stream) - min(lose, len(stream)) :]
         self.up = False
         await self.notify()
 
-    async def start(self, *, lose: int = 0) -> None:
-        """Bring it back as a new epoch, without the last `lose` entries of each shard."""
-        for stream in self.streams:
-            del stream[len(stream) - min(lose, len(stream)) :]
+    async def start(self) -> None:
+        """Bring it back as a new epoch."""
         self.up = True
         self.epoch += 1
         await self.notify()

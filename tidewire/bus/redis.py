@@ -8,6 +8,7 @@ have the fields k (ordering key), n (number), e (envelope); of `tw:ephemeral` e 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from tidewire.bus.contract import Entry
 from tidewire.bus.envelope import shard_of
@@ -19,6 +20,7 @@ EPHEMERAL = "tw:ephemeral"
 INVALIDATE = "tw:invalidate"
 REPAIRED = "tw:repaired"
 ANSWER_TIMEOUT_S = 2.0
+WAIT_MS = 1000
 # Typing and status of a few seconds at the highest rate; a reader that far behind has no use for them.
 EPHEMERAL_LENGTH = 10_000
 EPHEMERAL_QUEUE = 5_000
@@ -45,10 +47,13 @@ async def epoch_of(link: Link) -> str:
 class RedisProducer:
     """Implements `contract.Producer`. One connection; all methods belong to one event loop."""
 
-    def __init__(self, url: str, *, shards: int = 1, retention_ms: int = 180_000) -> None:
+    def __init__(self, url: str, *, shards: int = 1, retention_ms: int = 180_000, replicas: int = 0) -> None:
         self._url = url
         self._shards = shards
         self._retention_ms = retention_ms
+        self._replicas = (
+            replicas  # this many must have an entry before publish() returns; tried: 0 lost with 1
+        )
         self._link: Link | None = None
         self._epoch = ""
         self._new = False  # connected, but connect() has not said so yet
@@ -83,7 +88,11 @@ class RedisProducer:
             oldest = now - self._retention_ms
             trim = ("XADD", events_stream(shard), "MINID", "~", oldest)
             commands.append((*trim, "*", "k", key, "n", n, "e", envelope))
-        await self._calls(commands)
+        if self._replicas:
+            commands.append(("WAIT", self._replicas, WAIT_MS))
+        answers = await self._calls(commands)
+        if self._replicas and answers[-1] < self._replicas:
+            raise Unavailable("redis")
 
     def ephemeral(self, copies: Sequence[bytes]) -> None:
         """See `contract.Producer.ephemeral`."""
@@ -96,7 +105,7 @@ class RedisProducer:
     async def repaired(self) -> bool:
         """See `contract.Producer.repaired`."""
         answers = await self._calls([("GET", REPAIRED)])
-        return answers[0] == self._epoch.encode()
+        return bool(answers[0] == self._epoch.encode())
 
     async def set_repaired(self) -> None:
         """See `contract.Producer.set_repaired`."""
@@ -122,7 +131,7 @@ class RedisProducer:
             self._link, self._new = link, True
             return link
 
-    async def _calls(self, commands: list[tuple[Word, ...]]) -> list[object]:
+    async def _calls(self, commands: list[tuple[Word, ...]]) -> list[Any]:
         if self._link is None:
             raise Unavailable("redis")
         try:

@@ -23,17 +23,18 @@ class RedisCarrier:
     def reader(self) -> RedisReader:
         return RedisReader(self.server.url, shards=self.shards)
 
-    async def stop(self) -> None:
+    async def stop(self, *, lose: int = 0) -> None:
+        if lose:
+            link = await Link.open(self.server.url)
+            for shard in range(self.shards):
+                name = events_stream(shard)
+                for entry, _ in await link.call("XREVRANGE", name, "+", "-", "COUNT", lose, timeout_s=5):
+                    await link.call("XDEL", name, entry, timeout_s=5)
+            link.close()
         await asyncio.to_thread(self.server.kill)
 
-    async def start(self, *, lose: int = 0) -> None:
+    async def start(self) -> None:
         await asyncio.to_thread(self.server.start)
-        link = await Link.open(self.server.url)
-        for shard in range(self.shards if lose else 0):
-            name = events_stream(shard)
-            for entry, _ in await link.call("XREVRANGE", name, "+", "-", "COUNT", lose, timeout_s=5):
-                await link.call("XDEL", name, entry, timeout_s=5)
-        link.close()
 
 
 class TestRedisBus(BusContract):

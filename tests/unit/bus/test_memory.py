@@ -17,11 +17,11 @@ class MemoryCarrier:
     def reader(self) -> MemoryReader:
         return MemoryReader(self._bus)
 
-    async def stop(self) -> None:
-        await self._bus.stop()
+    async def stop(self, *, lose: int = 0) -> None:
+        await self._bus.stop(lose=lose)
 
-    async def start(self, *, lose: int = 0) -> None:
-        await self._bus.start(lose=lose)
+    async def start(self) -> None:
+        await self._bus.start()
 
 
 class TestMemoryBus(BusContract):

@@ -1,0 +1,109 @@
+"""Hot rows of one API worker: sessions, users, channels, members. Valid only while somebody vouches for it.
+
+What changes a row names its key in the announcement; `invalidation.py` reads that and vouches. When it cannot, every
+get() goes to the database and nothing is kept. Knows no rows and no bus. Called only from the event loop: no locks.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from time import monotonic
+from typing import Any, TypeVar, cast
+
+from prometheus_client import Counter
+
+T = TypeVar("T")
+HITS = Counter("mattermost_cache_mem_hit", "Rows found in memory.")
+MISSES = Counter("mattermost_cache_mem_miss", "Rows loaded.")
+
+
+class _Load:
+    """A load that runs; stale once its key was dropped meanwhile."""
+
+    __slots__ = ("stale", "task")
+
+    def __init__(self, task: "asyncio.Task[Any]") -> None:
+        self.task = task
+        self.stale = False
+
+
+class Cache:
+    """At most `size` values, least recently used first out, each for at most `ttl_s` (for writes nobody announced)."""
+
+    def __init__(self, *, size: int = 50_000, ttl_s: float = 30.0) -> None:
+        self._size = size
+        self._ttl_s = ttl_s
+        self._rows: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        self._loads: dict[str, _Load] = {}
+        self._valid_until = float("-inf")
+
+    def peek(self, key: str) -> Any | None:
+        """Return the value at once, or None if it has to be loaded."""
+        row = self._rows.get(key)
+        if row is None:
+            return None
+        now = monotonic()
+        if now > self._valid_until or now > row[0]:
+            return None
+        self._rows.move_to_end(key)
+        HITS.inc()
+        return row[1]
+
+    async def get(self, key: str, load: Callable[[], Awaitable[T | None]]) -> T | None:
+        """Return the value, loaded at most once for all who ask meanwhile. None is passed on, not kept.
+
+        A value whose load began before its key was dropped is returned to those who asked before, and not kept.
+        Raises: what load raises.
+        """
+        if (value := self.peek(key)) is not None:
+            return cast(T, value)
+        MISSES.inc()
+        if monotonic() > self._valid_until:
+            return await load()
+        running = self._loads.get(key)
+        if running is None:
+            # A task, so that the first asker's cancellation does not take the others with it.
+            running = _Load(asyncio.ensure_future(_call(load)))
+            self._loads[key] = running
+            running.task.add_done_callback(partial(self._loaded, key, running))
+        return cast("T | None", await asyncio.shield(running.task))
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """Forget these rows; loads that run now will not be kept."""
+        for key in keys:
+            self._rows.pop(key, None)
+            if load := self._loads.pop(key, None):
+                load.stale = True
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._rows.clear()
+        self.drop(list(self._loads))
+
+    def vouch(self, seconds: float) -> None:
+        """Changes up to now have been dropped; for so long the rows may be used. After a lapse it starts empty."""
+        now = monotonic()
+        if now > self._valid_until:
+            self.clear()
+        self._valid_until = now + seconds
+
+    def distrust(self) -> None:
+        """Changes may be missed from now on."""
+        self._valid_until = float("-inf")
+
+    def _loaded(self, key: str, load: _Load, _: "asyncio.Task[Any]") -> None:
+        if self._loads.get(key) is load:
+            del self._loads[key]
+        if load.task.cancelled() or load.task.exception() is not None or load.stale:
+            return
+        value, now = load.task.result(), monotonic()
+        if value is None or now > self._valid_until:
+            return
+        self._rows[key] = now + self._ttl_s, value
+        if len(self._rows) > self._size:
+            self._rows.popitem(last=False)
+
+
+async def _call(load: Callable[[], Awaitable[T | None]]) -> T | None:
+    return await load()

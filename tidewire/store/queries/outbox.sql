@@ -1,0 +1,42 @@
+-- name: hold_live
+-- Says that this worker publishes its own rows; ends with the connection. Shared, so that an old connection which the
+-- server still believes in does not keep the new one waiting. $1: worker.
+SELECT pg_advisory_lock_shared(29815, hashtext($1));
+
+-- name: drop_live
+SELECT pg_advisory_unlock_shared(29815, hashtext($1));
+
+-- name: try_lead
+-- One session of all workers gets it, and keeps it until it gives it up or its connection ends.
+SELECT pg_try_advisory_lock(29816, 0);
+
+-- name: drop_lead
+SELECT pg_advisory_unlock(29816, 0);
+
+-- name: orphans
+-- Unpublished rows whose worker does not publish them: it is gone, not yet live, or too slow ($1: older than this, ms).
+-- In id order, which within one ordering key is the order of the numbers: both are taken under the key's row lock.
+SELECT o.id, o.payload, o.keys, o.ns FROM outbox o
+WHERE NOT o.published AND (o.created_at < $1 OR NOT EXISTS (
+    SELECT FROM pg_locks l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 29815
+        AND l.objid::bigint = hashtext(o.worker)::bigint & 4294967295
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())))
+ORDER BY o.id LIMIT $2;
+
+-- name: strays
+-- Own unpublished rows older than $2 (ms) that are not in hand ($3): the answer to their commit was lost.
+SELECT id, payload, keys, ns FROM outbox
+WHERE NOT published AND worker = $1 AND created_at < $2 AND id <> ALL($3::bigint[])
+ORDER BY id LIMIT $4;
+
+-- name: retained
+-- Every row there is, published or not, for a bus that lost its end.
+SELECT id, payload, keys, ns FROM outbox WHERE id > $1 ORDER BY id LIMIT $2;
+
+-- name: mark
+UPDATE outbox SET published = true WHERE id = ANY($1::bigint[]) AND NOT published;
+
+-- name: delete_old
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox WHERE published AND created_at < $1 ORDER BY id LIMIT $2);
