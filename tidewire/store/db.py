@@ -35,6 +35,9 @@ GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.QueryCanceledError,
+    asyncpg.ReadOnlySQLTransactionError,  # a demoted primary
+    asyncpg.InsufficientResourcesError,  # disk or memory full
+    asyncpg.PostgresSystemError,  # I/O
 )
 _SETTINGS = {
     "application_name": "tidewire",
