@@ -28,3 +28,4 @@ cdef void watch(Crowd* crowd, uint32_t slot, bint add) noexcept nogil
 cdef int fan_out(Crowd* crowd, Shared* shared, const uint32_t* slots, uint32_t count, uint8_t require,
                  uint8_t forbid, bint hinted) noexcept nogil
 cdef bint flush_dirty(Crowd* crowd, uint64_t budget_ns) noexcept nogil
+cdef void flush_slot(Crowd* crowd, uint32_t slot) noexcept nogil

@@ -305,7 +305,7 @@ cdef int fan_out(Crowd* crowd, Shared* shared, const uint32_t* slots, uint32_t c
     return <int>taken
 
 
-cdef void _flush_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
+cdef void flush_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
     """One send() with every frame that waits for this connection, as far as the scratch buffer holds."""
     cdef Slot* s = &crowd.slots[slot]
     cdef Marks marks
@@ -356,7 +356,7 @@ cdef bint flush_dirty(Crowd* crowd, uint64_t budget_ns) noexcept nogil:
         crowd.slots[slot].flags &= ~<uint16_t>DIRTY
         if crowd.slots[slot].fd < 0 or crowd.slots[slot].flags & BLOCKED:
             continue
-        _flush_slot(crowd, slot)
+        flush_slot(crowd, slot)
         i += 1
         if until and i % CLOCK_EVERY == 0 and tw_now_ns() >= until:
             break

@@ -44,9 +44,10 @@ class Gate:
     def tick(self, now_ms: int) -> None:
         """Let time pass (any monotonic clock): pings, time-outs, lingering closes, shrinking rings. Call it about
         every 250 ms; crowds over 4,096 are looked at in slices, each slot about once a second."""
-    def adopt(self, fd: int, leftover: bytes = b"") -> int:
-        """Take a connected, upgraded socket; return its slot. leftover: bytes already read from it, parsed by the
-        next poll(). The descriptor belongs to the gate from now on.
+    def adopt(self, fd: int, leftover: bytes = b"", answer: bytes = b"") -> int:
+        """Take a connected socket; return its slot. leftover: bytes already read from it, parsed by the next poll().
+        answer: bytes that go out as they are, before all frames (the 101). The descriptor belongs to the gate from
+        now on.
 
         Raises: OverflowError if every slot is taken (the descriptor stays the caller's).
         """
@@ -63,8 +64,9 @@ class Gate:
 
         Raises: ValueError if the id is another than before and events are there already.
         """
-    def reply(self, slot: int, payload: bytes) -> None:
-        """Queue a text frame without seq, in order with the events. Nothing happens if the socket is gone."""
+    def reply(self, slot: int, payload: bytes, *, binary: bool = False) -> None:
+        """Queue a text (or binary) frame without seq, in order with the events; nothing happens if the socket is
+        gone."""
     def deliver(
         self,
         event: Event,
@@ -97,6 +99,8 @@ class Gate:
         """Return the seq that the next event will get."""
     def alive(self, slot: int) -> bool:
         """Return whether the slot has an open socket (not one that is closing)."""
+    def open_slots(self) -> list[int]:
+        """Return the slots with an open socket. Cost: linear in the slots ever used."""
     def stats(self) -> dict[str, Any]:
-        """Return counters: live, slots, capacity, messages, delivered, refused, sends, sent_bytes, blocked,
-        retained_bytes, ring_bytes, evicted, dirty, and ends by reason."""
+        """Return counters: live (open sockets), sockets (with closing ones), slots, capacity, messages, delivered,
+        refused, sends, sent_bytes, blocked, retained_bytes, ring_bytes, evicted, dirty, and ends by reason."""

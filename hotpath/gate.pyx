@@ -13,11 +13,11 @@ from libc.string cimport memcmp, memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
 
-from hotpath.fanout cimport (HINT_OMIT, SCRATCH, Event, SlotSet, fan_out, flush_dirty, mark, mark_dirty, watch)
+from hotpath.fanout cimport (HINT_OMIT, SCRATCH, Event, SlotSet, fan_out, flush_dirty, flush_slot, mark, mark_dirty, watch)
 from hotpath.frames cimport (BROKEN, CLOSE, NEED_MORE, PING, PONG, TEXT, Found, Frame, Limits, reader_clear,
                              reader_done, reader_parse)
 from hotpath.outbox cimport (TAIL_BITS, USER_ID_MAX, Note, Outbox, outbox_drop_notes, outbox_evict, outbox_note,
-                             outbox_restart, outbox_stash, outbox_trim, outbox_waiting, shelf_floor)
+                             outbox_raw, outbox_restart, outbox_stash, outbox_trim, outbox_waiting, shelf_floor)
 from hotpath.slots cimport (BLOCKED, CLOSING, DEAD, DIRTY, DRAINED, ENDED, ENDING, FAILED, FREE, KEEP, LOST, MARKED,
                             OPEN, PEER_CLOSED, RELEASED, SHUT, SILENT, SLOW, Crowd, Slot)
 
@@ -60,6 +60,7 @@ cdef extern from *:
 
 cdef enum:
     OP_TEXT = 1
+    OP_BINARY = 2
     OP_CLOSE = 8
     OP_PING = 9
     OP_PONG = 10
@@ -106,6 +107,7 @@ cdef class Gate:
     cdef uint32_t free_last
     cdef uint32_t live
     cdef uint32_t used
+    cdef uint32_t sockets
     cdef int wake_fd
     cdef bint woken
     cdef bint polling
@@ -252,7 +254,7 @@ cdef class Gate:
 
     # -- connections --------------------------------------------------------------------------------------------
 
-    def adopt(self, int fd, bytes leftover=b""):
+    def adopt(self, int fd, bytes leftover=b"", bytes answer=b""):
         cdef uint32_t slot
         cdef Slot* s
         if self.free_first != NONE and (self.crowd.high == self.crowd.capacity or self.used * 2 < self.crowd.high):
@@ -275,6 +277,12 @@ cdef class Gate:
         watch(&self.crowd, slot, 1)
         self.live += 1
         self.used += 1
+        self.sockets += 1
+        if answer:
+            if outbox_raw(&s.box, <const uint8_t*>PyBytes_AS_STRING(answer), <uint32_t>PyBytes_GET_SIZE(answer)):
+                mark_dirty(&self.crowd, slot)
+            else:
+                mark(&self.crowd, slot, FAILED)
         if leftover:
             self.leftovers.append((slot, s.generation, leftover))
             self._wake()
@@ -343,10 +351,10 @@ cdef class Gate:
         s.user_size = <uint8_t>size
         s.bits = <uint8_t>bits
 
-    def reply(self, uint32_t slot, bytes payload not None):
+    def reply(self, uint32_t slot, bytes payload not None, *, bint binary=False):
         cdef Slot* s = self._slot(slot)
         if s.state == OPEN and not s.flags & SILENT:
-            self._note(slot, OP_TEXT, <const uint8_t*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+            self._note(slot, OP_BINARY if binary else OP_TEXT, <const uint8_t*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
 
     def deliver(self, Event event not None, slots, *, int require=0, int forbid=0, omit=(), dict tails=None):
         cdef uint32_t* numbers
@@ -430,9 +438,12 @@ cdef class Gate:
     def alive(self, uint32_t slot):
         return slot < self.crowd.high and self.crowd.slots[slot].state == OPEN
 
+    def open_slots(self):
+        return [i for i in range(self.crowd.high) if self.crowd.slots[i].state == OPEN]
+
     def stats(self):
         return {
-            "live": self.live, "slots": self.used, "capacity": self.crowd.capacity, "messages": self.messages,
+            "live": self.live, "sockets": self.sockets, "slots": self.used, "capacity": self.crowd.capacity, "messages": self.messages,
             "delivered": self.crowd.delivered, "refused": self.crowd.refused, "sends": self.crowd.sends,
             "sent_bytes": self.crowd.sent_bytes, "blocked": self.crowd.blocked,
             "retained_bytes": self.crowd.shelf.bytes, "ring_bytes": self.crowd.shelf.ring_bytes,
@@ -591,11 +602,14 @@ cdef class Gate:
     cdef void _begin_close(self, uint32_t slot, uint16_t code, Why why) noexcept:
         """OPEN -> CLOSING: end the frame that is partly out, then the close frame, then nothing. on_close is due.
 
-        0 and 1006 end TCP without a close frame; 1005 is a close frame without a code.
+        0 and 1006 end TCP without a close frame, behind what the kernel takes of the queue; 1005 is a close frame
+        without a code.
         """
         cdef Slot* s = &self.crowd.slots[slot]
         cdef uint8_t[2] payload
         self._end(slot, 1006 if code == 0 else code, why)
+        if (code == 0 or code == 1006) and not s.flags & BLOCKED:
+            flush_slot(&self.crowd, slot)
         if code == 0 or code == 1006 or not outbox_stash(&s.box, s.user, s.user_size):
             self._drop(slot)
             return
@@ -635,6 +649,7 @@ cdef class Gate:
         epoll_ctl(self.crowd.epoll, EPOLL_CTL_DEL, s.fd, &event)
         close(s.fd)
         s.fd = -1
+        self.sockets -= 1
         s.generation += 1
         s.state = DEAD
         s.flags &= ~<uint16_t>(BLOCKED | SHUT | PEER_CLOSED | SLOW | FAILED | DRAINED)

@@ -66,6 +66,7 @@ cdef inline uint64_t outbox_waiting(const Outbox* box) noexcept nogil:
 
 cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t tails, uint32_t retain) noexcept nogil
 cdef bint outbox_note(Outbox* box, uint8_t opcode, const uint8_t* data, uint32_t size) noexcept nogil
+cdef bint outbox_raw(Outbox* box, const uint8_t* data, uint32_t size) noexcept nogil
 cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bint notes_only, uint8_t* out,
                         size_t room, Marks* marks) noexcept nogil
 cdef void outbox_advance(Outbox* box, size_t sent, const Marks* marks) noexcept nogil

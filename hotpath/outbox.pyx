@@ -138,17 +138,12 @@ cdef void outbox_trim(Shelf* shelf, Outbox* box, uint32_t retain) noexcept nogil
         _resize(shelf, box, cap)         # if memory is out the larger ring simply stays
 
 
-cdef bint outbox_note(Outbox* box, uint8_t opcode, const uint8_t* data, uint32_t size) noexcept nogil:
-    """Append a frame without seq, after the events pushed so far. 0 if memory is out."""
-    cdef uint8_t head[10]
-    cdef uint32_t n = encode_head(head, opcode, size)
-    cdef Note* note = <Note*>malloc(sizeof(Note) + n + size)
+cdef Note* _append_note(Outbox* box, uint32_t size) noexcept nogil:
+    """Append a note of this size after the events pushed so far. NULL if memory is out."""
+    cdef Note* note = <Note*>malloc(sizeof(Note) + size)
     if note == NULL:
-        return 0
-    memcpy(<uint8_t*>(note + 1), head, n)
-    if size:
-        memcpy(<uint8_t*>(note + 1) + n, data, size)
-    note.size = n + size
+        return NULL
+    note.size = size
     note.at = box.next
     note.next = NULL
     if box.last != NULL:
@@ -157,6 +152,28 @@ cdef bint outbox_note(Outbox* box, uint8_t opcode, const uint8_t* data, uint32_t
         box.first = note
     box.last = note
     box.notes += 1
+    return note
+
+
+cdef bint outbox_note(Outbox* box, uint8_t opcode, const uint8_t* data, uint32_t size) noexcept nogil:
+    """Append a frame without seq. 0 if memory is out."""
+    cdef uint8_t head[10]
+    cdef uint32_t n = encode_head(head, opcode, size)
+    cdef Note* note = _append_note(box, n + size)
+    if note == NULL:
+        return 0
+    memcpy(<uint8_t*>(note + 1), head, n)
+    if size:
+        memcpy(<uint8_t*>(note + 1) + n, data, size)
+    return 1
+
+
+cdef bint outbox_raw(Outbox* box, const uint8_t* data, uint32_t size) noexcept nogil:
+    """Append bytes that are no frame (the answer to the handshake). 0 if memory is out."""
+    cdef Note* note = _append_note(box, size)
+    if note == NULL:
+        return 0
+    memcpy(<uint8_t*>(note + 1), data, size)
     return 1
 
 

@@ -1,0 +1,77 @@
+"""The real door and room with an echo handler and no log-in, for protocol suites such as Autobahn's.
+
+    python -m tests.protocol.echo_gateway --port 9001 [--host 127.0.0.1]
+
+Prints `ready ws://HOST:PORT/api/v4/websocket`; stops on SIGTERM. Limits are raised through the ordinary settings:
+the suites send messages of 16 MiB and 65,536 fragments.
+"""
+
+import argparse
+import asyncio
+import signal
+
+import uvloop
+
+from gateway.door import Door
+from gateway.handshake import Upgrade
+from gateway.room import Room
+from tidewire.settings import Settings
+
+LIMITS = {
+    "gateway": {"max_message_bytes": 64 << 20, "max_fragments": 1 << 20},
+    "outbox": {"close_at": 1 << 20},
+}
+
+
+PATHS = frozenset({"/", "/api/v4/websocket", "/api/v4/websocket/"})  # kosoku asks for "/"
+
+
+class Echo:
+    """Sends every message back: a text as a reply of the room."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.closed: list[tuple[int, int, str]] = []
+
+    def admit(self, upgrade: Upgrade) -> tuple[int, str] | None:
+        return None
+
+    def on_adopted(self, slot: int, upgrade: Upgrade) -> None:
+        pass
+
+    def on_message(self, slot: int, data: bytes, text: bool) -> None:
+        if text:
+            self.room.reply(slot, data)
+        else:
+            self.room.gate.reply(slot, data, binary=True)
+            self.room.flush_soon()
+
+    def on_closed(self, slot: int, code: int, why: str) -> None:
+        if why != "local":
+            self.room.release(slot)
+
+
+async def serve(host: str, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    settings = Settings.model_validate(LIMITS)
+    room = Room.of(settings)
+    door = Door(room, Echo(room), version_id="echo", paths=PATHS)
+    port = await door.start(host, port)
+    print(f"ready ws://{host}:{port}/api/v4/websocket", flush=True)
+    await stop.wait()
+    await door.stop()
+    await room.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    arguments = parser.parse_args()
+    uvloop.run(serve(arguments.host, arguments.port))
+
+
+if __name__ == "__main__":
+    main()
