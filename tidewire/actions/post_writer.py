@@ -29,6 +29,10 @@ RETRY_FOR_S, RETRY_EVERY_S = 3.0, 0.1
 DEADLOCKS = 3
 RECENT = 20_000  # pending ids remembered here; the table knows all of them
 PRUNE_EVERY_S = 10.0
+PLAN_AGAIN_POSTS, PLAN_AGAIN_FACTOR = (
+    100,
+    4,
+)  # when so many were written, and then four times as many, and so on
 _log = structlog.get_logger("posts")
 
 
@@ -56,6 +60,7 @@ class PostWriter:
         self._queue: deque[_Waiting] = deque()
         self._queue_bytes = 0
         self._connection: Connection | None = None
+        self._written, self._plan_at = 0, PLAN_AGAIN_POSTS
         self._drain_task: asyncio.Task[None] | None = None
         self._prune_task: asyncio.Task[None] | None = None
         self._pruned_at = monotonic()
@@ -165,7 +170,11 @@ class PostWriter:
             try:
                 connection = await self._connect()
                 async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                    if self._written >= self._plan_at:
+                        await post_batch.plan_again(connection)
+                        self._plan_at *= PLAN_AGAIN_FACTOR
                     committed = await batch.write(connection, marks)
+                self._written += len(batch.announced)
                 self._marks = []
                 return committed
             except asyncpg.UniqueViolationError as error:
@@ -193,9 +202,7 @@ class PostWriter:
 
     async def _connect(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
-            # Planning this statement costs more than running it for one post; and the generic plan is the one whose
-            # nested loops take the row locks in the order of the arrays.
-            self._connection = await self._db.connect(plan_cache_mode="force_generic_plan")
+            self._connection = await self._db.connect(**post_batch.PLANNING)
         return self._connection
 
     def _disconnect(self) -> None:

@@ -1,0 +1,320 @@
+"""The group commit on a real PostgreSQL: what a batch changes, what it refuses, and what survives lost answers."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.fixtures.postgres import TEMPLATE, Postgres
+from tidewire.actions.post_writer import PostWriter, Refused, Repeated
+from tidewire.bus.envelope import Envelope, encode
+from tidewire.store import post_batch, sql
+from tidewire.store.db import Connection, Database
+from tidewire.store.post_batch import PLANNING, Batch, Committed, NewPost
+from tidewire.wire.errors import Unavailable
+from tidewire.wire.ids import new_id, now_ms
+from tidewire.wire.models import Post
+
+
+@dataclass
+class Published:
+    """A publisher that only notes."""
+
+    rows: list[Committed] = field(default_factory=list)
+
+    def committed(self, outbox_id: int, entries: list[tuple[str, int, bytes]]) -> None:
+        self.rows.append((outbox_id, entries))
+
+    @property
+    def numbers(self) -> list[tuple[str, int]]:
+        """(key, n) in the order of publication."""
+        return [(key, n) for _, entries in self.rows for key, n, _ in entries]
+
+
+@asynccontextmanager
+async def opened(url: str, worker: str = "w") -> AsyncIterator[tuple[Database, PostWriter, Published]]:
+    """A worker's database, writer and notes."""
+    db = Database(url, worker=worker)
+    published = Published()
+    db.publisher = published
+    writer = PostWriter(db)
+    yield db, writer, published
+    await writer.close()
+    await db.close()
+
+
+async def add_channels(db: Database, count: int, members: int = 2) -> tuple[list[str], list[str]]:
+    """Return sorted ids of new channels and of the users that are members of all."""
+    channels, users = sorted(new_id() for _ in range(count)), sorted(new_id() for _ in range(members))
+    await db.execute(
+        """INSERT INTO channels (id, create_at, update_at, team_id, type, name)
+        SELECT c, 1, 1, '', 'O', c FROM unnest($1::text[]) c""",
+        channels,
+    )
+    await db.execute(
+        "INSERT INTO channel_members (channel_id, user_id) SELECT c, u FROM unnest($1::text[]) c, unnest($2::text[]) u",
+        channels,
+        users,
+    )
+    return channels, users
+
+
+def make(channel_id: str, user_id: str, **members: Any) -> NewPost:
+    """Return a new post of a user."""
+    now = now_ms()
+    how = {
+        name: members.pop(name)
+        for name in ("counted", "views", "mentions", "needs_live_channel")
+        if name in members
+    }
+    post = Post(**{"id": new_id(now), "create_at": now, "update_at": now, "message": "hi", **members},
+                channel_id=channel_id, user_id=user_id)  # fmt: skip
+    return NewPost(post, encode(Envelope("c:" + channel_id)), **how)
+
+
+async def row(db: Database, table: str, **key: str) -> dict[str, Any]:
+    where = " AND ".join(f"{name} = ${i}" for i, name in enumerate(key, 1))
+    found = await db.fetchrow(f"SELECT * FROM {table} WHERE {where}", *key.values())
+    assert found is not None
+    return dict(found)
+
+
+async def test_a_burst_is_a_few_commits_and_every_counter_fits(database_url: str) -> None:
+    async with opened(database_url) as (db, writer, published):
+        channels, (ada, bob) = await add_channels(db, 3)
+        root = make(channels[0], ada)
+        await writer.write(root)
+        news = [
+            make(channels[i % 3], (ada, bob)[i % 2], views=i % 3 == 1, mentions=[bob] if i % 10 == 0 else [])
+            for i in range(60)
+        ]
+        news += [make(channels[0], bob, root_id=root.post.id) for _ in range(4)]
+        news += [make(channels[1], ada, counted=False)]
+        await asyncio.gather(*[writer.write(new) for new in news])
+        assert len(published.rows) == 2
+
+        for channel_id in channels:
+            posts = [root, *news]
+            here = [new for new in posts if new.post.channel_id == channel_id]
+            channel = await row(db, "channels", id=channel_id)
+            assert channel["event_n"] == len(here)
+            assert channel["total_msg_count"] == sum(new.counted for new in here)
+            assert channel["total_msg_count_root"] == sum(
+                new.counted and not new.post.root_id for new in here
+            )
+            assert channel["last_post_at"] == max(new.post.create_at for new in here)
+            assert [n for key, n in published.numbers if key == "c:" + channel_id] == [
+                *range(1, len(here) + 1)
+            ]
+            for user_id in (ada, bob):
+                member = await row(db, "channel_members", channel_id=channel_id, user_id=user_id)
+                views = [i for i, new in enumerate(here) if new.views and new.post.user_id == user_id]
+                seen = here[: views[-1] + 1] if views else []
+                assert member["msg_count"] == sum(new.counted for new in seen)
+                later = here[views[-1] + 1 :] if views else here
+                assert member["mention_count"] == sum(user_id in new.mentions for new in later)
+        thread = await row(db, "threads", root_id=root.post.id)
+        assert (thread["reply_count"], thread["participants"]) == (4, [bob])
+        assert (await row(db, "posts", id=root.post.id))["update_at"] == news[63].post.create_at
+        outbox = await db.fetch("SELECT * FROM outbox ORDER BY id")
+        assert [r["id"] for r in outbox] == [outbox_id for outbox_id, _ in published.rows]
+
+
+async def test_one_bad_post_does_not_fail_the_others(database_url: str) -> None:
+    async with opened(database_url) as (db, writer, _):
+        (channel, archived), (ada, _) = await add_channels(db, 2)
+        await db.execute("UPDATE channels SET delete_at = 1 WHERE id = $1", archived)
+        bad = [
+            make(channel, ada, root_id=new_id()),
+            make(archived, ada),
+            make(new_id(), ada),
+            make(channel, ada, message="\0"),
+        ]
+        good = [make(channel, ada) for _ in range(20)] + [make(archived, ada, needs_live_channel=False)]
+        mixed = [*good[:7], bad[0], *good[7:9], bad[1], bad[2], *good[9:], bad[3]]
+        results = await asyncio.gather(*[writer.write(new) for new in mixed], return_exceptions=True)
+        outcome = {id(new): result for new, result in zip(mixed, results, strict=True)}
+        assert [outcome[id(new)] for new in good] == [None] * len(good)
+        assert [type(outcome[id(new)]) for new in bad[:3]] == [Refused] * 3
+        assert isinstance(outcome[id(bad[3])], asyncpg.PostgresError)
+        assert (await row(db, "channels", id=channel))["total_msg_count"] == 20
+        assert await db.fetchval("SELECT count(*) FROM posts") == 21
+
+
+async def test_a_reply_loses_against_the_deletion_of_its_root(database_url: str) -> None:
+    async with opened(database_url) as (db, writer, _):
+        (channel,), (ada, _) = await add_channels(db, 1)
+        root = make(channel, ada)
+        await writer.write(root)
+        async with db.transaction() as tx:
+            await tx.execute("UPDATE posts SET delete_at = 5 WHERE id = $1", root.post.id)
+            late = asyncio.create_task(writer.write(make(channel, ada, root_id=root.post.id)))
+            while not await db.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0)
+        with pytest.raises(Refused):
+            await late
+        assert await db.fetchval("SELECT count(*) FROM threads") == 0
+
+
+async def test_a_pending_id_makes_one_post_at_any_worker(database_url: str) -> None:
+    async with opened(database_url, "a") as (db, one, _), opened(database_url, "b") as (_, two, _):
+        (channel,), (ada, bob) = await add_channels(db, 1)
+        first = make(channel, ada, pending_post_id="p1")
+        again = [make(channel, ada, pending_post_id="p1") for _ in range(4)]
+        results = await asyncio.gather(
+            *[one.write(new) for new in [first, *again[:2]]],
+            one.write(make(channel, bob, pending_post_id="p1")),
+            one.write(make(channel, ada, pending_post_id="p2")),
+            return_exceptions=True,
+        )
+        assert [type(result) for result in results] == [
+            type(None),
+            Repeated,
+            Repeated,
+            type(None),
+            type(None),
+        ]
+        assert isinstance(results[1], Repeated) and results[1].post_id == first.post.id
+        with pytest.raises(Refused):
+            await two.write(again[2])
+        assert await two.first_post_id(ada, "p1") == first.post.id
+        # At the same moment at two workers: one of them wins.
+        racing = [make(channel, ada, pending_post_id="p3") for _ in range(2)]
+        results = await asyncio.gather(one.write(racing[0]), two.write(racing[1]), return_exceptions=True)
+        assert sorted(type(result).__name__ for result in results) == ["NoneType", "Refused"]
+        # After 30 s a pending id may be used again.
+        await db.execute("UPDATE pending_posts SET at = at - 31000")
+        await two.write(again[3])
+        assert await db.fetchval("SELECT count(*) FROM posts") == 5
+        await post_batch.prune_pending(db, now_ms() + 40_000)
+        assert await db.fetchval("SELECT count(*) FROM pending_posts") == 1
+
+
+async def test_a_caller_that_goes_away_takes_nothing_back(database_url: str) -> None:
+    async with opened(database_url) as (db, writer, published):
+        (channel,), (ada, _) = await add_channels(db, 1)
+        task = asyncio.create_task(writer.write(make(channel, ada)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await writer.write(make(channel, ada))
+        assert task.cancelled()
+        assert await db.fetchval("SELECT count(*) FROM posts") == 2
+        assert len(published.numbers) == 2
+
+
+async def test_a_lost_answer_is_asked_for_again(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection breaks after the commit: the batch is written once, and published with its numbers."""
+    async with opened(database_url) as (db, writer, published):
+        (channel,), (ada, _) = await add_channels(db, 1)
+        write, attempts = Batch.write, 0
+
+        async def lossy(self: Batch, connection: Connection, marks: list[int]) -> Committed:
+            nonlocal attempts
+            attempts += 1
+            answer = await write(self, connection, marks)
+            if attempts == 1:
+                connection.terminate()
+                raise ConnectionResetError
+            return answer
+
+        monkeypatch.setattr(Batch, "write", lossy)
+        await asyncio.gather(*[writer.write(make(channel, ada, pending_post_id=str(i))) for i in range(5)])
+        assert attempts == 2
+        assert await db.fetchval("SELECT count(*) FROM posts") == 5
+        assert (await row(db, "channels", id=channel))["total_msg_count"] == 5
+        assert published.numbers == [("c:" + channel, n) for n in range(1, 6)]
+
+
+async def test_a_killed_database_keeps_what_it_acknowledged(own_postgres: Postgres) -> None:
+    """SIGKILL in the middle of a stream of posts, start, go on: acknowledged posts are there, counters fit."""
+    async with opened(own_postgres.url(TEMPLATE)) as (db, writer, _):
+        channels, (ada, _) = await add_channels(db, 4)
+        acknowledged: list[str] = []
+        stop = asyncio.Event()
+
+        async def author(number: int) -> None:
+            while not stop.is_set():
+                new = make(channels[number % 4], ada, pending_post_id=new_id(), views=True)
+                try:
+                    await writer.write(new)
+                except Unavailable:
+                    continue
+                acknowledged.append(new.post.id)
+
+        async with asyncio.TaskGroup() as authors:
+            for number in range(16):
+                authors.create_task(author(number))
+            for _ in range(2):
+                before = len(acknowledged)
+                while len(acknowledged) < before + 200:
+                    await asyncio.sleep(0.01)
+                await asyncio.to_thread(own_postgres.kill)
+                await asyncio.to_thread(own_postgres.start)
+            before = len(acknowledged)
+            while len(acknowledged) < before + 200:
+                await asyncio.sleep(0.01)
+            stop.set()
+        stored = {r["id"] for r in await db.fetch("SELECT id FROM posts")}
+        assert set(acknowledged) <= stored
+        wrong = await db.fetch(
+            """SELECT c.id FROM channels c
+            JOIN (SELECT channel_id, count(*) AS n FROM posts GROUP BY 1) p ON p.channel_id = c.id
+            WHERE c.total_msg_count <> p.n OR c.event_n <> p.n"""
+        )
+        assert wrong == []
+
+
+async def test_marks_travel_with_the_next_flush(database_url: str) -> None:
+    async with opened(database_url) as (db, _, published):
+        (channel,), (ada, _) = await add_channels(db, 1)
+        marks: list[list[int]] = [[], [1]]
+        writer = PostWriter(db, lambda: marks.pop(0))
+        await writer.write(make(channel, ada))
+        marks[0][:] = [published.rows[0][0]]
+        await writer.write(make(channel, ada))
+        await writer.close()
+        rows = await db.fetch("SELECT published FROM outbox ORDER BY id")
+        assert [r["published"] for r in rows] == [True, False]
+
+
+@pytest.mark.parametrize("filled", [False, True])
+async def test_row_locks_are_taken_in_the_order_of_the_arrays(database_url: str, filled: bool) -> None:
+    """Every update must be a nested loop: the array's function scan outside, an index scan inside."""
+    async with opened(database_url) as (db, writer, _):
+        if filled:
+            (channel, *_), (ada, *_) = await add_channels(db, 60, 20)
+            await asyncio.gather(*[writer.write(make(channel, ada)) for _ in range(60)])
+            await db.execute("ANALYZE")
+        connection = await db.connect(**PLANNING)
+        try:
+            await connection.execute("PREPARE batch AS " + sql.load("post_writes")["create_batch"])
+            plan = await connection.fetchval(
+                f"EXPLAIN (FORMAT JSON) EXECUTE batch({', '.join(['NULL'] * 40)})"
+            )
+        finally:
+            await connection.close()
+    updates: dict[str, list[str]] = {}
+
+    def leaves(node: dict[str, Any]) -> list[str]:
+        children = [child for child in node.get("Plans", []) if child["Parent Relationship"] != "InitPlan"]
+        if node["Node Type"] in ("Hash Join", "Merge Join", "Sort"):
+            raise AssertionError(f"a {node['Node Type']} takes locks in its own order")
+        return [leaf for child in children for leaf in leaves(child)] or [node["Node Type"]]
+
+    def walk(node: dict[str, Any]) -> None:
+        if node["Node Type"] == "ModifyTable" and node["Operation"] == "Update":
+            children = [child for child in node["Plans"] if child["Parent Relationship"] == "Outer"]
+            updates[node["Relation Name"]] = leaves(children[0])
+        for child in node.get("Plans", []):
+            walk(child)
+
+    walk(json.loads(plan)[0]["Plan"])
+    for table in ("posts", "channel_members", "channels"):
+        outer, *inner = updates[table]
+        assert outer == "Function Scan", updates[table]
+        assert set(inner) == {"Index Scan"}, updates[table]
