@@ -67,14 +67,23 @@ def check_can_listen(host: str, port: int, program: Path) -> None:
         raise StartError(f"cannot listen on {address} port {port}: {error.strerror or error}")
 
 
-def free_port(wanted: int, taken: set[int]) -> int:
-    """Return the first free port of 127.0.0.1 from `wanted` on, but any free one after 100 tries."""
-    for port in range(wanted, wanted + 100):
-        if port not in taken and _error_of("127.0.0.1", port) is None:
-            return port
-    with socket.socket() as any_port:
-        any_port.bind(("127.0.0.1", 0))
-        return int(any_port.getsockname()[1])
+def reserve_port(wanted: int) -> socket.socket:
+    """Return a socket that holds the first free port of 127.0.0.1 from `wanted` on, but any free one after 100 tries.
+
+    It does not listen. On Linux a child that sets SO_REUSEADDR can listen there while we hold it, and after its death
+    again, but no other installation can take it; elsewhere close it before the child starts.
+    """
+    for port in [*range(wanted, min(wanted + 100, 65536)), 0]:
+        holder = socket.socket()
+        try:
+            # Bound without SO_REUSEADDR, so that another holder is noticed; with it from then on.
+            holder.bind(("127.0.0.1", port))
+        except OSError:
+            holder.close()
+            continue
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return holder
+    raise StartError("no free port on 127.0.0.1")
 
 
 def _error_of(address: str, port: int) -> OSError | None:

@@ -6,6 +6,7 @@ databases → migrations → API, gateways → balancer → "ready". Stops in th
 import asyncio
 import os
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,13 +24,12 @@ from tidewire.supervisor.balancer import caddyfile, public_url
 from tidewire.supervisor.child import Child, Spec
 from tidewire.supervisor.guard import PASSED_ON, guarded
 from tidewire.supervisor.layout import Layout, StartError, open_layout
-from tidewire.supervisor.probe import check_can_listen, expect_ok, free_port
+from tidewire.supervisor.probe import check_can_listen, expect_ok, reserve_port
 from tidewire.supervisor.processes import end_leftovers
 
 _log = structlog.get_logger()
 _START_S = 60.0  # each part; a first start on a loaded machine took 8 s for everything
 _STOP_S = 4.0  # each of the two waves; the promise is 10 s for all
-_PORT_TRIES = 3  # a free port may be taken by another process before its gateway listens
 _METRICS_PORT = 8067  # Mattermost's
 
 
@@ -98,6 +98,7 @@ class Run:
         self._others: list[Child] = []
         self._url_files: list[Path] = []
         self._metrics: asyncio.Server | None = None
+        self._holders: list[socket.socket] = []  # the gateways' ports, ours even while one restarts
 
     async def start(self) -> None:
         """Start everything and say so. Raises: StartError, EmbeddedError, OSError."""
@@ -117,7 +118,7 @@ class Run:
             self._write_url(name, url)
         gateways: list[int] = []
         await asyncio.gather(self._start_api(shared), self._start_gateways(shared, gateways))
-        await self._start_metrics(gateways)
+        await self._start_metrics()
         await self._start_balancer(caddy, gateways)
         for port in gateways:
             _say(f"gateway http://127.0.0.1:{port}")
@@ -207,18 +208,18 @@ class Run:
         await child.start(_START_S)
 
     async def _start_api(self, shared: dict[str, dict[str, str]]) -> None:
-        socket = self._layout.api_socket
-        own = {"uds": str(socket), "workers": str(self._settings.serve.api_workers)}
+        path = self._layout.api_socket
+        own = {"uds": str(path), "workers": str(self._settings.serve.api_workers)}
 
         async def before() -> None:
-            socket.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
         child = Child(
             Spec(
                 "api",
                 [*_python(), "api"],
                 env=child_environment({**shared, "api": own}),
-                ready=lambda: expect_ok(socket, "/api/v4/system/ping"),
+                ready=lambda: expect_ok(path, "/api/v4/system/ping"),
                 before=before,
             )
         )
@@ -226,25 +227,15 @@ class Run:
         await child.start(_START_S)
 
     async def _start_gateways(self, shared: dict[str, dict[str, str]], ports: list[int]) -> None:
-        async def start(number: int) -> None:
-            for attempt in range(1, _PORT_TRIES + 1):
-                port = free_port(self._settings.gateway.port, taken)
-                taken.add(port)
-                child = self._gateway(number, port, shared)
-                self._others.append(child)
-                try:
-                    await child.start(_START_S)
-                except StartError:
-                    self._others.remove(child)
-                    if attempt == _PORT_TRIES:
-                        raise
-                else:
-                    ports.append(port)
-                    return
-
-        taken: set[int] = set()
-        await asyncio.gather(*(start(number + 1) for number in range(self._settings.serve.gateways)))
-        ports.sort()
+        for number in range(1, self._settings.serve.gateways + 1):
+            holder = reserve_port(self._settings.gateway.port)
+            ports.append(holder.getsockname()[1])
+            if sys.platform == "linux":
+                self._holders.append(holder)
+            else:
+                holder.close()
+            self._others.append(self._gateway(number, ports[-1], shared))
+        await asyncio.gather(*(child.start(_START_S) for child in self._others if child.spec.name != "api"))
 
     def _gateway(self, number: int, port: int, shared: dict[str, dict[str, str]]) -> Child:
         own = {"host": "127.0.0.1", "port": str(port), "reuse_port": "false"}
@@ -257,7 +248,7 @@ class Run:
             )
         )
 
-    async def _start_metrics(self, taken: list[int]) -> None:
+    async def _start_metrics(self) -> None:
         async def answer(path: str) -> metrics.Answer:
             children = [*self._databases, *self._others]
             if path == "/health":
@@ -273,12 +264,16 @@ class Run:
             texts = {**await scrape.gather(self._layout.metrics), "serve": own}
             return 200, "text/plain; version=0.0.4; charset=utf-8", scrape.merge(texts).encode()
 
-        wanted = self._settings.metrics.port
-        port = wanted or free_port(_METRICS_PORT, set(taken))
-        try:
-            self._metrics = await metrics.serve_http(answer, self._settings.metrics.host, port)
-        except OSError as error:
-            raise StartError(f"cannot serve metrics on port {port}: {error.strerror or error}") from error
+        host, wanted = self._settings.metrics.host, self._settings.metrics.port
+        # Tried in turn: whoever listens first has it. 0, any free port, is the last resort.
+        for port in [wanted] if wanted else [*range(_METRICS_PORT, _METRICS_PORT + 100), 0]:
+            try:
+                self._metrics = await metrics.serve_http(answer, host, port)
+            except OSError as error:
+                problem = error
+            else:
+                return
+        raise StartError(f"cannot serve metrics on {host} port {wanted}: {problem.strerror or problem}")
 
     async def _check_balancer(self) -> Path:
         serve = self._settings.serve

@@ -1,0 +1,1 @@
+"""Whole runs of `tidewire serve`, as a user starts and ends them."""

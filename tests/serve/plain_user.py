@@ -1,0 +1,99 @@
+"""Run `serve` as a plain user although the tests run as root: what that user may read is found, or staged."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.serve.run import ROOT
+
+PACKAGES = ("api", "gateway", "hotpath", "tidewire")
+
+
+@dataclass
+class Runner:
+    """How to start Python as somebody. user: "" is ourselves."""
+
+    python: list[str] = field(default_factory=lambda: [sys.executable])
+    env: dict[str, str] = field(default_factory=dict)
+    cwd: Path = ROOT
+    user: str = ""
+
+    def works(self) -> bool:
+        """Tell whether this Python can load the server."""
+        check = [*self.python, "-c", "import tidewire.cli, hotpath, granian, pydantic, gateway, api"]
+        env = {**os.environ, **self.env}
+        try:
+            done = subprocess.run(check, cwd=self.cwd, env=env, user=self.user or None, capture_output=True)
+        except OSError:
+            return False
+        return done.returncode == 0
+
+
+def plain_runner(stage: Path) -> Runner:
+    """Return a runner of an account without rights. stage: an empty folder that everybody may enter."""
+    if os.geteuid() != 0:
+        return Runner()
+    user = "nobody"
+    packages, scripts = sysconfig.get_path("purelib"), sysconfig.get_path("scripts")
+    own = f"/usr/bin/python3.{sys.version_info.minor}"
+
+    def runner(python: str, root: Path, libraries: str, programs: str, home: str = "") -> Runner:
+        env = {
+            "PYTHONPATH": f"{root}:{libraries}",
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "HOME": str(stage),
+        }
+        # Root's folders may be named in these.
+        env |= {"XDG_DATA_HOME": str(stage), "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
+        return Runner([python], env | ({"PYTHONHOME": home} if home else {}), root, user)
+
+    for python in (sys.executable, own):
+        if (found := runner(python, ROOT, packages, scripts)).works() and _may_run(scripts, user):
+            return found
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, stage / name)
+    _link_tree(Path(packages), stage / "packages")
+    (stage / "bin").mkdir()
+    if (Path(scripts) / "caddy").exists():
+        shutil.copy(Path(scripts) / "caddy", stage / "bin" / "caddy")
+    libraries, programs = str(stage / "packages"), str(stage / "bin")
+    if not (found := runner(own, stage, libraries, programs)).works():
+        _link_tree(Path(sys.base_prefix), stage / "python")
+        python = stage / "python" / "bin" / f"python3.{sys.version_info.minor}"
+        found = runner(str(python), stage, libraries, programs, str(stage / "python"))
+    assert found.works(), f"no Python that {user} can run"
+    return found
+
+
+def open_folder() -> Path:
+    """Return a new folder that everybody may enter and, if we are root, the plain user owns."""
+    path = Path(tempfile.mkdtemp(prefix="tw-plain-", dir="/tmp"))
+    path.chmod(0o755)
+    if os.geteuid() == 0:
+        entry = pwd.getpwnam("nobody")
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+    return path
+
+
+def _may_run(scripts: str, user: str) -> bool:
+    done = subprocess.run(["/bin/sh", "-c", 'cd "$0"', scripts], user=user, cwd="/", capture_output=True)
+    return done.returncode == 0
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """Copy a tree by hard links: the folder above it is closed, the files are not."""
+
+    def link(one: str, other: str) -> str:
+        try:
+            os.link(one, other, follow_symlinks=False)
+        except OSError:  # another file system
+            shutil.copy2(one, other, follow_symlinks=False)
+        return other
+
+    shutil.copytree(source, target, symlinks=True, copy_function=link, ignore_dangling_symlinks=True)
