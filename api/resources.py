@@ -1,3 +1,4 @@
 """Imports every resource module, which fills the route table. A new resource is named here."""
 
-from api import posts, reactions  # noqa: F401  (imported for their routes)
+# Imported for their routes.
+from api import channels, members, posts, preferences, reactions, system, teams, users  # noqa: F401

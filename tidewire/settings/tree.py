@@ -182,6 +182,20 @@ class Session(_Section):
     length_hours: int = _knob(720, "Life of a login.", ge=1)
 
 
+class Users(_Section):
+    """Accounts."""
+
+    open_signup: bool = _knob(True, "Anybody may make an account; false: admins only.")
+    show_email: bool = _knob(True, "Users see each other's e-mail addresses.")
+    show_full_name: bool = _knob(True, "Users see each other's first and last names.")
+
+
+class Teams(_Section):
+    """Teams."""
+
+    max_channels: int = _knob(2000, "Most live public and private channels of one team.", ge=2)
+
+
 class Limits(_Section):
     """Against guessing and floods."""
 
@@ -206,6 +220,7 @@ class Log(_Section):
 
     level: Literal["debug", "info", "warning", "error"] = _knob("info", "Least severity that is written.")
     format: Literal["auto", "json", "console"] = _knob("auto", "auto: console on a terminal, else json.")
+    requests: bool = _knob(False, "Write one line for each API request.")
 
 
 class Proxies(_Section):
@@ -231,6 +246,8 @@ class Settings(_Section):
     presence: Presence = Presence()
     typing: Typing = Typing()
     session: Session = Session()
+    users: Users = Users()
+    teams: Teams = Teams()
     limits: Limits = Limits()
     metrics: Metrics = Metrics()
     log: Log = Log()

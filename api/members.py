@@ -1,0 +1,101 @@
+"""Channel memberships and read state. Rules are in tidewire.actions.channel_members."""
+
+import msgspec
+from msgspec import Struct, field
+
+from api.call import Call
+from api.routing import OK, Created, Raw, route
+from tidewire.actions import channel_members, permissions
+from tidewire.actions.channel_members import ChannelView
+from tidewire.store import members as store
+from tidewire.wire.errors import body_param
+from tidewire.wire.ids import is_id
+from tidewire.wire.models import ChannelMember, ChannelMemberWithTeam
+
+ADD_MAX = 1000  # users added at once
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+class NewMembers(Struct):
+    """Whom to add: one user, or several."""
+
+    user_id: str = ""
+    user_ids: list[str] = field(default_factory=list)
+
+
+@route("GET", "/channels/{channel_id}/members")
+async def list_members(call: Call) -> list[ChannelMember]:
+    """A page of memberships."""
+    channel_id, (page, per_page) = call.path_id("channel_id"), call.paging()
+    return await channel_members.list_members(
+        call.services, call.login, channel_id, limit=per_page, offset=page * per_page
+    )
+
+
+@route("POST", "/channels/{channel_id}/members/ids")
+async def get_members(call: Call) -> list[ChannelMember]:
+    """The memberships that these users have."""
+    channel_id, user_ids = call.path_id("channel_id"), await call.id_list()
+    return await channel_members.get_members(call.services, call.login, channel_id, user_ids)
+
+
+@route("GET", "/channels/{channel_id}/members/{user_id}")
+async def get_member(call: Call) -> ChannelMember:
+    """One membership."""
+    channel_id, user_id = call.path_id("channel_id"), call.path_id("user_id")
+    return await channel_members.get_member(call.services, call.login, channel_id, user_id)
+
+
+@route("POST", "/channels/{channel_id}/members")
+async def add_members(call: Call) -> Created:
+    """Add a user, or join: one object for `user_id`, a list for `user_ids`."""
+    channel_id, body = call.path_id("channel_id"), await call.body(NewMembers)
+    user_ids = list(dict.fromkeys(body.user_ids or [body.user_id]))
+    if len(user_ids) > ADD_MAX or not all(is_id(user_id) for user_id in user_ids):
+        raise body_param("user_id or user_ids")
+    added = await channel_members.do_add_members(call.services, call.login, channel_id, user_ids)
+    return Created(added if body.user_ids else added[0])
+
+
+@route("DELETE", "/channels/{channel_id}/members/{user_id}")
+async def remove_member(call: Call) -> bytes:
+    """Remove a user, or leave."""
+    channel_id, user_id = call.path_id("channel_id"), call.path_id("user_id")
+    await channel_members.do_remove_member(call.services, call.login, channel_id, user_id)
+    return OK
+
+
+@route("POST", "/channels/members/{user_id}/view")
+async def view_channel(call: Call) -> dict[str, object]:
+    """Mark the opened channel and the one left as read."""
+    user_id, view = call.path_id("user_id"), await call.body(ChannelView)
+    times = await channel_members.do_view_channel(call.services, call.login, user_id, view)
+    return {"status": "OK", "last_viewed_at_times": times}
+
+
+@route("GET", "/users/{user_id}/channels/{channel_id}/unread")
+async def get_unread(call: Call) -> dict[str, str | int]:
+    """What waits for a user in a channel."""
+    user_id, channel_id = call.path_id("user_id"), call.path_id("channel_id")
+    return await channel_members.get_unread(call.services, call.login, user_id, channel_id)
+
+
+@route("GET", "/users/{user_id}/channel_members")
+async def list_memberships_of_user(call: Call) -> list[ChannelMemberWithTeam] | Raw:
+    """A user's memberships of all teams: a page, or with page=-1 all of them, one a line."""
+    user_id = call.path_id("user_id")
+    permissions.check_self(call.login, user_id)
+    if call.query("page") == "-1":
+        everything = await store.of_user(call.services.db, user_id, limit=None, offset=0)
+        return Raw(_encode_lines(everything), "application/x-ndjson")
+    page, per_page = call.paging()
+    return await store.of_user(call.services.db, user_id, limit=per_page, offset=page * per_page)
+
+
+@route("GET", "/users/{user_id}/teams/{team_id}/channels/members")
+async def list_memberships_of_user_in_team(call: Call) -> list[ChannelMember]:
+    """A user's memberships in one team, and in D and G."""
+    user_id, team_id = call.path_id("user_id"), call.path_id("team_id")
+    permissions.check_self(call.login, user_id, "manage_system")
+    await permissions.check_team(call.services, call.login, team_id, "view_team")
+    return await store.of_user_in_team(call.services.db, user_id, team_id)

@@ -1,0 +1,156 @@
+"""What the server says about itself (health, configuration, licence, roles), presence, and short true answers."""
+
+from typing import Any
+
+from api.call import Call
+from api.routing import Raw, route
+from tidewire.actions import config, permissions
+from tidewire.actions.status import load_statuses
+from tidewire.store import system
+from tidewire.store import users as user_store
+from tidewire.wire.errors import AppError, Unavailable, body_param
+from tidewire.wire.models import Role, Status
+from tidewire.wire.roles import ROLES
+
+NAMES_MAX, STATUSES_MAX = 100, 200
+
+
+@route("GET", "/system/ping", session=False)
+async def ping(call: Call) -> Any:
+    """Whether the server works. get_server_status asks the database too; 500 if it is gone, unless REST is wanted."""
+    answer = {
+        "status": "OK",
+        "AndroidLatestVersion": "",
+        "AndroidMinVersion": "",
+        "IosLatestVersion": "",
+        "IosMinVersion": "",
+        "ActiveSearchBackend": "database",
+    }
+    if call.query("device_id"):
+        answer["CanReceiveNotifications"] = "false"
+    if not call.flag("get_server_status"):
+        return answer
+    try:
+        await system.ping(call.services.db)
+        answer["database_status"] = "OK"
+    except Unavailable:
+        answer["database_status"] = answer["status"] = "UNHEALTHY"
+    for name in ("status", "database_status"):
+        call.set_header(name, answer[name])
+    if answer["status"] != "OK" and not call.flag("use_rest_semantics"):
+        call.resp.status = 500
+    return answer
+
+
+@route("GET", "/config/client", session=False)
+async def client_config(call: Call) -> dict[str, str]:
+    """What clients need to know; strangers get the login page's part."""
+    return await config.client_config(call.services, logged_in=call.session is not None)
+
+
+@route("GET", "/license/client", session=False)
+async def client_license(call: Call) -> dict[str, str]:
+    """There is no licence."""
+    if call.query("format") != "old":
+        raise AppError("api.license.client.old_format.app_error", 400, "Only the old format is served.")
+    return {"IsLicensed": "false"}
+
+
+@route("GET", "/trial-license/prev")
+async def previous_trial(call: Call) -> dict[str, str]:
+    """There never was a licence."""
+    return {"IsLicensed": "false"}
+
+
+@route("POST", "/roles/names", csrf=False)
+async def roles_by_names(call: Call) -> list[Role]:
+    """What roles permit; unknown ones are left out."""
+    return [ROLES[name] for name in await call.id_list(NAMES_MAX) if name in ROLES]
+
+
+@route("GET", "/roles/name/{role_name}", csrf=False)
+async def role_by_name(call: Call) -> Role:
+    """What a role permits."""
+    role = ROLES.get(call.param("role_name"))
+    if role is None:
+        raise _no_role()
+    return role
+
+
+@route("GET", "/roles/{role_id}", csrf=False)
+async def role_by_id(call: Call) -> Role:
+    """What a role permits."""
+    wanted = call.path_id("role_id")
+    for role in ROLES.values():
+        if role.id == wanted:
+            return role
+    raise _no_role()
+
+
+def _no_role() -> AppError:
+    return AppError("app.role.get_by_name.app_error", 404, "No such role.")
+
+
+@route("POST", "/users/status/ids")
+async def statuses(call: Call) -> list[Status]:
+    """Presence of users; unknown ones are offline."""
+    ids = await call.id_list(STATUSES_MAX)
+    found = await _statuses(call, ids)
+    return [found[user_id] for user_id in ids]
+
+
+@route("GET", "/users/{user_id}/status")
+async def status(call: Call) -> Status:
+    """Presence of a user."""
+    user_id = call.path_id("user_id")
+    if not await user_store.by_ids(call.services.db, [user_id]):
+        raise AppError("api.status.user_not_found.app_error", 404, "User not found.")
+    return (await _statuses(call, [user_id]))[user_id]
+
+
+async def _statuses(call: Call, ids: list[str]) -> dict[str, Status]:
+    if any(len(user_id) > 64 for user_id in ids):
+        raise body_param("user_ids")
+    services = call.services
+    heartbeat_s = services.settings.presence.heartbeat_s
+    return await load_statuses(services.redis, services.db, ids, heartbeat_s=heartbeat_s)
+
+
+@route("GET", "/limits/server")
+async def server_limits(call: Call) -> dict[str, int]:
+    """There are no limits on users; admins see how many there are."""
+    admin = permissions.has_system(call.login, "sysconsole_read_user_management_users")
+    return {
+        "maxUsersLimit": 0,
+        "maxUsersHardLimit": 0,
+        "activeUserCount": await user_store.count(call.services.db) if admin else 0,
+        "singleChannelGuestCount": 0,
+        "singleChannelGuestLimit": 0,
+        "postHistoryLimit": 0,
+        "lastAccessiblePostTime": 0,
+    }
+
+
+@route("GET", "/plugins/webapp", session=False)
+async def webapp_plugins(call: Call) -> Raw:
+    """There are no plugins."""
+    return Raw(b"[]", "application/json")
+
+
+@route("GET", "/system/notices/{team_id}")
+async def notices(call: Call) -> Raw:
+    """There are no notices."""
+    call.path_id("team_id")
+    return Raw(b"[]", "application/json")
+
+
+@route("GET", "/agents")
+async def agents(call: Call) -> Raw:
+    """There are no agents."""
+    return Raw(b"[]", "application/json")
+
+
+@route("GET", "/agents/status")
+async def agents_status(call: Call) -> dict[str, bool | str]:
+    """There are no agents."""
+    return {"available": False, "reason": "not offered"}

@@ -1,0 +1,173 @@
+"""Channel memberships: add, remove, read, view. What is announced of them is tidewire.actions.membership."""
+
+from msgspec import Struct
+
+from tidewire.actions import permissions, system_posts
+from tidewire.actions.copies import announce, to_user
+from tidewire.actions.membership import add_to_channel, remove_from_channel
+from tidewire.actions.services import Services
+from tidewire.actions.users import get_user, get_users
+from tidewire.bus.envelope import user_key
+from tidewire.store import members, teams
+from tidewire.wire import defaults
+from tidewire.wire.errors import AppError, forbidden
+from tidewire.wire.ids import is_id, now_ms
+from tidewire.wire.models import Channel, ChannelMember, Session
+from tidewire.wire.views import member_view
+
+_MANAGES = {"O": "manage_public_channel_members", "P": "manage_private_channel_members"}
+
+
+class ChannelView(Struct):
+    """Which channel a client opened, and which one it left."""
+
+    channel_id: str = ""
+    prev_channel_id: str = ""
+    collapsed_threads_supported: bool = False
+
+
+def member_missing() -> AppError:
+    """Return the 404 for one who is not in the channel."""
+    return AppError("app.channel.get_member.missing.app_error", 404, "No channel member found for that user.")
+
+
+async def get_member(services: Services, session: Session, channel_id: str, user_id: str) -> ChannelMember:
+    """Return a membership as the caller may see it. Raises: 403, 404."""
+    await permissions.access_channel(services, session, channel_id, "read_channel")
+    found = await members.get(services.db, channel_id, [user_id])
+    if not found:
+        raise member_missing()
+    return member_view(found[0], session.user_id)
+
+
+async def list_members(
+    services: Services, session: Session, channel_id: str, *, limit: int, offset: int
+) -> list[ChannelMember]:
+    """Return a page of a channel's memberships. Raises: 403, 404."""
+    await permissions.access_channel(services, session, channel_id, "read_channel")
+    found = await members.page(services.db, channel_id, limit=limit, offset=offset)
+    return [member_view(member, session.user_id) for member in found]
+
+
+async def get_members(
+    services: Services, session: Session, channel_id: str, user_ids: list[str]
+) -> list[ChannelMember]:
+    """Return the memberships that these users have. Raises: 403, 404."""
+    await permissions.access_channel(services, session, channel_id, "read_channel")
+    found = await members.get(services.db, channel_id, user_ids)
+    return [member_view(member, session.user_id) for member in found]
+
+
+async def do_add_members(
+    services: Services, session: Session, channel_id: str, user_ids: list[str]
+) -> list[ChannelMember]:
+    """Add users, or the caller himself, to an O or P channel; return the memberships, also of those who had one.
+
+    Raises: 403, 404; 400 for D and G; of several users those who cannot be added are left out while one can.
+    """
+    channel = await _access_for_adding(services, session, channel_id, user_ids)
+    known = {user.id: user for user in await get_users(services, user_ids) if not user.delete_at}
+    now = now_ms()
+    async with services.db.transaction() as tx:
+        allowed = await teams.hold_members(tx, channel.team_id, sorted(known))
+        if not allowed:
+            raise AppError(
+                "app.team.get_member.missing.app_error", 404, "No team member found for that user and team."
+            )
+        joined = await add_to_channel(tx, channel, sorted(allowed), at=now)
+    adder = await get_user(services, session.user_id)
+    for user_id in joined:
+        if user_id == adder.id:
+            await system_posts.joined_channel(services, channel, adder)
+        else:
+            await system_posts.added_to_channel(services, channel, adder, known[user_id])
+    found = await members.get(services.db, channel_id, sorted(allowed))
+    return [member_view(member, session.user_id) for member in found]
+
+
+async def _access_for_adding(
+    services: Services, session: Session, channel_id: str, user_ids: list[str]
+) -> Channel:
+    channel = await permissions.load_channel(services, channel_id)
+    if channel is None:
+        raise permissions.channel_missing() if permissions.is_admin(session) else forbidden()
+    if channel.type not in _MANAGES:
+        await permissions.access_channel(services, session, channel_id, "read_channel")
+        raise AppError(
+            "api.channel.add_user_to_channel.type.app_error", 400, "Cannot add a user to this channel type."
+        )
+    alone = user_ids == [session.user_id]
+    member_already = alone and await permissions.channel_roles(services, channel_id, session.user_id)
+    if alone and channel.type == "O" and not member_already:
+        await permissions.check_team(services, session, channel.team_id, "join_public_channels")
+    elif not member_already:
+        await permissions.access_channel(services, session, channel_id, _MANAGES[channel.type])
+    if channel.delete_at:
+        raise AppError("api.channel.add_members.error", 400, "The channel has been archived.")
+    return channel
+
+
+async def do_remove_member(services: Services, session: Session, channel_id: str, user_id: str) -> None:
+    """Take a user, or the caller, out of an O or P channel. Raises: 403, 404; 400 for D, G, the default channel."""
+    channel = await permissions.load_channel(services, channel_id)
+    if channel is None:
+        raise permissions.channel_missing() if permissions.is_admin(session) else forbidden()
+    if channel.type not in _MANAGES or user_id == session.user_id:
+        await permissions.access_channel(services, session, channel_id, "read_channel")
+    else:
+        await permissions.access_channel(services, session, channel_id, _MANAGES[channel.type])
+    if channel.type not in _MANAGES:
+        raise AppError(
+            "api.channel.remove_channel_member.type.app_error",
+            400,
+            "Cannot remove a user from this channel type.",
+        )
+    if channel.delete_at:
+        raise AppError(
+            "api.channel.remove_user_from_channel.deleted.app_error", 400, "The channel is archived."
+        )
+    if channel.name == defaults.DEFAULT_CHANNEL:
+        raise AppError("api.channel.remove.default.app_error", 400, "Nobody leaves the default channel.")
+    user = await get_user(services, user_id)
+    async with services.db.transaction() as tx:
+        if not await remove_from_channel(tx, channel, user_id, remover_id=session.user_id):
+            raise member_missing()
+    if user_id == session.user_id:
+        await system_posts.left_channel(services, channel, user)
+    else:
+        remover = await get_user(services, session.user_id)
+        await system_posts.removed_from_channel(services, channel, remover, user)
+
+
+async def do_view_channel(
+    services: Services, session: Session, user_id: str, view: ChannelView
+) -> dict[str, int]:
+    """Mark the opened channel, and the one left, read and tell the user's other devices.
+
+    Return channel id → last_post_at of those that the user is in. Raises: 403; 400 for a malformed id.
+    """
+    permissions.check_self(session, user_id)
+    wanted = list(dict.fromkeys(filter(None, (view.channel_id, view.prev_channel_id))))
+    for channel_id in wanted:
+        if not is_id(channel_id):
+            raise AppError("api.context.invalid_body_param.app_error", 400, name="channel_id")
+    if not wanted:
+        return {}
+    async with services.db.transaction() as tx:
+        times = await members.view(tx, user_id, wanted, at=now_ms())
+        if times:
+            seen = to_user("multiple_channels_viewed", {"channel_times": times}, user_id, droppable=True)
+            announce(tx, user_key(user_id), [seen])
+    return times
+
+
+async def get_unread(
+    services: Services, session: Session, user_id: str, channel_id: str
+) -> dict[str, str | int]:
+    """Return a ChannelUnread. Raises: 403, 404."""
+    permissions.check_self(session, user_id)
+    await permissions.access_channel(services, session, channel_id, "read_channel")
+    found = await members.unread(services.db, user_id, channel_id)
+    if found is None:
+        raise member_missing()
+    return found._asdict()

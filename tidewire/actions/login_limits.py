@@ -1,0 +1,84 @@
+"""Failed logins per address and account name, over all nodes: in Redis, in this process while Redis is down.
+
+Counts failures only, so that many people behind one address are no problem. HTTP logins and WebSocket challenges
+share it.
+"""
+
+import time
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from tidewire.wire.errors import AppError
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+    from tidewire.settings.tree import Limits
+
+ADDRESS_WINDOW_S = 60  # the setting's unit: logins_per_minute
+ACCOUNT_WINDOW_S = 3600  # for names without an account; a real one keeps its count in its row
+_LOCAL_KEYS = 10_000  # bound of the local table; above it the oldest go
+
+_local: dict[str, tuple[int, float]] = {}
+
+
+def _local_count(key: str, window_s: int, add: int) -> int:
+    count, until = _local.pop(key, (0, 0.0))
+    now = time.monotonic()
+    if until < now:
+        count, until = 0, now + window_s
+    if count + add:
+        _local[key] = (count + add, until)
+        while len(_local) > _LOCAL_KEYS:
+            del _local[next(iter(_local))]
+    return count + add
+
+
+async def _count(redis: "redis.asyncio.Redis", key: str, window_s: int, add: int) -> int:
+    """Return the failures under a key in the present window, after adding some."""
+    try:
+        if not add:
+            return max(int(await redis.get(key) or 0), _local_count(key, window_s, 0))
+        async with redis.pipeline(transaction=True) as pipe:
+            pipe.set(key, 0, ex=window_s, nx=True)
+            pipe.incrby(key, add)
+            return int((await pipe.execute())[1])
+    except (RedisError, OSError, TimeoutError):
+        # Not swallowed: the limit holds in this process, and whoever needs Redis itself reports it.
+        return _local_count(key, window_s, add)
+
+
+def _address_key(address: str) -> str:
+    return "tw:login:address:" + address
+
+
+def _account_key(login: str) -> str:
+    return "tw:login:account:" + login
+
+
+def too_many() -> AppError:
+    """Return the 401 of an account with too many failed logins."""
+    return AppError("api.user.check_user_login_attempts.too_many.app_error", 401)
+
+
+async def check(redis: "redis.asyncio.Redis", limits: "Limits", address: str, login: str = "") -> None:
+    """Raise 429 when the address, 401 when the account name has had too many failures."""
+    if limits.logins_per_minute:
+        failures = await _count(redis, _address_key(address), ADDRESS_WINDOW_S, 0)
+        if failures >= limits.logins_per_minute:
+            raise AppError("api.context.rate_limit.app_error", 429, "limit exceeded")
+    if (
+        login
+        and limits.login_attempts
+        and await _count(redis, _account_key(login), ACCOUNT_WINDOW_S, 0) >= limits.login_attempts
+    ):
+        raise too_many()
+
+
+async def note_failure(redis: "redis.asyncio.Redis", limits: "Limits", address: str, login: str = "") -> None:
+    """Count one failure of an address, and of the account name where one is given."""
+    if limits.logins_per_minute:
+        await _count(redis, _address_key(address), ADDRESS_WINDOW_S, 1)
+    if login and limits.login_attempts:
+        await _count(redis, _account_key(login), ACCOUNT_WINDOW_S, 1)

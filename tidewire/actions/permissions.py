@@ -1,0 +1,162 @@
+"""Who may do what: the one place where roles meet permissions. Reads cached rows; changes nothing.
+
+What each role permits is data in tidewire.wire.roles. On a cache hit nothing in here waits.
+"""
+
+from functools import lru_cache
+
+from tidewire.actions.services import Services
+from tidewire.store import channels, members, teams
+from tidewire.wire.errors import AppError, forbidden
+from tidewire.wire.models import Channel, Session, Team
+from tidewire.wire.roles import GRANTS
+
+SYSTEM_ADMIN = "system_admin"
+
+
+@lru_cache(maxsize=1024)
+def _grants(roles: str) -> frozenset[str]:
+    return frozenset().union(*(GRANTS.get(role, frozenset()) for role in roles.split()))
+
+
+def is_admin(session: Session) -> bool:
+    """Tell whether the caller is a system admin."""
+    return SYSTEM_ADMIN in session.roles.split()
+
+
+def has_system(session: Session, permission: str) -> bool:
+    """Tell whether the caller's system roles permit it. A system admin may do everything."""
+    return permission in _grants(session.roles) or is_admin(session)
+
+
+def check_system(session: Session, permission: str) -> None:
+    """Raise 403 unless the caller's system roles permit it."""
+    if not has_system(session, permission):
+        raise forbidden()
+
+
+def check_self(session: Session, user_id: str, permission: str = "edit_other_users") -> None:
+    """Raise 403 unless the user is the caller, or the permission lets him act on others."""
+    if user_id != session.user_id:
+        check_system(session, permission)
+
+
+async def load_channel(services: Services, channel_id: str) -> Channel | None:
+    """Return a channel, or None. Counters and last_post_at may be old: what is cached changes with patches only."""
+
+    async def load() -> Channel | None:
+        rows = await channels.by_ids(services.db, [channel_id])
+        return rows[0] if rows else None
+
+    key = "channel:" + channel_id
+    known: Channel | None = services.cache.peek(key) or await services.cache.get(key, load)
+    return known
+
+
+async def load_team(services: Services, team_id: str) -> Team | None:
+    """Return a team, or None."""
+
+    async def load() -> Team | None:
+        rows = await teams.by_ids(services.db, [team_id])
+        return rows[0] if rows else None
+
+    key = "team:" + team_id
+    known: Team | None = services.cache.peek(key) or await services.cache.get(key, load)
+    return known
+
+
+async def channel_roles(services: Services, channel_id: str, user_id: str) -> str:
+    """Return a member's channel roles, space separated; "" for one who is no member."""
+
+    async def load() -> str | None:
+        # None is not kept: one who was just added by another worker must not be told "no" from here.
+        return await members.roles_of(services.db, channel_id, user_id) or None
+
+    key = f"member:{channel_id}:{user_id}"
+    known: str | None = services.cache.peek(key) or await services.cache.get(key, load)
+    return known or ""
+
+
+async def team_roles(services: Services, team_id: str, user_id: str) -> str:
+    """Return a member's team roles, space separated; "" for one who is no member."""
+
+    async def load() -> str | None:
+        rows = await teams.members(services.db, team_id, [user_id])
+        return rows[0].roles if rows and not rows[0].delete_at else None
+
+    key = f"tmember:{team_id}:{user_id}"
+    known: str | None = services.cache.peek(key) or await services.cache.get(key, load)
+    return known or ""
+
+
+async def has_team(services: Services, session: Session, team_id: str, permission: str) -> bool:
+    """Tell whether the caller's roles in the team, or his system roles, permit it. False for an unknown team."""
+    if has_system(session, permission):
+        return True
+    return permission in _grants(await team_roles(services, team_id, session.user_id))
+
+
+async def has_channel(services: Services, session: Session, channel_id: str, permission: str) -> bool:
+    """Tell whether the caller's roles in the channel, its team or the system permit it. Unknown channel: False."""
+    if permission in _grants(await channel_roles(services, channel_id, session.user_id)):
+        return True
+    channel = await load_channel(services, channel_id)
+    if channel is None:
+        return is_admin(session)
+    if channel.team_id:
+        return await has_team(services, session, channel.team_id, permission)
+    return has_system(session, permission)
+
+
+async def check_team(services: Services, session: Session, team_id: str, permission: str) -> None:
+    """Raise 403 unless the caller may do it in the team."""
+    if not await has_team(services, session, team_id, permission):
+        raise forbidden()
+
+
+async def access_channel(services: Services, session: Session, channel_id: str, permission: str) -> Channel:
+    """Return a channel in which the caller may do this; counters as in load_channel.
+
+    Raises: 403, also for an id that does not exist (it looks the same to one without rights); 404 for an admin.
+    """
+    if not await has_channel(services, session, channel_id, permission):
+        raise forbidden()
+    channel = await load_channel(services, channel_id)
+    if channel is None:
+        raise channel_missing()
+    return channel
+
+
+async def access_team(services: Services, session: Session, team_id: str, permission: str) -> Team:
+    """Return a team in which the caller may do this. Raises: 403 as in access_channel; 404 for an admin."""
+    await check_team(services, session, team_id, permission)
+    team = await load_team(services, team_id)
+    if team is None:
+        raise team_missing()
+    return team
+
+
+async def access_channel_for_read(services: Services, session: Session, channel_id: str) -> Channel:
+    """Return a channel of which the caller may see that it is there and what it is called: his own, or a public one.
+
+    Raises: 403, 404.
+    """
+    channel = await load_channel(services, channel_id)
+    if channel is None:
+        raise channel_missing()
+    open_to_team = channel.type == "O" and await has_team(
+        services, session, channel.team_id, "read_public_channel"
+    )
+    if not open_to_team and not await has_channel(services, session, channel_id, "read_channel"):
+        raise forbidden()
+    return channel
+
+
+def channel_missing() -> AppError:
+    """Return the 404 for a channel that is not there."""
+    return AppError("app.channel.get.existing.app_error", 404)
+
+
+def team_missing() -> AppError:
+    """Return the 404 for a team that is not there."""
+    return AppError("app.team.get.find.app_error", 404)

@@ -1,0 +1,198 @@
+"""Accounts: create, find, change. Logins are in tidewire.actions.sessions."""
+
+from msgspec import UNSET, Struct, structs
+
+from tidewire.actions import passwords, permissions, validate
+from tidewire.actions.copies import announce, to_all, to_user
+from tidewire.actions.services import Services
+from tidewire.bus.envelope import Copy, Only, user_key
+from tidewire.store import users
+from tidewire.store.users import Filter
+from tidewire.wire import defaults
+from tidewire.wire.errors import AppError, body_param, forbidden
+from tidewire.wire.ids import new_id, now_ms
+from tidewire.wire.models import Session, User
+from tidewire.wire.views import UserView, admin_view, own_view, profile_view
+
+
+class NewUser(Struct):
+    """What one may say about a new account; other members of the body are ignored."""
+
+    username: str = ""
+    email: str = ""
+    password: str = ""
+    nickname: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    position: str = ""
+    locale: str = ""
+    props: dict[str, str] | None = None
+    notify_props: dict[str, str] | None = None
+    timezone: dict[str, str] | None = None
+
+
+class UserPatch(Struct):
+    """What one may change about an account; what is missing or null stays."""
+
+    username: str | None = None
+    email: str | None = None
+    password: str | None = None
+    nickname: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    position: str | None = None
+    locale: str | None = None
+    props: dict[str, str] | None = None
+    notify_props: dict[str, str] | None = None
+    timezone: dict[str, str] | None = None
+
+
+def missing() -> AppError:
+    """Return the 404 for an account that is not there."""
+    return AppError("app.user.missing_account.const", 404, "Unable to find the user.")
+
+
+async def get_user(services: Services, user_id: str) -> User:
+    """Return an account, deactivated ones too. Raises: 404."""
+
+    async def load() -> User | None:
+        rows = await users.by_ids(services.db, [user_id])
+        return rows[0] if rows else None
+
+    key = "user:" + user_id
+    user: User | None = services.cache.peek(key) or await services.cache.get(key, load)
+    if user is None:
+        raise missing()
+    return user
+
+
+async def get_users(services: Services, ids: list[str]) -> list[User]:
+    """Return the accounts of these ids that exist, in no order: the cached ones and one query for the rest."""
+    known: dict[str, User] = {}
+    for user_id in ids:
+        cached: User | None = services.cache.peek("user:" + user_id)
+        if cached is not None:
+            known[user_id] = cached
+    unknown = [user_id for user_id in ids if user_id not in known]
+    return [*known.values(), *(await users.by_ids(services.db, unknown) if unknown else [])]
+
+
+def view_for(services: Services, session: Session, user: User) -> UserView:
+    """Return what the caller may see of an account."""
+    if user.id == session.user_id:
+        return own_view(user)
+    if permissions.is_admin(session):
+        return admin_view(user)
+    who = services.settings.users
+    return profile_view(user, show_email=who.show_email, show_full_name=who.show_full_name)
+
+
+def etag(services: Services, view: UserView) -> str:
+    """Return the version of a view: it changes with the row, the viewer's rights and the privacy settings."""
+    who = services.settings.users
+    flags = f"{int(who.show_email)}{int(who.show_full_name)}{int(view.notify_props is not UNSET)}"
+    return f"{services.version_id}.{view.id}.{view.update_at}.{flags}"
+
+
+async def do_create_user(services: Services, session: Session | None, new: NewUser) -> User:
+    """Store an account and tell everybody. The first one ever becomes system admin.
+
+    Raises: 403 when sign-up is closed to all but admins; 400 for what may not be chosen or is taken.
+    """
+    by_admin = session is not None and permissions.is_admin(session)
+    if not services.settings.users.open_signup and not by_admin and await users.any_user(services.db):
+        raise AppError("api.user.create_user.no_open_server", 403, "This server does not allow open signups.")
+    now = now_ms()
+    user = User(
+        id=new_id(now),
+        username=new.username.strip().lower(),
+        email=new.email.strip().lower(),
+        create_at=now,
+        update_at=now,
+        nickname=new.nickname,
+        first_name=new.first_name,
+        last_name=new.last_name,
+        position=new.position,
+        locale=new.locale or "en",
+        props=new.props or {},
+        notify_props=defaults.USER_NOTIFY_PROPS | (new.notify_props or {}),
+        timezone=defaults.TIMEZONE | (new.timezone or {}),
+        last_password_update=now,
+        roles="system_user",
+    )
+    validate.check_user(user)
+    validate.check_password(new.password)
+    hashed = await passwords.hash_password(new.password)
+    async with services.db.transaction() as tx:
+        if await users.becomes_first(tx):
+            user.roles = "system_admin system_user"
+        await users.insert(tx, user, hashed)
+        announce(tx, user_key(user.id), [to_all("new_user", {"user_id": user.id})])
+    return user
+
+
+async def do_patch_user(services: Services, session: Session, user_id: str, patch: UserPatch) -> User:
+    """Change an account and tell: admins, the others and the user himself, each with his own view.
+
+    Raises: 403, 404; 400 for what may not be chosen, is taken, or for a new e-mail without the caller's password.
+    """
+    permissions.check_self(session, user_id)
+    if patch.email is not None:
+        await _check_email_change(services, session, user_id, patch)
+    async with services.db.transaction() as tx:
+        user = await users.lock(tx, user_id)
+        if user is None:
+            raise missing()
+        changed = {
+            name: value
+            for name in UserPatch.__struct_fields__
+            if name != "password" and (value := getattr(patch, name)) is not None
+        }
+        for name in ("username", "email"):
+            if name in changed:
+                changed[name] = changed[name].strip().lower()
+        verified = user.email_verified and changed.get("email", user.email) == user.email
+        # The clock may stand still for two changes, but a version may not.
+        at = max(now_ms(), user.update_at + 1)
+        user = structs.replace(user, **changed, email_verified=verified, update_at=at)
+        validate.check_user(user)
+        await users.update(tx, user)
+        announce(tx, user_key(user.id), user_updated(services, user), invalidates=["user:" + user.id])
+    return user
+
+
+async def _check_email_change(services: Services, session: Session, user_id: str, patch: UserPatch) -> None:
+    """A new address needs the caller's password, unless an admin changes another's."""
+    if (await get_user(services, user_id)).email == (patch.email or "").strip().lower():
+        return
+    if user_id != session.user_id:
+        return
+    if not patch.password:
+        raise body_param("password")
+    stored = await users.credentials(services.db, session.user_id)
+    if stored is None or not await passwords.verify(stored.password_hash, patch.password):
+        raise AppError("api.user.check_user_password.invalid.app_error", 400, "The password is wrong.")
+
+
+def user_updated(services: Services, user: User) -> list[Copy]:
+    """Return the three copies of `user_updated`."""
+    who = services.settings.users
+    profile = profile_view(user, show_email=who.show_email, show_full_name=who.show_full_name)
+    return [
+        to_all("user_updated", {"user": admin_view(user)}, omit=[user.id], only=Only.ADMINS),
+        to_all("user_updated", {"user": profile}, omit=[user.id], only=Only.NON_ADMINS),
+        to_user("user_updated", {"user": own_view(user)}, user.id),
+    ]
+
+
+async def list_users(
+    services: Services, session: Session, wanted: Filter, *, limit: int, offset: int
+) -> list[UserView]:
+    """Return a page of accounts as the caller may see them. Raises: 403 for a team or channel that he may not read."""
+    for team_id in filter(None, (wanted.in_team, wanted.not_in_team)):
+        await permissions.check_team(services, session, team_id, "view_team")
+    for channel_id in filter(None, (wanted.in_channel, wanted.not_in_channel)):
+        if not await permissions.has_channel(services, session, channel_id, "read_channel"):
+            raise forbidden()
+    found = await users.page(services.db, wanted, limit=limit, offset=offset)
+    return [view_for(services, session, user) for user in found]

@@ -1,0 +1,81 @@
+-- name: members
+SELECT channel_id, user_id, concat_ws(' ', nullif(explicit_roles, ''), CASE WHEN scheme_guest THEN 'channel_guest' END,
+    CASE WHEN scheme_user THEN 'channel_user' END, CASE WHEN scheme_admin THEN 'channel_admin' END) AS roles,
+    last_viewed_at, msg_count, mention_count, mention_count_root, urgent_mention_count, msg_count_root, notify_props,
+    last_update_at, scheme_guest, scheme_user, scheme_admin, explicit_roles
+FROM channel_members WHERE channel_id = $1 AND user_id = ANY($2::text[]) ORDER BY user_id;
+
+-- name: page_of_members
+SELECT channel_id, user_id, concat_ws(' ', nullif(explicit_roles, ''), CASE WHEN scheme_guest THEN 'channel_guest' END,
+    CASE WHEN scheme_user THEN 'channel_user' END, CASE WHEN scheme_admin THEN 'channel_admin' END) AS roles,
+    last_viewed_at, msg_count, mention_count, mention_count_root, urgent_mention_count, msg_count_root, notify_props,
+    last_update_at, scheme_guest, scheme_user, scheme_admin, explicit_roles
+FROM channel_members WHERE channel_id = $1 ORDER BY user_id LIMIT $2 OFFSET $3;
+
+-- name: memberships_in_team
+SELECT m.channel_id, m.user_id, concat_ws(' ', nullif(explicit_roles, ''),
+    CASE WHEN scheme_guest THEN 'channel_guest' END, CASE WHEN scheme_user THEN 'channel_user' END,
+    CASE WHEN scheme_admin THEN 'channel_admin' END) AS roles,
+    last_viewed_at, msg_count, mention_count, mention_count_root, urgent_mention_count, msg_count_root, notify_props,
+    last_update_at, scheme_guest, scheme_user, scheme_admin, explicit_roles
+FROM channel_members m JOIN channels c ON c.id = m.channel_id AND c.team_id IN ($2, '')
+WHERE m.user_id = $1 ORDER BY m.channel_id;
+
+-- name: memberships_with_team
+SELECT m.channel_id, m.user_id, concat_ws(' ', nullif(explicit_roles, ''),
+    CASE WHEN scheme_guest THEN 'channel_guest' END, CASE WHEN scheme_user THEN 'channel_user' END,
+    CASE WHEN scheme_admin THEN 'channel_admin' END) AS roles,
+    last_viewed_at, msg_count, mention_count, mention_count_root, urgent_mention_count, msg_count_root, notify_props,
+    last_update_at, scheme_guest, scheme_user, scheme_admin, explicit_roles,
+    coalesce(t.display_name, '') AS team_display_name, coalesce(t.name, '') AS team_name,
+    coalesce(t.update_at, 0) AS team_update_at
+FROM channel_members m JOIN channels c ON c.id = m.channel_id LEFT JOIN teams t ON t.id = c.team_id
+WHERE m.user_id = $1 ORDER BY m.channel_id LIMIT $2 OFFSET $3;
+
+-- name: roles_of
+SELECT concat_ws(' ', nullif(explicit_roles, ''), CASE WHEN scheme_guest THEN 'channel_guest' END,
+    CASE WHEN scheme_user THEN 'channel_user' END, CASE WHEN scheme_admin THEN 'channel_admin' END)
+FROM channel_members WHERE channel_id = $1 AND user_id = $2;
+
+-- name: join_channel
+-- Those who join have nothing unread. Returns the users who were no members before.
+INSERT INTO channel_members (channel_id, user_id, msg_count, msg_count_root, last_viewed_at, last_update_at,
+    notify_props, scheme_admin)
+SELECT c.id, u.id, c.total_msg_count, c.total_msg_count_root, c.last_post_at, $3, $4, u.id = $5
+FROM channels c, unnest($2::text[]) u(id) WHERE c.id = $1 ORDER BY u.id
+ON CONFLICT (channel_id, user_id) DO NOTHING RETURNING user_id;
+
+-- name: leave_channel
+DELETE FROM channel_members WHERE channel_id = $1 AND user_id = $2 RETURNING user_id;
+
+-- name: leave_channels_of_team
+-- The inner SELECT takes the locks in the order that posts take them in.
+WITH own AS (
+    SELECT m.channel_id FROM channel_members m JOIN channels c ON c.id = m.channel_id AND c.team_id = $1
+    WHERE m.user_id = $2 ORDER BY m.channel_id FOR UPDATE OF m)
+DELETE FROM channel_members m USING own WHERE m.channel_id = own.channel_id AND m.user_id = $2 RETURNING m.channel_id;
+
+-- name: view_channels
+-- Source: Mattermost API v4, "channel viewed": the counters reach the channel's, last_viewed_at its last post.
+WITH own AS (
+    SELECT m.channel_id, c.total_msg_count, c.total_msg_count_root, c.last_post_at
+    FROM channel_members m JOIN channels c ON c.id = m.channel_id
+    WHERE m.user_id = $1 AND m.channel_id = ANY($2::text[]) ORDER BY m.channel_id FOR NO KEY UPDATE OF m)
+UPDATE channel_members m SET mention_count = 0, mention_count_root = 0, urgent_mention_count = 0,
+    msg_count = greatest(m.msg_count, own.total_msg_count),
+    msg_count_root = greatest(m.msg_count_root, own.total_msg_count_root),
+    last_viewed_at = greatest(m.last_viewed_at, own.last_post_at), last_update_at = $3
+FROM own WHERE m.channel_id = own.channel_id AND m.user_id = $1
+RETURNING m.channel_id, own.last_post_at;
+
+-- name: unread
+SELECT c.team_id, m.channel_id, c.total_msg_count - m.msg_count AS msg_count, m.mention_count, m.mention_count_root,
+    m.urgent_mention_count, c.total_msg_count_root - m.msg_count_root AS msg_count_root
+FROM channel_members m JOIN channels c ON c.id = m.channel_id WHERE m.user_id = $1 AND m.channel_id = $2;
+
+-- name: members_of_groups
+SELECT m.channel_id, m.user_id FROM channel_members m
+JOIN channels c ON c.id = m.channel_id AND c.type = 'G'
+WHERE m.channel_id = ANY($2::text[]) AND m.user_id <> $1
+    AND EXISTS (SELECT FROM channel_members own WHERE own.channel_id = m.channel_id AND own.user_id = $1)
+ORDER BY m.channel_id, m.user_id;

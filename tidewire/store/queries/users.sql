@@ -1,0 +1,77 @@
+-- name: users_by_ids
+SELECT id, username, email, create_at, update_at, delete_at, auth_data, auth_service, email_verified, nickname,
+    first_name, last_name, position, roles, props, notify_props, last_password_update, last_picture_update,
+    failed_attempts, locale, timezone, mfa_active
+FROM users WHERE id = ANY($1::text[]) AND update_at > $2;
+
+-- name: users_by_usernames
+SELECT id, username, email, create_at, update_at, delete_at, auth_data, auth_service, email_verified, nickname,
+    first_name, last_name, position, roles, props, notify_props, last_password_update, last_picture_update,
+    failed_attempts, locale, timezone, mfa_active
+FROM users WHERE username = ANY($1::text[]);
+
+-- name: user_by_email
+SELECT id, username, email, create_at, update_at, delete_at, auth_data, auth_service, email_verified, nickname,
+    first_name, last_name, position, roles, props, notify_props, last_password_update, last_picture_update,
+    failed_attempts, locale, timezone, mfa_active
+FROM users WHERE email = $1;
+
+-- name: credentials
+-- $1 an id, a username or an e-mail; an address is never a username, so at most one row.
+SELECT id, password_hash, failed_attempts, delete_at FROM users WHERE id = $1 OR username = $1 OR email = $1;
+
+-- name: lock_user
+SELECT id, username, email, create_at, update_at, delete_at, auth_data, auth_service, email_verified, nickname,
+    first_name, last_name, position, roles, props, notify_props, last_password_update, last_picture_update,
+    failed_attempts, locale, timezone, mfa_active
+FROM users WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: any_user
+SELECT EXISTS (SELECT FROM users);
+
+-- name: lock_first_user
+-- Whoever finds the table empty queues here and looks again: one first account, however many ask at once.
+SELECT pg_advisory_xact_lock(7813011337);
+
+-- name: insert_user
+INSERT INTO users (id, create_at, update_at, username, email, password_hash, nickname, first_name, last_name, position,
+    roles, props, notify_props, last_password_update, locale, timezone)
+VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13, $14);
+
+-- name: update_user
+UPDATE users SET update_at = $2, username = $3, email = $4, nickname = $5, first_name = $6, last_name = $7,
+    position = $8, props = $9, notify_props = $10, locale = $11, timezone = $12, email_verified = $13
+WHERE id = $1;
+
+-- name: set_failed_attempts
+UPDATE users SET failed_attempts = CASE WHEN $2 THEN failed_attempts + 1 ELSE 0 END WHERE id = $1;
+
+-- name: set_password_hash
+UPDATE users SET password_hash = $2 WHERE id = $1;
+
+-- name: count_users
+SELECT count(*) FROM users WHERE delete_at = 0;
+
+-- name: page_of_users
+-- $1 team or '', $2 not in team or '', $3 channel or '', $4 not in channel or '', $5 active only, $6 inactive only,
+-- $7 role or '', $8 sort. One statement for all filters; generic plans are not wanted here, and asyncpg's are custom
+-- for the first five executions, after which PostgreSQL compares.
+SELECT u.id, username, email, u.create_at, u.update_at, u.delete_at, auth_data, auth_service, email_verified, nickname,
+    first_name, last_name, position, u.roles, props, u.notify_props, last_password_update, last_picture_update,
+    failed_attempts, locale, timezone, mfa_active
+FROM users u
+WHERE ($1::text = '' OR EXISTS (SELECT FROM team_members m WHERE m.team_id = $1 AND m.user_id = u.id AND m.delete_at = 0))
+    AND ($2::text = '' OR NOT EXISTS (SELECT FROM team_members m WHERE m.team_id = $2 AND m.user_id = u.id AND m.delete_at = 0))
+    AND ($3::text = '' OR EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $3 AND m.user_id = u.id))
+    AND ($4::text = '' OR NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $4 AND m.user_id = u.id))
+    AND (NOT $5::bool OR u.delete_at = 0)
+    AND (NOT $6::bool OR u.delete_at > 0)
+    AND ($7::text = '' OR $7 = ANY(string_to_array(u.roles, ' ')))
+ORDER BY
+    CASE WHEN $8::text = 'create_at' THEN -u.create_at END,
+    CASE WHEN $8 = 'admin' AND EXISTS (
+        SELECT FROM channel_members m WHERE m.channel_id = $3 AND m.user_id = u.id AND m.scheme_admin) THEN 0 ELSE 1 END,
+    CASE WHEN $8 = 'display_name' THEN coalesce(
+        nullif(u.nickname, ''), nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username) END,
+    username
+LIMIT $9 OFFSET $10;

@@ -1,0 +1,111 @@
+"""Rows of teams and team memberships."""
+
+from typing import NamedTuple
+
+from asyncpg import UniqueViolationError
+
+from tidewire.store import sql
+from tidewire.store.db import Database, Record, Transaction
+from tidewire.wire.errors import AppError
+from tidewire.wire.models import Team, TeamMember
+
+Source = Database | Transaction
+_Q = sql.load("teams")
+
+
+class Unread(NamedTuple):
+    """What waits for a user in a team's channels."""
+
+    team_id: str
+    mention_count: int
+    mention_count_root: int
+    msg_count: int
+    msg_count_root: int
+
+
+def _members(rows: list[Record]) -> list[TeamMember]:
+    return [TeamMember(**row) for row in rows]
+
+
+async def by_ids(source: Source, ids: list[str]) -> list[Team]:
+    """Return the teams of these ids that exist, archived ones too, in no order."""
+    return [Team(**row) for row in await source.fetch(_Q["teams_by_ids"], ids)]
+
+
+async def by_name(source: Source, name: str) -> Team | None:
+    """Return the team of a name, or None."""
+    row = await source.fetchrow(_Q["team_by_name"], name)
+    return None if row is None else Team(**row)
+
+
+async def of_user(source: Source, user_id: str) -> list[Team]:
+    """Return the live teams that a user is in, by display name."""
+    return [Team(**row) for row in await source.fetch(_Q["teams_of"], user_id)]
+
+
+async def page(source: Source, *, closed: bool, limit: int, offset: int) -> list[Team]:
+    """Return live teams by display name; closed: those that need an invitation too."""
+    return [Team(**row) for row in await source.fetch(_Q["page_of_teams"], closed, limit, offset)]
+
+
+async def count(source: Source, *, closed: bool) -> int:
+    """Return the number of live teams."""
+    number: int = await source.fetchval(_Q["count_teams"], closed)
+    return number
+
+
+async def insert(tx: Transaction, team: Team) -> None:
+    """Store a new team. Raises: AppError 400 when the name is taken, also by an archived one."""
+    try:
+        await tx.execute(
+            _Q["insert_team"], team.id, team.create_at, team.name, team.display_name, team.type, team.description,
+            team.email, team.company_name, team.allowed_domains, team.invite_id, team.allow_open_invite,
+        )  # fmt: skip
+    except UniqueViolationError as error:
+        raise AppError("app.team.save.existing.app_error", 400) from error
+
+
+async def members(source: Source, team_id: str, user_ids: list[str]) -> list[TeamMember]:
+    """Return memberships, also ended ones (delete_at > 0), in no order."""
+    return _members(await source.fetch(_Q["team_members"], team_id, user_ids))
+
+
+async def page_of_members(
+    source: Source, team_id: str, *, active_only: bool, by_username: bool, limit: int, offset: int
+) -> list[TeamMember]:
+    """Return live memberships of a team by user id, or by username."""
+    return _members(
+        await source.fetch(_Q["page_of_members"], team_id, active_only, by_username, limit, offset)
+    )
+
+
+async def memberships_of(source: Source, user_id: str) -> list[TeamMember]:
+    """Return a user's live memberships in live teams."""
+    return _members(await source.fetch(_Q["memberships_of"], user_id))
+
+
+async def join(tx: Transaction, team_id: str, user_id: str, *, at: int, admin: bool = False) -> bool:
+    """Make the user a member; False if he was one."""
+    return await tx.fetchval(_Q["join_team"], team_id, user_id, at, admin) is not None
+
+
+async def leave(tx: Transaction, team_id: str, user_id: str, *, at: int) -> bool:
+    """End a membership; False if there was none. Before anything else in the transaction, see hold_members."""
+    return await tx.fetchval(_Q["leave_team"], team_id, user_id, at) is not None
+
+
+async def hold_members(tx: Transaction, team_id: str, user_ids: list[str]) -> set[str]:
+    """Return who of them is in the team, and keep them in it until the transaction ends."""
+    return {row["user_id"] for row in await tx.fetch(_Q["hold_membership"], team_id, user_ids)}
+
+
+async def stats(source: Source, team_id: str) -> tuple[int, int]:
+    """Return (members, active members)."""
+    row = await source.fetchrow(_Q["team_stats"], team_id)
+    assert row is not None, "an aggregate has one row"
+    return row["total"], row["active"]
+
+
+async def unreads(source: Source, user_id: str, team_id: str = "") -> list[Unread]:
+    """Return the unread counts of a user's teams, or of one; a team without channels of his is missing."""
+    return [Unread(*row) for row in await source.fetch(_Q["team_unreads"], user_id, team_id)]

@@ -1,0 +1,137 @@
+"""Rows of users, and their password hashes, which go nowhere else."""
+
+from typing import NamedTuple
+
+from asyncpg import UniqueViolationError
+
+from tidewire.store import sql
+from tidewire.store.db import Database, Record, Transaction
+from tidewire.wire.errors import AppError
+from tidewire.wire.models import User
+
+Source = Database | Transaction
+_Q = sql.load("users")
+_TAKEN = {
+    "users_username_key": "app.user.save.username_exists.app_error",
+    "users_email_key": "app.user.save.email_exists.app_error",
+}
+
+
+class Credentials(NamedTuple):
+    """What a login is checked against."""
+
+    user_id: str
+    password_hash: str
+    failed_attempts: int
+    delete_at: int
+
+
+def _users(rows: list[Record]) -> list[User]:
+    return [User(**row) for row in rows]
+
+
+def _taken(error: UniqueViolationError) -> AppError:
+    what = "email" if error.constraint_name == "users_email_key" else "username"
+    return AppError(
+        f"app.user.save.{what}_exists.app_error", 400, f"An account with that {what} already exists."
+    )
+
+
+async def by_ids(source: Source, ids: list[str], *, since: int = -1) -> list[User]:
+    """Return the users of these ids that exist and changed after since (ms), in no order."""
+    return _users(await source.fetch(_Q["users_by_ids"], ids, since))
+
+
+async def by_usernames(source: Source, names: list[str]) -> list[User]:
+    """Return the users of these names that exist, in no order."""
+    return _users(await source.fetch(_Q["users_by_usernames"], names))
+
+
+async def by_email(source: Source, email: str) -> User | None:
+    """Return the user of an address, or None."""
+    row = await source.fetchrow(_Q["user_by_email"], email)
+    return None if row is None else User(**row)
+
+
+async def credentials(source: Source, login: str) -> Credentials | None:
+    """Return what a login by id, username or e-mail is checked against, or None."""
+    row = await source.fetchrow(_Q["credentials"], login)
+    return None if row is None else Credentials(*row)
+
+
+async def lock(tx: Transaction, user_id: str) -> User | None:
+    """Return the user, locked against changes until the transaction ends, or None."""
+    row = await tx.fetchrow(_Q["lock_user"], user_id)
+    return None if row is None else User(**row)
+
+
+async def becomes_first(tx: Transaction) -> bool:
+    """Tell whether a user inserted now is the first; if so nobody else gets that answer until the transaction ends."""
+    if await tx.fetchval(_Q["any_user"]):
+        return False
+    await tx.execute(_Q["lock_first_user"])
+    return not await tx.fetchval(_Q["any_user"])
+
+
+async def any_user(source: Source) -> bool:
+    """Tell whether an account exists."""
+    exists: bool = await source.fetchval(_Q["any_user"])
+    return exists
+
+
+async def insert(tx: Transaction, user: User, password_hash: str) -> None:
+    """Store a new user. Raises: AppError 400 when the username or the e-mail is taken."""
+    try:
+        await tx.execute(
+            _Q["insert_user"], user.id, user.create_at, user.username, user.email, password_hash, user.nickname,
+            user.first_name, user.last_name, user.position, user.roles, user.props, user.notify_props, user.locale,
+            user.timezone,
+        )  # fmt: skip
+    except UniqueViolationError as error:
+        raise _taken(error) from error
+
+
+async def update(tx: Transaction, user: User) -> None:
+    """Store what a patch may change. Raises: AppError 400 when the username or the e-mail is taken."""
+    try:
+        await tx.execute(
+            _Q["update_user"], user.id, user.update_at, user.username, user.email, user.nickname, user.first_name,
+            user.last_name, user.position, user.props, user.notify_props, user.locale, user.timezone,
+            user.email_verified,
+        )  # fmt: skip
+    except UniqueViolationError as error:
+        raise _taken(error) from error
+
+
+async def note_attempt(source: Source, user_id: str, *, failed: bool) -> None:
+    """Count a failed login, or forget the failed ones after a good one."""
+    await source.execute(_Q["set_failed_attempts"], user_id, failed)
+
+
+async def set_password_hash(source: Source, user_id: str, password_hash: str) -> None:
+    """Replace the hash of an unchanged password."""
+    await source.execute(_Q["set_password_hash"], user_id, password_hash)
+
+
+async def count(source: Source) -> int:
+    """Return the number of active accounts."""
+    number: int = await source.fetchval(_Q["count_users"])
+    return number
+
+
+class Filter(NamedTuple):
+    """Which users to list; "" and False filter nothing. sort: "", create_at, admin (in_channel) or display_name."""
+
+    in_team: str = ""
+    not_in_team: str = ""
+    in_channel: str = ""
+    not_in_channel: str = ""
+    active: bool = False
+    inactive: bool = False
+    role: str = ""
+    sort: str = ""
+
+
+async def page(source: Source, wanted: Filter, *, limit: int, offset: int) -> list[User]:
+    """Return users in the order asked for, then by username."""
+    return _users(await source.fetch(_Q["page_of_users"], *wanted, limit, offset))
