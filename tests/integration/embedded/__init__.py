@@ -1,0 +1,1 @@
+"""Finding, copying and preparing the embedded services' programs."""

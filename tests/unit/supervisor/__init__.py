@@ -1,0 +1,1 @@
+"""Parts of the supervisor that need no process."""
