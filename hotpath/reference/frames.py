@@ -56,6 +56,11 @@ class Parser:
         """Bytes kept aside for a partial message."""
         return len(self._body)
 
+    @property
+    def missing(self) -> int:
+        """Payload bytes of the current frame still to come."""
+        return self._left if self._mask else 0
+
     def feed(self, data: bytes) -> list[Item]:
         """Return what became complete: ("text"|"binary"|"ping"|"pong", payload), ("close", code, reason) or
         ("error", code, why). After the last two nothing follows."""
