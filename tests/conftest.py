@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable
 
+import pytest
 import uvloop
 
 pytest_plugins = [
@@ -15,6 +16,12 @@ pytest_plugins = [
     "tests.fixtures.serve",
     "tests.fixtures.api",
 ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make chaos` ask for more."""
+    parser.addoption("--rounds", type=int, default=1, help="how often tests/chaos does each fault")
+
 
 LIBRARIES = ["uvloop", "picows", "falcon", "granian", "asyncpg", "redis", "hiredis", "msgspec"]
 
@@ -32,3 +39,10 @@ def pytest_report_header() -> list[str]:
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run async tests on the loop that the servers run on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often a chaos test does its fault."""
+    count: int = request.config.getoption("--rounds")
+    return count
