@@ -13,36 +13,12 @@ import msgspec
 from argon2 import PasswordHasher
 
 from tidewire.store.db import Database
+from tidewire.wire import defaults
 from tidewire.wire.ids import new_id, new_token, now_ms
 
 Progress = Callable[[int, int], None]  # rows sent, rows in all
 Row = tuple[object, ...]
 
-# Mattermost API v4: what a new account, a new member and a new login are given.
-USER_NOTIFY_PROPS = {
-    "email": "true",
-    "push": "mention",
-    "desktop": "mention",
-    "desktop_sound": "true",
-    "mention_keys": "",
-    "channel": "true",
-    "push_status": "online",
-    "comments": "never",
-    "first_name": "false",
-    "desktop_threads": "all",
-    "email_threads": "all",
-    "push_threads": "all",
-}
-MEMBER_NOTIFY_PROPS = {
-    "desktop": "default",
-    "push": "default",
-    "email": "default",
-    "mark_unread": "all",
-    "ignore_channel_mentions": "default",
-    "channel_auto_follow_threads": "off",
-}
-TIMEZONE = {"useAutomaticTimezone": "true", "automaticTimezone": "", "manualTimezone": ""}
-SESSION_PROPS = {"platform": "", "os": "", "browser": "", "isMobile": "false", "is_guest": "false"}
 # 64 KiB: a few hundred rows; COPY gains nothing from more, and a row count per chunk moves the progress bar.
 _CHUNK_BYTES = 1 << 16
 _COPY_TIMEOUT_S = 3600  # the largest tables, on the slowest disk
@@ -124,13 +100,20 @@ class World:
     def users(self) -> Iterator[Row]:
         hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         hash_ = hasher.hash(self.plan.password or new_token())
-        rest = (self.now, self.now, hash_, _json(USER_NOTIFY_PROPS), _json(TIMEZONE), self.now)
+        rest = (
+            self.now,
+            self.now,
+            hash_,
+            _json(defaults.USER_NOTIFY_PROPS),
+            _json(defaults.TIMEZONE),
+            self.now,
+        )
         return ((id_, name, _email(name), *rest) for id_, name in zip(self.user_ids, self.names, strict=True))
 
     def sessions(self) -> Iterator[Row]:
         expires = self.now + self.plan.session_hours * 3_600_000
         for token, user_id in zip(self.tokens, self.user_ids, strict=True):
-            props = _json({"csrf": new_token(), **SESSION_PROPS})
+            props = _json(defaults.session_props(new_token()))
             yield new_token(), _hash(token), user_id, self.now, expires, self.now, "system_user", props
 
     def teams(self) -> Iterator[Row]:
@@ -146,7 +129,7 @@ class World:
             yield channel_id, self.now, self.now, self.team_id, "O", *names, self.user_ids[hand[0]]
 
     def channel_members(self) -> Iterator[Row]:
-        props = _json(MEMBER_NOTIFY_PROPS)
+        props = _json(defaults.CHANNEL_NOTIFY_PROPS)
         for channel_id, hand in zip(self.channel_ids, self.hands, strict=True):
             for number in hand:
                 yield channel_id, self.user_ids[number], props, self.now, "ft"[number == hand[0]]
