@@ -422,7 +422,7 @@ cdef class Gate:
 
     def release(self, uint32_t slot):
         cdef Slot* s = self._slot(slot)
-        s.flags = (s.flags & ~<uint16_t>KEEP) | RELEASED | ENDED
+        s.flags = (s.flags & ~<uint16_t>KEEP) | RELEASED
         s.end_why = WHY_NONE
         if s.state == OPEN:
             self._drop(slot)

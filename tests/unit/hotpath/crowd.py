@@ -1,0 +1,118 @@
+"""A gate with the far ends of its sockets, for tests: what clients send, what they got, what was called back."""
+
+import contextlib
+import json
+import socket
+from types import ModuleType
+
+from tests.unit.hotpath.test_frames import client_frame
+
+PREFIX = b'{"event":"posted","broadcast":{},"data":{"n":%d'
+USER = b"abcdefghijkmnopqrstuwxyz13"
+
+
+class Peer:
+    """The client's end of one socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.sock.setblocking(False)
+        self.got = b""         # everything
+        self.ended = False
+
+    def send(self, opcode: int, payload: bytes = b"", **how) -> None:
+        self.raw(client_frame(opcode, payload, **how))
+
+    def raw(self, data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, BlockingIOError):
+            self.sock.send(data)
+
+    def read(self, limit: int = 1 << 30) -> bytes:
+        """Take what has come, at most `limit` bytes."""
+        new = b""
+        while len(new) < limit and not self.ended:
+            try:
+                data = self.sock.recv(min(65536, limit - len(new)))
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                data = b""
+            self.ended = not data
+            new += data
+        self.got += new
+        return new
+
+    def frames(self) -> list[tuple[int, bytes]]:
+        """Return all whole frames so far, (opcode, payload)."""
+        self.read()
+        result, at = [], 0
+        while at + 2 <= len(self.got):
+            opcode, size = self.got[at] & 15, self.got[at + 1]
+            assert self.got[at] & 0xF0 == 0x80
+            at += 2
+            if size == 126:
+                size, at = int.from_bytes(self.got[at:at + 2], "big"), at + 2
+            elif size == 127:
+                size, at = int.from_bytes(self.got[at:at + 8], "big"), at + 8
+            if at + size > len(self.got):
+                break
+            result.append((opcode, self.got[at:at + size]))
+            at += size
+        return result
+
+    def events(self) -> list[tuple[int, int]]:
+        """Return (seq, n) of the events so far."""
+        found = [json.loads(data) for opcode, data in self.frames() if opcode == 1 and data.startswith(b'{"event')]
+        return [(event["seq"], event["data"]["n"]) for event in found]
+
+    def texts(self) -> list[bytes]:
+        return [data for opcode, data in self.frames() if opcode == 1]
+
+    def closes(self) -> list[int]:
+        return [int.from_bytes(data[:2], "big") for opcode, data in self.frames() if opcode == 8]
+
+
+class Crowd:
+    """A gate, its peers, and a log of its calls."""
+
+    def __init__(self, hotpath: ModuleType, *, send_buffer: int = 0, **options) -> None:
+        self.hotpath = hotpath
+        self.send_buffer = send_buffer
+        self.messages: list[tuple[int, bytes, bool]] = []
+        self.closed: list[tuple[int, int, str]] = []
+        self.on_message = lambda slot, data, text: None
+        self.gate = hotpath.Gate(self._message, lambda *what: self.closed.append(what),
+                                 **({"capacity": 64} | options))
+        self.gate.tick(1_000_000)
+        self.now_ms = 1_000_000
+        self.peers: dict[int, Peer] = {}
+
+    def _message(self, slot, data, text):
+        self.messages.append((slot, data, text))
+        self.on_message(slot, data, text)
+
+    def join(self, user: bytes = USER, bits: int = 0, **options) -> tuple[int, Peer]:
+        ours, theirs = socket.socketpair()
+        if self.send_buffer:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer)
+        slot = self.gate.adopt(ours.detach(), **options)
+        self.gate.set_user(slot, user, bits)
+        self.peers[slot] = Peer(theirs)
+        return slot, self.peers[slot]
+
+    def event(self, n: int, *, size: int = 0, droppable: bool = False):
+        return self.hotpath.Event(PREFIX % n + b',"x":"' + b"x" * size + b'"', droppable)
+
+    def post(self, slots, *numbers: int, size: int = 0, **how) -> list[int]:
+        return [self.gate.deliver(self.event(n, size=size), slots, **how) for n in numbers]
+
+    def turn(self) -> None:
+        """One round of the event loop."""
+        self.gate.poll()
+        self.gate.flush()
+        self.gate.poll()
+
+    def tick(self, passed_ms: int) -> None:
+        self.now_ms += passed_ms
+        self.gate.tick(self.now_ms)
+        self.turn()
