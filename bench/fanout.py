@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.events import posted_prefix
-from bench.machine import QUIET_BELOW, Watch, Window, conditions, pin
+from bench.machine import QUIET_BELOW, Watch, Window, conditions, pin, rss_kib
 from bench.programs import Program, build
 from bench.servers import Gateway, Services, Yardstick, services
 from loadtest.seed import Plan, SeededUser, seed
@@ -56,12 +56,27 @@ class Side:
         self.server = server
         self.connections, self.burst = connections, burst
         self.gaps = 0
-        self.swarm = Program([build("swarm"), server.port, tokens, connections])
+        self.log_in: Window | None = None
+        self._rss_kib = rss_kib([server.pid])
+        self.memory_kib = 0.0
         pin(server.pid, SERVER_CORE)
+        self._watch = Watch(server.pid, [])
+        self.swarm = Program([build("swarm"), server.port, tokens, connections])
 
     def ready(self) -> None:
         """Return when every client has logged in. Raises: RuntimeError."""
         self.swarm.hear("ready")
+        self.log_in = self._watch.stop()
+        self.memory_kib = (rss_kib([self.server.pid]) - self._rss_kib) / self.connections
+
+    def describe_log_in(self) -> str:
+        """Return a line on what it took to get all clients in. One sample, so no figure to be compared."""
+        assert self.log_in is not None
+        cpu_us = self.log_in.cpu_s * 1e6 / self.connections
+        return (
+            f"log-in: {self.connections / self.log_in.wall_s:,.0f}/s, {cpu_us:.0f} CPU µs and {self.memory_kib:.1f} KiB"
+            " of the server's memory each"
+        )
 
     async def round(self) -> None:
         """Publish one burst and wait until every client has it."""
@@ -99,6 +114,7 @@ class Result:
     frame_bytes: int
     pairs: list[tuple[Turn, Turn]] = field(default_factory=list)
     gaps: int = 0
+    log_in: str = ""
 
     @property
     def quiet(self) -> list[tuple[Turn, Turn]]:
@@ -131,6 +147,7 @@ class Result:
                     [a.cost_us / b.cost_us for a, b in pairs],
                     [a.rate / b.rate for a, b in pairs],
                 ),
+                f"  {self.log_in}",
                 f"  {verdict}; {len(self.quiet)} of {len(self.pairs)} pairs quiet (others' CPU at most {noise:.0%},"
                 f" limit {QUIET_BELOW:.0%} of a core); gaps in seq: {self.gaps}",
             ]
@@ -162,6 +179,7 @@ async def measure(
                 server = kind(running, prefix, channel_id, Path(scratch))
                 sides.append(Side(server, tokens, connections, options.burst))
                 sides[-1].ready()
+            result.log_in = sides[0].describe_log_in()
             await asyncio.sleep(_SETTLE_S)
             ours = [*running.pids, *(pid for side in sides for pid in (side.server.pid, side.swarm.pid))]
             rounds = [await side.rounds_in(options.seconds) for side in sides]

@@ -66,6 +66,16 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return ticks / TICKS
 
 
+def rss_kib(pids: Iterable[int]) -> int:
+    """Return the resident memory of these processes in KiB, what they share counted for each."""
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                total += int(line.split()[1])
+    return total
+
+
 def busy_seconds() -> float:
     """Return the CPU time that all cores did not idle since the boot, with what the host took from us (steal)."""
     words = Path("/proc/stat").read_text().splitlines()[0].split()
