@@ -199,6 +199,19 @@ class BusContract:
         assert not await producer.connect()
         await producer.publish(entries_of(KEYS, range(1, 2)))
 
+    @pytest.mark.parametrize("lose", [0, 1, 1000])
+    async def test_a_restart_tells_whether_it_kept_the_end(
+        self, carrier: Carrier, producer: contract.Producer, lose: int
+    ) -> None:
+        published = entries_of(KEYS, range(1, 6))
+        await producer.publish(published)
+        assert await producer.holds(published[-30:])
+        await carrier.stop(lose=lose)
+        await carrier.start()
+        await producer.connect()
+        assert await producer.holds(published[-30:]) == (lose == 0)
+        assert await producer.holds([])
+
     @pytest.mark.parametrize("lose", [0, 3])
     async def test_a_restart_loses_nothing_that_is_published_again(
         self, carrier: Carrier, producer: contract.Producer, inbox: Inbox, lose: int

@@ -73,6 +73,12 @@ class Producer(Protocol):
         Raises: Unavailable.
         """
 
+    async def holds(self, newest: Sequence[Entry]) -> bool:
+        """Tell whether the bus still has these entries, the last that were published before its present epoch.
+
+        A carrier loses its end or everything, so with these all others are there. Raises: Unavailable.
+        """
+
     async def set_repaired(self) -> None:
         """Note that the outbox has been published again in this epoch. Raises: Unavailable."""
 

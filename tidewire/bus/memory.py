@@ -79,6 +79,11 @@ class MemoryProducer:
         self._check_up()
         return self._bus.repaired_epoch == self._bus.epoch
 
+    async def holds(self, newest: Sequence[Entry]) -> bool:
+        """See `contract.Producer.holds`."""
+        self._check_up()
+        return all(any(entry in stream for stream in self._bus.streams) for entry in newest)
+
     async def set_repaired(self) -> None:
         """See `contract.Producer.set_repaired`."""
         self._check_up()

@@ -61,6 +61,9 @@ class Outbox(Protocol):
     async def retained(self, after_id: int) -> list[Row]:
         """Return the next page of all rows."""
 
+    async def newest(self) -> list[Row]:
+        """Return a page of the rows that were published last."""
+
     async def mark(self, ids: Iterable[int]) -> None:
         """Note that these rows are on the bus."""
 
@@ -249,13 +252,16 @@ class Publisher:
         return bool(rows)
 
     async def _publish_all(self) -> None:
-        """The bus began a new epoch: give it every row again, in order."""
+        """The bus began a new epoch: unless it kept everything, give it every row again, in order."""
         last, count = 0, 0
-        while rows := await self._outbox.retained(last):
+        whole = await self._producer.holds(
+            [entry for _, entries in await self._outbox.newest() for entry in entries]
+        )
+        while not whole and (rows := await self._outbox.retained(last)):
             await self._publish_rows(rows, "epoch")
             last, count = rows[-1][0], count + len(rows)
         await self._producer.set_repaired()
-        log.info("outbox published again", rows=count)
+        log.info("bus is whole", rows_published_again=count)
 
     async def _go_live(self) -> bool:
         """Publish commits at once from now on, if all that is older is on the bus."""
@@ -277,7 +283,7 @@ class Publisher:
         return bool(rows)
 
     async def _publish_rows(self, rows: list[Row], how: str) -> None:
-        for start in range(0, len(rows), 8):
-            some = rows[start : start + 8]
-            await self._publish([entry for _, entries in some for entry in entries], how)
-            await self._outbox.mark([row_id for row_id, _ in some])
+        entries = [entry for _, row in rows for entry in row]
+        for start in range(0, len(entries), CHUNK_ENTRIES):
+            await self._publish(entries[start : start + CHUNK_ENTRIES], how)
+        await self._outbox.mark([row_id for row_id, _ in rows])

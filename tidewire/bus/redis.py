@@ -21,6 +21,7 @@ INVALIDATE = "tw:invalidate"
 REPAIRED = "tw:repaired"
 ANSWER_TIMEOUT_S = 2.0
 WAIT_MS = 1000
+TAIL_SLACK = 100
 # Typing and status of a few seconds at the highest rate; a reader that far behind has no use for them.
 EPHEMERAL_LENGTH = 10_000
 EPHEMERAL_QUEUE = 5_000
@@ -106,6 +107,19 @@ class RedisProducer:
         """See `contract.Producer.repaired`."""
         answers = await self._calls([("GET", REPAIRED)])
         return bool(answers[0] == self._epoch.encode())
+
+    async def holds(self, newest: Sequence[Entry]) -> bool:
+        """See `contract.Producer.holds`."""
+        wanted: dict[int, set[tuple[bytes, bytes]]] = {}
+        for key, n, _ in newest:
+            wanted.setdefault(shard_of(key, self._shards), set()).add((key.encode(), b"%d" % n))
+        for shard, pairs in wanted.items():
+            # Twice as many: rows of several workers are published and marked in slightly different orders.
+            words = ("XREVRANGE", events_stream(shard), "+", "-", "COUNT", 2 * len(pairs) + TAIL_SLACK)
+            (tail,) = await self._calls([words])
+            if not pairs <= {(fields[1], fields[3]) for _, fields in tail}:
+                return False
+        return True
 
     async def set_repaired(self) -> None:
         """See `contract.Producer.set_repaired`."""

@@ -64,6 +64,10 @@ class Outbox:
         """Return the next page of all rows, published or not, in order."""
         return _rows(await self._run(lambda c: c.fetch(_Q["retained"], after_id, PAGE_ROWS)))
 
+    async def newest(self) -> list[Row]:
+        """Return a page of the rows that were published last, newest first."""
+        return _rows(await self._run(lambda c: c.fetch(_Q["newest"], PAGE_ROWS)))
+
     async def mark(self, ids: Iterable[int]) -> None:
         """Note that these rows are on the bus."""
         if ids := list(ids):

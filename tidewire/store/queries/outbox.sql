@@ -34,6 +34,10 @@ ORDER BY id LIMIT $4;
 -- Every row there is, published or not, for a bus that lost its end.
 SELECT id, payload, keys, ns FROM outbox WHERE id > $1 ORDER BY id LIMIT $2;
 
+-- name: newest
+-- The last that were published.
+SELECT id, payload, keys, ns FROM outbox WHERE published ORDER BY id DESC LIMIT $1;
+
 -- name: mark
 UPDATE outbox SET published = true WHERE id = ANY($1::bigint[]) AND NOT published;
 
