@@ -118,7 +118,7 @@ def find_hashtags(message: str) -> str:
             if len(tag) > _HASHTAG_MIN and _HASHTAG.match(tag):
                 found[tag] = None
     text = " ".join(found)
-    return text if len(text) <= HASHTAGS_RUNES else text[: text.rfind(" ", 0, HASHTAGS_RUNES + 1)]
+    return text if len(text) <= HASHTAGS_RUNES else text[: max(0, text.rfind(" ", 0, HASHTAGS_RUNES + 1))]
 
 
 def check_emoji_name(name: str) -> None:

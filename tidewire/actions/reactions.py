@@ -31,7 +31,7 @@ async def do_add_reaction(services: Services, session: Session, post_id: str, em
     if channel.delete_at:
         raise AppError("api.reaction.save.archived_channel.app_error", 403, "The channel is archived.")
     async with services.db.transaction() as tx:
-        if await posts.lock(tx, post_id) is None:
+        if not await posts.hold(tx, post_id):
             raise post_missing()
         names = await store.emoji_names(tx, post_id)
         if emoji_name not in names and len(names) >= EMOJIS_PER_POST:
@@ -56,7 +56,7 @@ async def do_remove_reaction(
     if channel.delete_at:
         raise AppError("api.reaction.delete.archived_channel.app_error", 403, "The channel is archived.")
     async with services.db.transaction() as tx:
-        if await posts.lock(tx, post_id) is None:
+        if not await posts.hold(tx, post_id):
             raise post_missing()
         if await store.remove(tx, post_id, user_id, emoji_name):
             now = now_ms()

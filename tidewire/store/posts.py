@@ -148,9 +148,14 @@ async def channel_users(db: Database, channel_id: str, limit: int) -> list[str]:
     return [row["user_id"] for row in await db.fetch(_Q["channel_users"], channel_id, limit)]
 
 
+async def hold(tx: Transaction, post_id: str) -> bool:
+    """Keep everyone else from changing a live post until the transaction ends; False if there is none."""
+    return await tx.fetchrow(_Q["lock"], post_id) is not None
+
+
 async def lock(tx: Transaction, post_id: str) -> Post | None:
-    """Hold a live post until the transaction ends and return it as it is then; None if there is none."""
-    if await tx.fetchrow(_Q["lock"], post_id) is None:
+    """Hold a live post and return it as it is then; None if there is none."""
+    if not await hold(tx, post_id):
         return None
     row = await tx.fetchrow(_Q["by_ids"], [post_id], False)
     assert row is not None

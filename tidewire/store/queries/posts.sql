@@ -91,7 +91,7 @@ SELECT user_id FROM channel_members WHERE channel_id = $1 ORDER BY user_id LIMIT
 
 -- name: lock
 -- Read the row after this, by a statement of its own: this one may have waited with an old snapshot of the thread.
-SELECT channel_id, root_id FROM posts WHERE id = $1 AND original_id = '' AND delete_at = 0 FOR NO KEY UPDATE;
+SELECT 1 FROM posts WHERE id = $1 AND original_id = '' AND delete_at = 0 FOR NO KEY UPDATE;
 
 -- name: keep_version
 INSERT INTO posts (id, create_at, update_at, edit_at, delete_at, is_pinned, user_id, channel_id, root_id, original_id,

@@ -1,0 +1,1 @@
+"""Chat rules without servers."""

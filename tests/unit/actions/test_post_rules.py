@@ -1,0 +1,54 @@
+"""What a post may hold, and what is read out of its text."""
+
+import time
+
+import pytest
+
+from tidewire.actions.post_rules import UNCOUNTED, blank, client_props, find_hashtags
+from tidewire.wire.models import Post, PostMetadata
+
+
+@pytest.mark.parametrize(
+    ("message", "hashtags"),
+    [
+        ("no tags", ""),
+        ("#one and #two, (#three) #one", "#one #two #three"),
+        ("#ab #abc # ##abc #1abc #a1b #a-b_c.d #abc.", "#abc #a1b #a-b_c.d"),
+        ("#Ähre! #日本語タグ a#b#c x#abc", "#Ähre #日本語タグ"),
+        ("#a.b-", "#a.b"),
+        ("#" + "a" * 500 + " #" + "b" * 500, "#" + "a" * 500),
+        ("#" + "a" * 2000, ""),
+    ],
+)
+def test_hashtags(message: str, hashtags: str) -> None:
+    assert find_hashtags(message) == hashtags
+
+
+@pytest.mark.parametrize("text", ["#a-", "#", "#a.", "##", "#a_-"])
+def test_hashtags_take_linear_time(text: str) -> None:
+    """Security case G3: 16,383 characters of anything within 10 ms; ten times that allows for a busy machine."""
+    started = time.process_time()
+    find_hashtags((text * 16_383)[:16_383])
+    find_hashtags("#a" + "." * 16_381)
+    assert time.process_time() - started < 0.1
+
+
+def test_clients_cannot_touch_the_servers_props() -> None:
+    given = {"from_webhook": "true", "mine": 1}
+    assert client_props(given) == {"mine": 1}
+    assert client_props(given, {"from_bot": "true", "old": 2}) == {"mine": 1, "from_bot": "true"}
+    assert client_props(None, {"old": 2}) == {}
+
+
+def test_a_blank_post_shows_that_it_was_there_and_nothing_else() -> None:
+    post = Post("p", "c", "u", 1, 2, 3, 4, message="m", props={"a": 1}, hashtags="#abc", has_reactions=True)
+    post.metadata = PostMetadata(embeds=[1])
+    seen = blank(post)
+    assert (seen.id, seen.create_at, seen.update_at, seen.delete_at) == ("p", 1, 2, 4)
+    assert (seen.message, seen.props, seen.hashtags, seen.metadata) == ("", {}, "", PostMetadata())
+    assert post.message == "m"
+
+
+def test_joins_and_leaves_are_not_counted() -> None:
+    assert {"system_join_channel", "system_leave_channel", "system_add_to_channel"} <= UNCOUNTED
+    assert not {"", "system_header_change", "system_displayname_change"} & UNCOUNTED
