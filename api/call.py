@@ -23,6 +23,17 @@ def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape)
 
 
+def _without_nulls(data: bytes, shape: Any, name: str, error: msgspec.ValidationError) -> Any:
+    """Decode again without members that are null: to the reference, and so to its clients, null means "not given"."""
+    raw = msgspec.json.decode(data)
+    if not isinstance(raw, dict) or None not in raw.values():
+        raise body_param(name) from error
+    try:
+        return msgspec.convert({key: value for key, value in raw.items() if value is not None}, shape)
+    except msgspec.ValidationError as wrong:
+        raise body_param(name) from wrong
+
+
 class Call:
     """One request. `session` is None only on open routes; `user_id` raises 401 then."""
 
@@ -79,6 +90,8 @@ class Call:
         data = await self.read()
         try:
             return _decoder(shape).decode(data)
+        except msgspec.ValidationError as error:
+            return _without_nulls(data, shape, name, error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise body_param(name) from error
 

@@ -58,6 +58,14 @@ _POST = (
 )
 
 
+def _difference(told: Any, fresh: Any) -> Any:
+    """Return what differs, member by member, as (from events, from a fresh load)."""
+    if not (isinstance(told, dict) and isinstance(fresh, dict)):
+        return told, fresh
+    keys = told.keys() | fresh.keys()
+    return {key: _difference(told.get(key), fresh.get(key)) for key in keys if told.get(key) != fresh.get(key)}
+
+
 @dataclass
 class State:
     """What a client remembers: rows by id."""
@@ -91,6 +99,10 @@ def _post_view(post: Json) -> Json:
     return {name: post[name] for name in _POST} | {"reactions": reactions, "participants": people}
 
 
+class Refused(AssertionError):
+    """A call was answered 403 or 404 where the test did not expect it."""
+
+
 class Client:
     """One person: REST with a bearer token, one socket, one state."""
 
@@ -110,6 +122,8 @@ class Client:
     async def call(self, method: str, path: str, body: Any = None, *, expect: int = 0) -> Any:
         """Call the API; return the JSON answer. expect: the status, else any 2xx."""
         answer = await self.rest.request(method, path, json=body)
+        if answer.status_code in (403, 404) and answer.status_code != expect:
+            raise Refused(f"{method} {path}: {answer.text}")
         fine = answer.status_code == expect if expect else answer.is_success
         assert fine, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
@@ -154,11 +168,14 @@ class Client:
         return state
 
     async def _load_channel(self, state: State, channel_id: str) -> None:
-        state.channels[channel_id] = await self.call("GET", f"/channels/{channel_id}")
-        state.members[channel_id] = await self.call("GET", f"/channels/{channel_id}/members/me")
-        members = await self.call("GET", f"/channels/{channel_id}/members?per_page=200")
+        """Load until nothing came in between: counters and posts must be of one moment."""
+        before: Json = {}
+        while before != (before := await self.call("GET", f"/channels/{channel_id}")):
+            state.members[channel_id] = await self.call("GET", f"/channels/{channel_id}/members/me")
+            members = await self.call("GET", f"/channels/{channel_id}/members?per_page=200")
+            posts = await self.call("GET", f"/channels/{channel_id}/posts?per_page=200")
+        state.channels[channel_id] = before
         state.people[channel_id] = {row["user_id"] for row in members}
-        posts = await self.call("GET", f"/channels/{channel_id}/posts?per_page=200")
         state.posts.update({key: posts["posts"][key] for key in posts["order"]})
 
     async def _listen(self, socket: websockets.ClientConnection) -> None:
@@ -198,7 +215,9 @@ class Client:
             if self.state.view() == fresh:
                 return
             await asyncio.sleep(0.05)
-        assert self.state.view() == fresh
+        told = self.state.view()
+        wrong = {name: _difference(told[name], fresh[name]) for name in told if told[name] != fresh[name]}
+        raise AssertionError(f"{self.name}: events against a fresh load: {wrong}")
 
     # What an app does on each event.
 
@@ -222,7 +241,8 @@ class Client:
             if post["user_id"] not in [row["id"] for row in people]:
                 root["participants"] = [*people, {"id": post["user_id"]}]
         member = self.state.members[post["channel_id"]]
-        if post["user_id"] == self.id and not post["type"].startswith("system_"):
+        # Mattermost API v4: with collapsed threads a reply marks its thread as viewed, not the channel.
+        if post["user_id"] == self.id and is_root and not post["type"].startswith("system_"):
             self._viewed(post["channel_id"], channel["last_post_at"])
         elif channel["type"] in "DG" and post["user_id"] != self.id:
             member["mention_count"] += 1
@@ -283,9 +303,13 @@ class Client:
         self.state.posts = {key: row for key, row in self.state.posts.items() if row["channel_id"] != channel_id}
 
     async def _fetch(self, channel_id: str) -> None:
-        answer = await self.rest.get(f"/channels/{channel_id}/members/me")
-        if answer.status_code == 200:  # else removed again meanwhile: the next event says so
-            await self._load_channel(self.state, channel_id)
+        loaded = State()
+        try:
+            await self._load_channel(loaded, channel_id)
+        except Refused:
+            return  # removed again meanwhile: the next event says so
+        for name in ("channels", "members", "people", "posts"):
+            getattr(self.state, name).update(getattr(loaded, name))
 
     async def on_channel_created(self, data: Json, _: Json) -> None:
         await self._fetch(data["channel_id"])

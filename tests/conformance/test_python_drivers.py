@@ -13,47 +13,53 @@ import mattermostautodriver
 import mattermostdriver
 import pytest
 
+from tests.fixtures.flaky_link import FlakyLink, flaky_link
 from tests.fixtures.serve import Serve
 from tidewire.wire.ids import new_token
 
 PASSWORD = "Passw0rd-for-tests"
-Event = dict[str, Any]
+Json = dict[str, Any]
 
 
-def connect(module: Any, serve: Serve, login: str) -> Any:
-    """Return a driver that is not logged in."""
-    driver = mattermostdriver.Driver if module is mattermostdriver else mattermostautodriver.Driver
-    where = urlsplit(serve.url)
-    return driver(
-        {"scheme": "http", "url": where.hostname, "port": where.port, "login_id": login, "password": PASSWORD}
-    )
+class Bot:
+    """A user with his driver, behind a link that can be cut, and the events that the driver's socket heard.
 
-
-class Person:
-    """A user with his driver and the events that its socket heard."""
+    The drivers block, so everything runs in the test's thread while the link and the socket have loops of their own.
+    """
 
     def __init__(self, module: Any, serve: Serve, name: str) -> None:
         self.name = f"{name}-{new_token()[:8]}"
-        self.driver = connect(module, serve, self.name)
-        self.events: Queue[Event] = Queue()
+        self.events: Queue[Json] = Queue()
         self.seqs: list[int] = []
-        self.id = self._create()
+        self._old = module is mattermostdriver
+        self._driver = mattermostdriver.Driver if self._old else mattermostautodriver.TypedDriver
+        where = urlsplit(serve.url)
+        self._host, self._port = where.hostname or "", where.port or 0
+        self.driver = self._connect(self._port)
+        account = {"email": f"{self.name}@example.com", "username": self.name, "password": PASSWORD}
+        self.id: str = self.call("post", "/users", account)["id"]
         assert self.driver.login()["id"] == self.id
 
-    def _create(self) -> str:
-        account = {"email": f"{self.name}@example.com", "username": self.name, "password": PASSWORD}
-        answer = self.driver.client.make_request("post", "/users" if self._old else "/api/v4/users", options=account)
-        user: Event = answer.json()
-        return str(user["id"])
+    def _connect(self, port: int) -> Any:
+        options = {"scheme": "http", "url": "127.0.0.1", "port": port, "login_id": self.name, "password": PASSWORD}
+        return self._driver(options | {"keepalive": True, "keepalive_delay": 0.2})
 
-    @property
-    def _old(self) -> bool:
-        return isinstance(self.driver, mattermostdriver.Driver)
+    def call(self, method: str, path: str, options: Any = None) -> Any:
+        """Call by the driver's own client; raises the driver's own exceptions."""
+        prefix = "" if self._old else "/api/v4"
+        return getattr(self.driver.client, method)(prefix + path, **({"options": options} if options else {}))
+
+    def create(self, endpoint: Any, body: Json) -> Json:
+        """Call a generated wrapper: one driver takes a body, the other keywords."""
+        made: Json = endpoint(options=body) if self._old else endpoint(**body)
+        return made
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Run the driver's own WebSocket loop in a thread; leave when it has stopped."""
+    def listening(self) -> Iterator[Callable[[], None]]:
+        """Run the driver's own WebSocket loop in a thread; yield what cuts its connection."""
         ready = threading.Event()
+        loop = asyncio.new_event_loop()
+        links: list[FlakyLink] = []
 
         async def on_event(text: str) -> None:
             event = json.loads(text)
@@ -62,87 +68,89 @@ class Person:
                 self.events.put(event)
                 ready.set()
 
-        loop = asyncio.new_event_loop()
+        async def listen() -> None:
+            async with flaky_link(self._host, self._port) as link:
+                links.append(link)
+                driver = self._connect(link.port)
+                websocket = (mattermostdriver.websocket if self._old else mattermostautodriver.websocket).Websocket
+                await websocket(driver.options, self.driver.client.token).connect(on_event)
+
+        task = loop.create_task(listen())
 
         def run() -> None:
-            asyncio.set_event_loop(loop)
             try:
-                self.driver.init_websocket(on_event)
+                loop.run_until_complete(task)
             except asyncio.CancelledError:
-                pass  # how a driver's endless loop is left
+                loop.run_until_complete(loop.shutdown_asyncgens())  # how a driver's endless loop is left
 
-        thread = threading.Thread(target=run, daemon=True)
+        thread = threading.Thread(target=run)
         thread.start()
-        assert ready.wait(10), "no hello"
-        yield
-        loop.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
-        thread.join(10)
+        try:
+            assert ready.wait(10), "no hello"
+            yield lambda: loop.call_soon_threadsafe(links[0].cut) and None
+        finally:
+            loop.call_soon_threadsafe(task.cancel)
+            thread.join(10)
 
-    def next(self, name: str, test: Callable[[Event], bool] = lambda event: True) -> Event:
+    def next(self, name: str, test: Callable[[Json], bool] = lambda event: True) -> Json:
         """Return the next event of a name; others are passed over. Raises: queue.Empty after 10 s."""
         while True:
             event = self.events.get(timeout=10)
             if event["event"] == name and test(event):
                 return event
 
+    def next_post(self, message: str) -> Json:
+        """Return the post of the `posted` event with this message."""
+        return post_of(self.next("posted", lambda event: post_of(event)["message"] == message))
 
-def post_of(event: Event) -> Event:
+
+def post_of(event: Json) -> Json:
     """Return the post inside an event."""
-    post: Event = json.loads(event["data"]["post"])
+    post: Json = json.loads(event["data"]["post"])
     return post
 
 
 @pytest.mark.parametrize("module", [mattermostdriver, mattermostautodriver], ids=lambda module: module.__name__)
 def test_two_bots_chat(module: Any, serve: Serve) -> None:
-    ada, bob = Person(module, serve, "ada"), Person(module, serve, "bob")
-    new = module is mattermostautodriver
-
-    def call(driver: Any, method: str, path: str, options: Any = None) -> Any:
-        """Call by the driver's own client: its generated wrappers differ between the two."""
-        prefix = "/api/v4" if new else ""
-        return getattr(driver.client, method)(prefix + path, **({"options": options} if options is not None else {}))
-
-    with ada.listening(), bob.listening():
-        team = ada.driver.teams.create_team(
-            **{"name": f"team-{new_token()[:8]}", "display_name": "Team", "type": "O"}
-        ) if new else ada.driver.teams.create_team(
-            options={"name": f"team-{new_token()[:8]}", "display_name": "Team", "type": "O"}
-        )
-        call(ada.driver, "post", f"/teams/{team['id']}/members", {"team_id": team["id"], "user_id": bob.id})
+    ada, bob = Bot(module, serve, "ada"), Bot(module, serve, "bob")
+    with ada.listening() as cut_ada, bob.listening():
+        body = {"name": f"team-{new_token()[:8]}", "display_name": "Team", "type": "O"}
+        team = ada.create(ada.driver.teams.create_team, body)
+        ada.call("post", f"/teams/{team['id']}/members", {"team_id": team["id"], "user_id": bob.id})
         assert bob.next("added_to_team")["data"]["team_id"] == team["id"]
-        room = call(
-            ada.driver,
-            "post",
-            "/channels",
-            {"team_id": team["id"], "name": "room", "display_name": "Room", "type": "P"},
-        )
-        call(ada.driver, "post", f"/channels/{room['id']}/members", {"user_id": bob.id})
+        body = {"team_id": team["id"], "name": "room", "display_name": "Room", "type": "P"}
+        room = ada.create(ada.driver.channels.create_channel, body)
+        ada.call("post", f"/channels/{room['id']}/members", {"user_id": bob.id})
         bob.next("user_added", lambda event: event["broadcast"]["channel_id"] == room["id"])
 
-        create = {"channel_id": room["id"], "message": "hello"}
-        post = ada.driver.posts.create_post(**create) if new else ada.driver.posts.create_post(options=create)
-        assert post_of(bob.next("posted", lambda event: post_of(event)["message"] == "hello"))["id"] == post["id"]
-        answer = {"channel_id": room["id"], "message": "hi", "root_id": post["id"]}
-        reply = bob.driver.posts.create_post(**answer) if new else bob.driver.posts.create_post(options=answer)
-        assert post_of(ada.next("posted", lambda event: post_of(event)["message"] == "hi"))["root_id"] == post["id"]
+        post = ada.create(ada.driver.posts.create_post, {"channel_id": room["id"], "message": "hello"})
+        assert bob.next_post("hello")["id"] == post["id"]
+        body = {"channel_id": room["id"], "message": "hi", "root_id": post["id"]}
+        reply = bob.create(bob.driver.posts.create_post, body)
+        assert ada.next_post("hi")["root_id"] == post["id"]
 
-        call(ada.driver, "put", f"/posts/{post['id']}/patch", {"message": "hello again"})
+        ada.call("put", f"/posts/{post['id']}/patch", {"message": "hello again"})
         assert post_of(bob.next("post_edited"))["message"] == "hello again"
-        reaction = {"user_id": bob.id, "post_id": post["id"], "emoji_name": "wave"}
-        call(bob.driver, "post", "/reactions", reaction)
+        bob.call("post", "/reactions", {"user_id": bob.id, "post_id": post["id"], "emoji_name": "wave"})
         assert json.loads(ada.next("reaction_added")["data"]["reaction"])["emoji_name"] == "wave"
-        call(bob.driver, "delete", f"/users/me/posts/{post['id']}/reactions/wave")
+        bob.call("delete", f"/users/me/posts/{post['id']}/reactions/wave")
         ada.next("reaction_removed")
+        bob.call("post", "/users/me/typing", {"channel_id": room["id"], "parent_id": ""})
+        assert ada.next("typing")["data"]["user_id"] == bob.id
 
-        direct = call(bob.driver, "post", "/channels/direct", [ada.id, bob.id])
+        direct = bob.call("post", "/channels/direct", [ada.id, bob.id])
         assert ada.next("direct_added")["broadcast"]["channel_id"] == direct["id"]
-        call(bob.driver, "post", "/posts", {"channel_id": direct["id"], "message": "psst"})
-        ada.next("posted", lambda event: post_of(event)["message"] == "psst")
+        bob.call("post", "/posts", {"channel_id": direct["id"], "message": "psst"})
+        ada.next_post("psst")
 
-        call(bob.driver, "delete", f"/posts/{reply['id']}")
+        assert ada.seqs == list(range(len(ada.seqs)))
+        ada.seqs.clear()
+        cut_ada()
+        assert ada.next("hello")["seq"] == 0  # these drivers do not resume: they come back as new connections
+        bob.call("delete", f"/posts/{reply['id']}")
         assert post_of(ada.next("post_deleted"))["id"] == reply["id"]
-        thread = call(ada.driver, "get", f"/posts/{post['id']}/thread")
+        thread = ada.call("get", f"/posts/{post['id']}/thread")
         assert list(thread["posts"]) == [post["id"]]
-    assert ada.seqs == list(range(len(ada.seqs)))
-    assert bob.seqs == list(range(len(bob.seqs)))
+    for bot in (ada, bob):
+        assert bot.seqs == list(range(len(bot.seqs)))
     ada.driver.logout()
