@@ -134,8 +134,9 @@ class Api:
                 address=self.proxies.address(req),
             )
 
-    async def not_found(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_: str) -> None:
+    async def not_found(self, req: falcon.asgi.Request, resp: falcon.asgi.Response | None, **_: Any) -> None:
         """Answer what no route matches: JSON below /api, the page everywhere else."""
+        assert resp is not None, "a WebSocket came to the API: Granian has them switched off"
         request_id = self._prepare(req, resp)
         if req.path.startswith("/api/") or req.method not in ("GET", "HEAD"):
             self._fail(AppError("api.context.404.app_error", 404), resp, request_id, "unknown")
@@ -174,8 +175,8 @@ def build(state: Api) -> falcon.asgi.App[Any, Any]:
     ) -> None:
         known = error.status_code if 400 <= error.status_code < 500 else 400
         status = 404 if known == 405 else known
-        failure = AppError("api.context.404.app_error" if status == 404 else "api.context.bad_request.app_error", status)
-        state._fail(failure, resp, state._prepare(req, resp), "unknown")
+        error_id = "api.context.404.app_error" if status == 404 else "api.context.bad_request.app_error"
+        state._fail(AppError(error_id, status), resp, state._prepare(req, resp), "unknown")
 
     app.add_error_handler(falcon.HTTPError, on_http_error)
     return app

@@ -1,11 +1,11 @@
-"""Who is calling: the token of a request, its session, and the CSRF test. Rules of sessions are in tidewire.actions.sessions."""
+"""Who is calling: the token of a request, its session, and the CSRF test. Sessions: tidewire.actions.sessions."""
 
 import hmac
 
 import falcon.asgi
 
-from tidewire.actions.sessions import session_of_token
 from tidewire.actions.services import Services
+from tidewire.actions.sessions import session_of_token
 from tidewire.wire.errors import AppError, logged_out
 from tidewire.wire.models import Session
 

@@ -114,15 +114,16 @@ class Call:
         if self.req.content_length is not None:
             data = await self.req.stream.read()
         else:
-            data = bytearray()
+            chunks = bytearray()
             async for chunk in self.req.stream:
-                data += chunk
-                if len(data) > limit:
+                chunks += chunk
+                if len(chunks) > limit:
                     raise too_large
+            data = bytes(chunks)
         # PostgreSQL stores no NUL. An escaped backslash before "u0000" is refused too; nobody writes that by accident.
         if b"\\u0000" in data:
             raise body_param("body")
-        return bytes(data)
+        return data
 
     def query(self, name: str, default: str = "") -> str:
         """Return a query parameter, the first where it repeats."""

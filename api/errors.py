@@ -20,7 +20,10 @@ class ErrorBody(msgspec.Struct):
 
 
 def describe(error: Exception, request_id: str, route: str) -> tuple[ErrorBody, int]:
-    """Return (body, seconds for Retry-After or 0). What is not the caller's or a dependency's fault is our bug: logged, 500."""
+    """Return (body, seconds for Retry-After or 0).
+
+    What is neither the caller's nor a dependency's fault is our bug: logged, 500.
+    """
     if isinstance(error, AppError):
         wait_s = LIMITED_RETRY_S if error.status == 429 else 0
         return ErrorBody(error.id, error.message, "", request_id, error.status), wait_s

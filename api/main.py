@@ -1,5 +1,6 @@
-"""The API process: Granian workers, each with its own services. `run` is the parent, `create` makes a worker's application."""
+"""The API process: Granian workers, each with its services. `run` is the parent, `create` a worker's application."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,12 @@ class Lifespan:
         self._settings = settings
         self._stack = AsyncExitStack()
 
-    async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
+    async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Called by Falcon at the ASGI start-up; a failure stops the worker."""
         self._state.services = await self._stack.enter_async_context(open_services(self._settings))
         await self._stack.enter_async_context(metrics.endpoint(self._settings.metrics, role="api"))
 
-    async def process_shutdown(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
+    async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Called by Falcon at the ASGI shutdown."""
         await self._stack.aclose()
 

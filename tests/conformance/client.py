@@ -270,7 +270,8 @@ class Client:
         if root := self.state.posts.get(post["root_id"]):
             # What is left of a thread is in the root of a fresh load: an app refetches it.
             fresh = await self.call("GET", f"/channels/{post['channel_id']}/posts?per_page=200")
-            root |= {name: fresh["posts"][root["id"]][name] for name in ("reply_count", "last_reply_at", "participants")}
+            names = ("reply_count", "last_reply_at", "participants")
+            root |= {name: fresh["posts"][root["id"]][name] for name in names}
 
     async def on_reaction_added(self, data: Json, _: Json) -> None:
         reaction = json.loads(data["reaction"])

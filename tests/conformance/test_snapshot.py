@@ -33,7 +33,8 @@ class World:
         body = {"name": f"team-{new_token()[:10]}", "display_name": "Team", "type": "O"}
         self.team = await self.ada.call("POST", "/teams", body)
         for person in (self.bob, self.eve):
-            await self.ada.call("POST", f"/teams/{self.team['id']}/members", {"team_id": self.team["id"], "user_id": person.id})
+            member = {"team_id": self.team["id"], "user_id": person.id}
+            await self.ada.call("POST", f"/teams/{self.team['id']}/members", member)
         self.room = await self.new_channel("O")
         await self.ada.call("POST", f"/channels/{self.room['id']}/members", {"user_id": self.bob.id})
         for person in self.people:
@@ -118,7 +119,8 @@ async def direct_and_group(w: World) -> None:
 
 
 async def patch_channel(w: World) -> None:
-    await w.ada.call("PUT", f"/channels/{w.room['id']}/patch", {"header": "news", "display_name": "Hall", "purpose": "talk"})
+    patch = {"header": "news", "display_name": "Hall", "purpose": "talk"}
+    await w.ada.call("PUT", f"/channels/{w.room['id']}/patch", patch)
 
 
 async def archive_channel(w: World) -> None:

@@ -1,7 +1,7 @@
 """What an action may use: one bundle per process, opened at its start and closed at its end."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 class Services:
     """The process's handles. Everything here is shared by all requests of a worker.
 
-    cache holds hot rows under "session:<hash>", "user:<id>", "channel:<id>", "member:<channel>:<user>", "tmember:<team>:<user>";
-    it is bypassed while the bus cannot tell what changed. version_id is the value of X-Version-ID, equal on all nodes.
+    cache holds hot rows under "session:<hash>", "user:<id>", "channel:<id>", "member:<channel>:<user>", …; it is bypassed
+    while the bus cannot tell what changed. version_id is the value of X-Version-ID, equal on all nodes.
     """
 
     settings: "Settings"
     db: "Database"
     cache: "Cache"
     producer: "Producer"
-    redis: "redis.asyncio.Redis[Any]"
+    redis: "redis.asyncio.Redis"
     posts: "PostWriter"
     version_id: str

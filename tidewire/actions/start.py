@@ -7,7 +7,7 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tidewire.actions import config
+from tidewire.actions.config import load_version_id
 from tidewire.actions.post_writer import PostWriter
 from tidewire.actions.services import Services
 from tidewire.bus.cache import Cache
@@ -30,7 +30,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         db = Database(settings.database.url, size=settings.database.connections, worker=worker)
         stack.push_async_callback(db.close)
-        version_id = await config.load_version_id(settings, db)
+        version_id = await load_version_id(settings, db)
         cache = Cache()
         db.on_invalidate = cache.drop
         invalidation = InvalidationReader(settings.redis.url, cache)

@@ -28,7 +28,8 @@ async def migrate(url: str) -> list[str]:
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_version (number integer PRIMARY KEY, name text NOT NULL, at timestamptz DEFAULT now())"
+            "CREATE TABLE IF NOT EXISTS schema_version"
+            " (number integer PRIMARY KEY, name text NOT NULL, at timestamptz DEFAULT now())"
         )
         done = {row["number"] for row in await connection.fetch("SELECT number FROM schema_version")}
         known = migrations()
@@ -40,7 +41,9 @@ async def migrate(url: str) -> list[str]:
                 continue
             async with connection.transaction():
                 await connection.execute(sql)
-                await connection.execute("INSERT INTO schema_version (number, name) VALUES ($1, $2)", number, name)
+                await connection.execute(
+                    "INSERT INTO schema_version (number, name) VALUES ($1, $2)", number, name
+                )
             applied.append(name)
         return applied
     finally:

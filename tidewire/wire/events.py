@@ -1,7 +1,7 @@
 """Events: their names and their bytes. Pure functions; who receives them is said in the bus envelope.
 
-An event is encoded once as a shared prefix, `{"event":…,"broadcast":{…},"data":{…`, open at its end: the fan-out closes it
-for each receiver with `},"seq":N}`, after the members that differ (`mentions`, `followers`, `should_ack`).
+An event is encoded once as a shared prefix, `{"event":…,"broadcast":{…},"data":{…`, open at its end: the fan-out
+closes it for each receiver with `},"seq":N}`, after the members that differ (`mentions`, `followers`, `should_ack`).
 """
 
 from typing import Any
@@ -50,7 +50,11 @@ def encode_prefix(
     kind = _Sanitized if sanitized else _Sensitive if sensitive else Broadcast
     omit = dict.fromkeys(omit_users, True) if omit_users else None
     broadcast = kind(omit, user_id, channel_id, team_id, connection_id, omit_connection_id)
-    return b'{"event":"%b","broadcast":%b,"data":%b' % (event.encode(), _encode(broadcast), _encode(data)[:-1])
+    return b'{"event":"%b","broadcast":%b,"data":%b' % (
+        event.encode(),
+        _encode(broadcast),
+        _encode(data)[:-1],
+    )
 
 
 def as_text(value: Any) -> str:

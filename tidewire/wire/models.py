@@ -1,6 +1,7 @@
 """Entity shapes of Mattermost API v4, 11.6: every member is always sent unless its comment says otherwise.
 
-Structs are what the store reads, what the API encodes and what events carry. Times are ms since 1970; `delete_at` 0 = alive.
+Structs are what the store reads, what the API encodes and what events carry. Times are ms since 1970; `delete_at` 0 =
+alive.
 """
 
 from typing import Any
@@ -150,7 +151,7 @@ class ChannelMemberWithTeam(ChannelMember):
 
 
 class ParticipantId(Struct):
-    """A thread's participant where only the id is filled. Source: Mattermost API v4, "thread participant, non-extended"."""
+    """A thread's participant with only the id filled. Source: Mattermost API v4, "thread participant, non-extended"."""
 
     id: str
     delete_at: int = 0
