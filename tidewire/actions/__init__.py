@@ -1,0 +1,1 @@
+"""Chat rules, one verb per function: check, write, announce. Knows no HTTP and no sockets."""

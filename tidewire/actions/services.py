@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Services:
     """The process's handles. Everything here is shared by all requests of a worker.
 
-    cache holds hot rows under "session:<hash>", "user:<id>", "channel:<id>", "member:<channel>:<user>", …; it is bypassed
-    while the bus cannot tell what changed. version_id is the value of X-Version-ID, equal on all nodes.
+    cache holds hot rows under "session:<hash>", "user:<id>", "channel:<id>", "member:<channel>:<user>", …; it is
+    bypassed while the bus cannot tell what changed. version_id is the value of X-Version-ID, equal on all nodes.
     """
 
     settings: "Settings"
