@@ -1,5 +1,6 @@
-"""The authors of bench.posts, in a process of their own: keep-alive connections that each send the next post when the last
-is answered. Raw sockets and one epoll, some 30 µs a post: the load must not be what is measured.
+"""The authors of bench.posts, in a process of their own: each sends the next post when the last is answered.
+
+Keep-alive connections, raw sockets and one epoll, some 30 µs a post: the load must not be what is measured.
 
     python -m bench.poster PORT TOKENS_FILE CHANNEL_ID CONNECTIONS REPLIES_PERCENT
 
@@ -14,9 +15,23 @@ import time
 from pathlib import Path
 from statistics import quantiles
 
-WORDS = """the of and a to in is you that it he was for on are as with his they I at be this have from or one had by word
-but not what all were we when your can said there use an each which she do how their if will up other about out many then
-them these so some her would make like him into time has look two more write go see number no way could people""".split()
+# Words of ordinary length; what they mean costs nobody anything.
+WORDS = [
+    "tide",
+    "wire",
+    "a",
+    "harbour",
+    "of",
+    "the",
+    "seagull",
+    "and",
+    "on",
+    "morning",
+    "lighthouse",
+    "we",
+    "sail",
+    "to",
+]
 
 
 class Author:
@@ -94,10 +109,10 @@ def main() -> None:
     """Connect, then obey."""
     port, tokens, channel_id, connections, replies = sys.argv[1:]
     users = [line.split()[:2] for line in Path(tokens).read_text().splitlines()]
-    authors = [
-        Author(int(port), *users[i % len(users)], channel_id, int(replies) / 100)
-        for i in range(int(connections))
-    ]
+    authors = []
+    for number in range(int(connections)):
+        token, user_id = users[number % len(users)]
+        authors.append(Author(int(port), token, user_id, channel_id, int(replies) / 100))
     for line in sys.stdin:
         print(run(authors, float(line.split()[1])), flush=True)
 

@@ -78,6 +78,8 @@ async def do_create_post(
         return await _first_post(services, post, repeated.post_id)
     except Refused:
         return await _why_refused(services, post)
+    if not post.root_id:
+        _note_root(post.id, channel.id)
     return post
 
 
@@ -102,11 +104,16 @@ async def _check_root(services: Services, channel_id: str, root_id: str) -> None
         rows = await store.load(services.db, [root_id])
         if not rows or rows[0].root_id:
             raise post_rules.bad_root()
-        known = _roots[root_id] = rows[0].channel_id
-        if len(_roots) > _ROOTS:
-            _roots.popitem(last=False)
+        known = rows[0].channel_id
+        _note_root(root_id, known)
     if known != channel_id:
         raise post_rules.bad_root()
+
+
+def _note_root(root_id: str, channel_id: str) -> None:
+    _roots[root_id] = channel_id
+    if len(_roots) > _ROOTS:
+        _roots.popitem(last=False)
 
 
 async def _mentioned(services: Services, channel: Channel, author_id: str) -> list[str]:
