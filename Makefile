@@ -10,6 +10,9 @@ NODE := tests/conformance/node
 # Kept in the environment's folder, so that removing .venv starts afresh.
 HOTPATH_SOURCES := $(wildcard hotpath/*.pyx hotpath/*.pxd hotpath/*.h) setup.py pyproject.toml
 
+# Set to keep a tree clean, it makes every process compile every module again: 1.9 against 0.8 s CPU for the API.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: serve test fast lint bench docs lock build
 .DELETE_ON_ERROR:
 
@@ -17,7 +20,7 @@ serve: build
 	@exec $(PYTHON) -m tidewire serve $(ARGS)
 
 test: build $(STAMPS)/dev $(STAMPS)/node
-	HOTPATH=python $(PYTHON) -m pytest -q tests/unit/hotpath
+	HOTPATH=python $(PYTHON) -m pytest -q tests/unit/hotpath tests/protocol
 	$(PYTHON) -m pytest -q tests $(ARGS)
 
 fast: build $(STAMPS)/dev
@@ -26,7 +29,7 @@ fast: build $(STAMPS)/dev
 lint: build $(STAMPS)/dev
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
-	.venv/bin/cython-lint hotpath
+	PATH="$(CURDIR)/.venv/bin:$$PATH" cython-lint hotpath
 	.venv/bin/lint-imports --no-cache
 
 bench: build $(STAMPS)/dev

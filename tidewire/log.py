@@ -41,9 +41,14 @@ def setup(settings: Log, *, process: str, stream: TextIO | None = None) -> None:
         _hide,
     ]
     if console:
-        final: list[Any] = [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        # plain: the default renderer prints every frame's local variables, tokens and passwords among them.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        final: list[Any] = [renderer]
     else:
-        final = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        final = [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(level),

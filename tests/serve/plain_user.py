@@ -50,7 +50,7 @@ def plain_runner(stage: Path) -> Runner:
             "HOME": str(stage),
         }
         # Root's folders may be named in these.
-        env |= {"XDG_DATA_HOME": str(stage), "TMPDIR": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {"XDG_DATA_HOME": str(stage), "TMPDIR": "/tmp"}
         return Runner([python], env | ({"PYTHONHOME": home} if home else {}), root, user)
 
     for python in (sys.executable, own):

@@ -30,6 +30,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def own_environment() -> dict[str, str]:
+    """Return our environment, but let Python keep its byte code: without it each process compiles every module."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def data_dir() -> Path:
     """Return a new folder that other accounts may pass through: root's databases run under one."""
     path = Path(tempfile.mkdtemp(prefix="tw-serve-", dir="/tmp"))
@@ -60,7 +65,7 @@ class Served:
             stderr=subprocess.PIPE,
             text=True,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**own_environment(), **(env or {})},
             start_new_session=True,
             user=user or None,
             group=pwd.getpwnam(user).pw_gid if user else None,
@@ -116,6 +121,11 @@ class Served:
                 self.family()
                 return line.split()[1]
         raise AssertionError("not ready:\n" + "\n".join([*self.lines, *self.errors]))
+
+    @property
+    def url(self) -> str:
+        """The address of the "ready" line."""
+        return next(line for line in self.lines if line.startswith("ready ")).split()[1]
 
     def wait_end(self, timeout_s: float = READY_S) -> int:
         """Return the exit status, after all output was read."""

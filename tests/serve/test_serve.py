@@ -1,13 +1,17 @@
 """Start, second start, flags, and what goes wrong: one clear line each."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import websockets
+import websockets.sync.client
 
 from tests.serve.conftest import Serve
 from tests.serve.plain_user import Runner
@@ -46,46 +50,57 @@ def test_a_second_start_keeps_the_data(serve: Serve, data: Path, runner: Runner)
         assert run.lines[-1] == f"ready http://localhost:{answer.url.port}"
 
 
-def test_every_host_name_is_answered(serve: Serve) -> None:
-    with serve() as run:
-        url = run.wait_ready()
-        answer = httpx.get(f"{url}/api/v4/system/ping", headers={"Host": "chat.example.org"})
-        assert answer.json()["status"] == "OK"
+@pytest.fixture(scope="module")
+def running() -> Iterator[Served]:
+    """One run for the tests that only look."""
+    folder = data_dir()
+    with Served(folder, "--gateways", "2", "--port", str(free_port())) as run:
+        run.wait_ready()
+        yield run
+    shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-def test_metrics_of_all_processes(serve: Serve) -> None:
-    with serve("--gateways", "2") as run:
-        url = run.wait_ready()
-        metrics = next(line.split()[1] for line in run.lines if line.startswith("metrics "))
-        text = httpx.get(f"{metrics}/metrics").text
-        for process in ("api-1", "gateway-1", "gateway-2"):
-            assert f'process="{process}"' in text
-        helps = [line for line in text.splitlines() if line.startswith("# TYPE")]
-        assert len(helps) == len(set(helps))
-        assert httpx.get(f"{metrics}/health").status_code == 200
-        assert httpx.get(f"{url}/metrics").status_code == 404, "never on the public origin"
+def test_every_host_name_is_answered(running: Served) -> None:
+    answer = httpx.get(f"{running.url}/api/v4/system/ping", headers={"Host": "chat.example.org"})
+    assert answer.json()["status"] == "OK"
 
 
-def test_two_installations_share_a_machine(serve: Serve) -> None:
-    other = data_dir()
-    with serve() as one, Served(other, "--port", str(free_port())) as two:
-        urls = {one.wait_ready(), two.wait_ready()}
-        assert len(urls) == 2
-        assert not set(one.lines) & set(two.lines)
+def test_sockets_reach_the_gateways(running: Served) -> None:
+    for path in ("/api/v4/websocket", "/api/v4/websocket/"):
+        with websockets.sync.client.connect(
+            running.url.replace("http", "ws") + path, open_timeout=30
+        ) as socket:
+            socket.send('{"seq":1,"action":"authentication_challenge","data":{"token":"wrong"}}')
+            with pytest.raises(websockets.ConnectionClosed):
+                socket.recv(timeout=30)
 
 
-def test_external_databases(serve: Serve, data: Path) -> None:
-    with serve() as owner:
-        owner.wait_ready()
-        env = {
-            "TIDEWIRE_DATABASE_URL": (data / "database.url").read_text().strip(),
-            "TIDEWIRE_REDIS_URL": (data / "redis.url").read_text().strip(),
-        }
-        with Served(data_dir(), "--port", str(free_port()), env=env) as guest:
-            guest.wait_ready()
-            assert not [
-                p for p in guest.family() if p.name() in ("postgres", "valkey-server", "redis-server")
-            ]
+def test_metrics_of_all_processes(running: Served) -> None:
+    metrics = next(line.split()[1] for line in running.lines if line.startswith("metrics "))
+    text = httpx.get(f"{metrics}/metrics").text
+    for process in ("api-1", "gateway-1", "gateway-2"):
+        assert f'process="{process}"' in text
+    helps = [line for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(helps) == len(set(helps))
+    assert httpx.get(f"{metrics}/health").status_code == 200
+    assert "# TYPE" not in httpx.get(f"{running.url}/metrics").text, "never on the public origin"
+
+
+def test_a_data_directory_in_use(running: Served) -> None:
+    with Served(running.data, "--port", str(free_port())) as second:
+        refused(second, str(running.data), "in use", str(running.process.pid))
+    assert running.process.poll() is None
+
+
+def test_a_second_installation_and_external_databases(running: Served) -> None:
+    env = {
+        "TIDEWIRE_DATABASE_URL": (running.data / "database.url").read_text().strip(),
+        "TIDEWIRE_REDIS_URL": (running.data / "redis.url").read_text().strip(),
+    }
+    with Served(data_dir(), "--port", str(free_port()), env=env) as guest:
+        guest.wait_ready()
+        assert not [p for p in guest.family() if p.name() in ("postgres", "valkey-server", "redis-server")]
+        assert not set(guest.lines) & set(running.lines), "no address is shared"
 
 
 def refused(run: Served, *words: str, status: int = 1) -> None:
@@ -102,14 +117,6 @@ def test_a_taken_port(serve: Serve) -> None:
         port = taken.getsockname()[1]
         with serve("--port", str(port)) as run:
             refused(run, f"port {port} is taken")
-
-
-def test_a_data_directory_in_use(serve: Serve, data: Path) -> None:
-    with serve() as first:
-        first.wait_ready()
-        with serve() as second:
-            refused(second, str(data), "in use", str(first.process.pid))
-        assert first.process.poll() is None
 
 
 def test_an_unwritable_data_directory(data: Path, plain: Runner) -> None:

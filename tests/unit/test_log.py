@@ -4,35 +4,51 @@ import io
 import json
 import logging
 
+import pytest
 import structlog
 
 from tidewire import log
 from tidewire.settings.tree import Log
 
 
-def lines(level: str = "info") -> tuple[io.StringIO, list[dict[str, object]]]:
+def fail(secret: str) -> None:
+    raise ValueError("boom")
+
+
+def write(level: str = "info", form: str = "json") -> io.StringIO:
     stream = io.StringIO()
-    log.setup(Log(level=level, format="json"), process="api-1", stream=stream)  # type: ignore[arg-type]  # a literal
+    log.setup(Log.model_validate({"level": level, "format": form}), process="api-1", stream=stream)
     logger = structlog.get_logger()
     logger.debug("quiet")
     logger.info("login", user="ann", password="hunter2", access_token="t0ken")
     try:
-        raise ValueError("boom")
+        fail("hunter3")
     except ValueError:
         logger.exception("failed")
     logging.getLogger("other").warning("from %s", "outside")
     logging.getLogger("picows").info("a line for each socket")
-    return stream, [json.loads(line) for line in stream.getvalue().splitlines()]
+    return stream
 
 
-def test_records_are_json_without_secrets() -> None:
-    stream, records = lines()
+def lines(level: str = "info") -> list[dict[str, object]]:
+    return [json.loads(line) for line in write(level).getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_secret_is_written(form: str) -> None:
+    text = write(form=form).getvalue()
+    assert "boom" in text and "login" in text
+    assert "hunter2" not in text and "t0ken" not in text
+    assert "hunter3" not in text, "a traceback shows no local variables"
+
+
+def test_records_are_json() -> None:
+    records = lines()
     assert [record["event"] for record in records] == ["login", "failed", "from outside"]
     assert all(record["process"] == "api-1" and record["timestamp"] for record in records)
-    assert "hunter2" not in stream.getvalue() and "t0ken" not in stream.getvalue()
     assert "boom" in json.dumps(records[1]["exception"])
 
 
 def test_the_level_counts() -> None:
-    assert lines("debug")[1][0]["event"] == "quiet"
-    assert [record["event"] for record in lines("error")[1]] == ["failed"]
+    assert lines("debug")[0]["event"] == "quiet"
+    assert [record["event"] for record in lines("error")] == ["failed"]
