@@ -662,7 +662,7 @@ cdef class Gate:
     cdef void _free_if_done(self, uint32_t slot) noexcept:
         """A released slot is free once its socket is gone and its end is told."""
         cdef Slot* s = &self.crowd.slots[slot]
-        if not s.flags & RELEASED or s.fd >= 0 or s.flags & ENDING:
+        if not s.flags & RELEASED or s.fd >= 0 or s.flags & ENDING or s.state == FREE:
             return
         outbox_drop_notes(&s.box, 0)
         outbox_restart(&self.crowd.shelf, &s.box)
@@ -764,6 +764,8 @@ cdef class Gate:
             s.end_why = WHY_NONE
             if why != WHY_NONE:
                 _call(self.on_close, (slot, s.end_code, WHY_NAMES[why]))
+            if s.state == FREE:
+                continue                             # the callback released it
             if not s.flags & KEEP:
                 s.flags |= RELEASED
             self._free_if_done(slot)

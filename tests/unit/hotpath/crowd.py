@@ -81,8 +81,8 @@ class Crowd:
         self.messages: list[tuple[int, bytes, bool]] = []
         self.closed: list[tuple[int, int, str]] = []
         self.on_message = lambda slot, data, text: None
-        self.gate = hotpath.Gate(self._message, lambda *what: self.closed.append(what),
-                                 **({"capacity": 64} | options))
+        self.on_close = lambda slot, code, why: None
+        self.gate = hotpath.Gate(self._message, self._close, **({"capacity": 64} | options))
         self.gate.tick(1_000_000)
         self.now_ms = 1_000_000
         self.peers: dict[int, Peer] = {}
@@ -90,6 +90,10 @@ class Crowd:
     def _message(self, slot, data, text):
         self.messages.append((slot, data, text))
         self.on_message(slot, data, text)
+
+    def _close(self, slot, code, why):
+        self.closed.append((slot, code, why))
+        self.on_close(slot, code, why)
 
     def join(self, user: bytes = USER, bits: int = 0, **options) -> tuple[int, Peer]:
         ours, theirs = socket.socketpair()

@@ -214,7 +214,7 @@ def test_callbacks_may_end_the_very_slot(crowd):
     c = crowd()
     for end in (lambda s: c.gate.release(s), lambda s: c.gate.close(s, 0), lambda s: c.gate.close(s, 1000),
                 lambda s: c.gate.silence(s)):
-        slot, peer = c.join()
+        _, peer = c.join()
         c.on_message = lambda s, *_, end=end: end(s)
         peer.send(1, b"a")
         peer.send(1, b"b")
@@ -248,7 +248,7 @@ def test_a_bug_in_a_callback_ends_that_socket_only(crowd, monkeypatch):
 
 def test_one_hog_does_not_starve_the_others(crowd):
     c = crowd()
-    hog, flood = c.join()
+    _, flood = c.join()
     other, quiet = c.join()
     flood.raw((b"\x81\x80aaaa") * 10_000)    # empty messages
     quiet.send(1, b"me")

@@ -1,5 +1,7 @@
 """Whatever is done to a gate, the twins do the same: results, callbacks, and every byte that clients get."""
 
+import contextlib
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +15,8 @@ BITS = st.integers(0, 15)
 STEPS = st.one_of(
     st.tuples(st.just("join"), st.sampled_from([b"u" * 26, b"v" * 26]), BITS),
     st.tuples(st.just("send"), SLOTS, st.sampled_from([1, 1, 2, 9, 10, 8, 0]), st.binary(max_size=40), st.booleans()),
+    st.tuples(st.just("send"), SLOTS, st.just(1), st.sampled_from([b"!close", b"!release", b"!take_over", b"!silence",
+                                                                  b"!deliver", b"!flush", b"!join"]), st.just(True)),
     st.tuples(st.just("raw"), SLOTS, st.binary(max_size=8)),
     st.tuples(st.just("read"), SLOTS, st.sampled_from([1, 100, 1000, 1 << 20])),
     st.tuples(st.just("hang up"), SLOTS),
@@ -41,14 +45,38 @@ class World:
         self.crowd = Crowd(implementation, send_buffer=4608, capacity=6, max_message=60, max_fragments=3,
                            outbox_close_at=8, retain_events=6, ping_interval_ms=1000, read_timeout_ms=5000,
                            linger_ms=500)
+        self.crowd.on_message, self.crowd.on_close = self.on_message, self.on_close
         self.all_peers = []
         self.n = 0
+
+    def on_message(self, slot, data, text):
+        """Do what the message says, from inside the callback."""
+        c, gate = self.crowd, self.crowd.gate
+        if data == b"!close":
+            gate.close(slot, 1000)
+        elif data == b"!release":
+            gate.release(slot)
+        elif data == b"!take_over":
+            with contextlib.suppress(LookupError):
+                gate.take_over(slot ^ 1, slot, gate.seq(slot ^ 1))
+        elif data == b"!silence":
+            gate.silence(slot)
+        elif data == b"!deliver":
+            gate.deliver(c.event(0), gate.open_slots())
+        elif data == b"!flush":
+            gate.flush()
+        elif data == b"!join":
+            self.step("join", b"u" * 26, 0)
+
+    def on_close(self, slot, code, why):
+        if why != "local" and (slot + code) % 2:
+            self.crowd.gate.release(slot)
+            if code == 1013:
+                self.step("join", b"u" * 26, 0)
 
     def step(self, kind, *arguments):
         """Return what a caller sees of one step."""
         c, gate = self.crowd, self.crowd.gate
-        c.messages.clear()
-        c.closed.clear()
         result = None
         try:
             if kind == "join":
@@ -85,7 +113,7 @@ class World:
         except (LookupError, OverflowError, ValueError) as error:
             result = type(error).__name__
         seqs = [gate.seq(slot) if self.known(slot) else None for slot in range(6)]
-        return (result, sorted(c.messages), sorted(c.closed), seqs, gate.open_slots(), self.numbers())
+        return (result, c.messages, c.closed, seqs, gate.open_slots(), self.numbers())
 
     def known(self, slot):
         try:

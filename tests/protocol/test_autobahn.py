@@ -1,0 +1,16 @@
+"""RFC 6455 by Autobahn's cases (PyPI kosoku) against the real door, gate and room. kosoku raises for the cases that fail."""
+
+import kosoku
+import pytest
+
+from tests.protocol.processes import echo_gateway
+
+GROUPS = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
+
+
+@pytest.mark.parametrize(("groups", "count"), [(GROUPS, 247), (["9.*"], 54)], ids=["groups 1-7 and 10", "group 9"])
+async def test_autobahn(groups, count, tmp_path):
+    async with echo_gateway() as server:
+        results = await kosoku.run_fuzzingclient(f"ws://127.0.0.1:{server.port}", cases=groups, concurrency=8)
+    assert len(results) == count
+    assert all(case.passed for case in results)
