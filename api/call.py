@@ -25,12 +25,12 @@ def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
 
 def _without_nulls(data: bytes, shape: Any, name: str, error: msgspec.ValidationError) -> Any:
     """Decode again without members that are null: to the reference, and so to its clients, null means "not given"."""
-    raw = msgspec.json.decode(data)
-    if not isinstance(raw, dict) or None not in raw.values():
-        raise body_param(name) from error
     try:
+        raw = msgspec.json.decode(data)
+        if not isinstance(raw, dict) or None not in raw.values():
+            raise body_param(name) from error
         return msgspec.convert({key: value for key, value in raw.items() if value is not None}, shape)
-    except msgspec.ValidationError as wrong:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise body_param(name) from wrong
 
 

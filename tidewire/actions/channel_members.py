@@ -75,13 +75,13 @@ async def do_add_members(
                 "app.team.get_member.missing.app_error", 404, "No team member found for that user and team."
             )
         joined = await add_to_channel(tx, channel, sorted(allowed), at=now)
+        found = await members.get(tx, channel_id, sorted(allowed))
     adder = await get_user(services, session.user_id)
     for user_id in joined:
         if user_id == adder.id:
             await system_posts.joined_channel(services, channel, adder)
         else:
             await system_posts.added_to_channel(services, channel, adder, known[user_id])
-    found = await members.get(services.db, channel_id, sorted(allowed))
     return [member_view(member, session.user_id) for member in found]
 
 

@@ -137,7 +137,7 @@ async def access_team(services: Services, session: Session, team_id: str, permis
 
 
 async def access_channel_for_read(services: Services, session: Session, channel_id: str) -> Channel:
-    """Return a channel of which the caller may see that it is there and what it is called: his own, or a public one.
+    """Return a channel that the caller may read: his own, or a public one of his team.
 
     Raises: 403, 404.
     """

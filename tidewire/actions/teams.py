@@ -151,10 +151,10 @@ async def do_add_members(
         for user_id in sorted(user_ids):
             if await _join(tx, team, user_id, default_channels, at=now_ms()):
                 joined.append(found[user_id])
+        rows = {member.user_id: member for member in await teams.members(tx, team.id, user_ids)}
     adder = await get_user(services, session.user_id)
     for user in joined:
         await _tell_joined(services, default_channels, user, adder)
-    rows = {member.user_id: member for member in await teams.members(services.db, team.id, user_ids)}
     return [rows[user_id] for user_id in user_ids]
 
 

@@ -1,4 +1,4 @@
-"""What each change announces: ordering key, effects, audience and the event's own words. Source: Mattermost API v4, events."""
+"""What each change announces: key, effects, audience and the words of the event. Source: Mattermost API v4, events."""
 
 import json
 from collections.abc import Awaitable
