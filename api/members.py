@@ -6,7 +6,7 @@ from msgspec import Struct, field
 from api.call import Call
 from api.routing import OK, Created, Raw, route
 from tidewire.actions import channel_members, permissions
-from tidewire.actions.channel_members import ChannelView
+from tidewire.actions.channel_members import ChannelView, Typing
 from tidewire.store import members as store
 from tidewire.wire.errors import body_param
 from tidewire.wire.ids import is_id
@@ -71,6 +71,14 @@ async def view_channel(call: Call) -> dict[str, object]:
     user_id, view = call.path_id("user_id"), await call.body(ChannelView)
     times = await channel_members.do_view_channel(call.services, call.login, user_id, view)
     return {"status": "OK", "last_viewed_at_times": times}
+
+
+@route("POST", "/users/{user_id}/typing")
+async def user_typing(call: Call) -> bytes:
+    """Say that a user types; what clients with a WebSocket say there."""
+    user_id, typing = call.path_id("user_id"), await call.body(Typing)
+    await channel_members.do_type(call.services, call.login, user_id, typing)
+    return OK
 
 
 @route("GET", "/users/{user_id}/channels/{channel_id}/unread")

@@ -10,12 +10,19 @@ from tidewire.actions.users import get_user, get_users
 from tidewire.bus.envelope import user_key
 from tidewire.store import members, teams
 from tidewire.wire import defaults
-from tidewire.wire.errors import AppError, forbidden
+from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.ids import is_id, now_ms
 from tidewire.wire.models import Channel, ChannelMember, Session
 from tidewire.wire.views import member_view
 
 _MANAGES = {"O": "manage_public_channel_members", "P": "manage_private_channel_members"}
+
+
+class Typing(Struct):
+    """Where a user types: a channel, and the root of a thread or ""."""
+
+    channel_id: str = ""
+    parent_id: str = ""
 
 
 class ChannelView(Struct):
@@ -150,7 +157,7 @@ async def do_view_channel(
     wanted = list(dict.fromkeys(filter(None, (view.channel_id, view.prev_channel_id))))
     for channel_id in wanted:
         if not is_id(channel_id):
-            raise AppError("api.context.invalid_body_param.app_error", 400, name="channel_id")
+            raise body_param("channel_id")
     if not wanted:
         return {}
     async with services.db.transaction() as tx:
@@ -171,3 +178,14 @@ async def get_unread(
     if found is None:
         raise member_missing()
     return found._asdict()
+
+
+async def do_type(services: Services, session: Session, user_id: str, typing: Typing) -> None:
+    """Tell the channel's other members that the user types; at most so often. Raises: 403; 400 for malformed ids."""
+    permissions.check_self(session, user_id, "manage_system")
+    if not is_id(typing.channel_id):
+        raise body_param("channel_id")
+    if typing.parent_id and not is_id(typing.parent_id):
+        raise body_param("parent_id")
+    await permissions.access_channel(services, session, typing.channel_id, "create_post")
+    services.typists.typing(typing.channel_id, typing.parent_id, user_id)

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     import redis.asyncio
 
     from tidewire.actions.post_writer import PostWriter
+    from tidewire.actions.typists import Typists
     from tidewire.bus.cache import Cache
     from tidewire.bus.contract import Producer
     from tidewire.settings import Settings
@@ -27,4 +28,5 @@ class Services:
     producer: "Producer"
     redis: "redis.asyncio.Redis"
     posts: "PostWriter"
+    typists: "Typists"
     version_id: str

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from time import monotonic
 
 import redis.asyncio
 from redis.backoff import NoBackoff
@@ -10,6 +11,7 @@ from redis.retry import Retry
 from tidewire.actions.config import load_version_id
 from tidewire.actions.post_writer import PostWriter
 from tidewire.actions.services import Services
+from tidewire.actions.typists import Typists
 from tidewire.bus.cache import Cache
 from tidewire.bus.invalidation import InvalidationReader
 from tidewire.bus.publisher import Publisher
@@ -26,7 +28,9 @@ REDIS_TIMEOUT_S = 1.0
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Open everything; a database that does not answer raises Unavailable, an absent Redis does not."""
-    worker = new_id()  # a process that starts again is another worker: its rows are told apart from its predecessor's
+    worker = (
+        new_id()
+    )  # a process that starts again is another worker: its rows are told apart from its predecessor's
     async with AsyncExitStack() as stack:
         db = Database(settings.database.url, size=settings.database.connections, worker=worker)
         stack.push_async_callback(db.close)
@@ -57,4 +61,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             retry=Retry(NoBackoff(), 0),
         )
         stack.push_async_callback(client.aclose)
-        yield Services(settings, db, cache, producer, client, posts, version_id)
+        typing = settings.typing
+        typists = Typists(
+            producer.ephemeral,
+            monotonic,
+            min_interval_ms=typing.min_interval_ms,
+            per_channel=typing.per_channel,
+        )
+        yield Services(settings, db, cache, producer, client, posts, typists, version_id)

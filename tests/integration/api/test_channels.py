@@ -5,8 +5,11 @@ import json
 from hashlib import sha1
 
 import pytest
+import redis.asyncio
 
 from tests.fixtures.api import Api, People, new_settings
+from tidewire.bus.envelope import decode_copy
+from tidewire.bus.redis import EPHEMERAL
 
 BAD = [
     ({"name": ""}, "model.channel.is_valid.1_or_more.app_error"),
@@ -268,6 +271,32 @@ async def test_viewing_reading_and_counting(people: People) -> None:
         "channel_id": channel, "member_count": 2, "guest_count": 0, "pinnedpost_count": 0, "files_count": -1,
     }  # fmt: skip
     await people.stranger.get(f"/channels/{channel}/stats", expect=403)
+
+
+async def test_typing_is_ephemeral_and_for_those_who_may_post(people: People) -> None:
+    client = redis.asyncio.from_url(people.api.settings.redis.url)
+    body = {"channel_id": people.channel["id"], "parent_id": ""}
+    try:
+        for _ in range(3):
+            assert await people.member.post("/users/me/typing", body) == {"status": "OK"}
+        async with asyncio.timeout(10):
+            while not (entries := await client.xrange(EPHEMERAL)):
+                await asyncio.sleep(0.01)
+    finally:
+        await client.aclose()
+    # Three within one interval are one; the typist does not hear of himself.
+    [(_, fields)] = entries
+    copy = decode_copy(fields[b"e"])
+    assert (copy.channel_id, copy.omit_users, copy.droppable) == (
+        people.channel["id"],
+        [people.member.id],
+        True,
+    )
+    assert json.loads(copy.body + b"}}")["data"] == {"parent_id": "", "user_id": people.member.id}
+    await people.teammate.post("/users/me/typing", body, expect=403)
+    await people.owner.post(f"/users/{people.member.id}/typing", body, expect=403)
+    for bad in ({}, {"channel_id": "x"}, {**body, "parent_id": "x"}):
+        await people.member.post("/users/me/typing", bad, expect=400)
 
 
 @pytest.mark.parametrize("rounds", [30])
