@@ -125,13 +125,15 @@ class Member:
             post = _post(event.data["post"])
             if event.event == "posted":
                 self.stretches[-1].append(post.id)
-            self._keep(post)
-
-    def _keep(self, post: Post) -> None:
-        known = self.posts.get(post.id)
-        if known is None or (post.update_at, post.edit_at) >= (known.update_at, known.edit_at):
-            self.posts[post.id] = post
+            self.posts[post.id] = (
+                post  # the last event is right, whatever it says: order is the server's promise
+            )
             self.heard.set()
+
+    def _keep_loaded(self, post: Post) -> None:
+        known = self.posts.get(post.id)
+        if known is None or post.update_at > known.update_at:  # events overtook the list while it was loaded
+            self.posts[post.id] = post
 
     # -- synchronising ---------------------------------------------------------------------------------------
 
@@ -152,7 +154,7 @@ class Member:
                 await asyncio.sleep(random.uniform(0.1, 0.4))
                 continue
             for post in posts:
-                self._keep(post)
+                self._keep_loaded(post)
             self.synced.set()
             self.heard.set()
             return
@@ -205,15 +207,16 @@ class Member:
             await asyncio.sleep(random.uniform(0.1, 0.3))
 
     async def chatter(self, interval_s: float, stop: asyncio.Event) -> None:
-        """Post a numbered message every interval_s on average, until `stop`; the last one is acknowledged."""
-        number = 0
+        """Post a numbered message every interval_s, late ones at once, until `stop`; all are acknowledged."""
+        loop = asyncio.get_running_loop()
+        next_at, number = loop.time() + random.uniform(0, interval_s), 0
         while not stop.is_set():
-            number += 1
-            await self.post(f"{self.user_id} says {number}")
             try:
-                await asyncio.wait_for(stop.wait(), random.uniform(0.5, 1.5) * interval_s)
+                await asyncio.wait_for(stop.wait(), max(0, next_at - loop.time()))
             except TimeoutError:
-                continue
+                number += 1
+                next_at += interval_s
+                await self.post(f"{self.user_id} says {number}")
 
 
 class Crowd:
@@ -222,8 +225,8 @@ class Crowd:
     def __init__(self, site: Site, members: list[Member]) -> None:
         self.site, self.members = site, members
         self.stop = asyncio.Event()
-        self._listening: list[asyncio.Task[None]] = []
-        self._posting: list[asyncio.Task[None]] = []
+        self._listening: dict[Member, asyncio.Task[None]] = {}
+        self._posting: dict[Member, asyncio.Task[None]] = {}
 
     @classmethod
     def of_tokens(cls, site: Site, lines: list[str]) -> "Crowd":
@@ -234,7 +237,7 @@ class Crowd:
     async def arrive(self, timeout_s: float = 60) -> None:
         """Connect everybody and wait until each has a snapshot."""
         for member in self.members:
-            self._listening.append(asyncio.create_task(member.listen()))
+            self._listening[member] = asyncio.create_task(member.listen())
         async with asyncio.timeout(timeout_s):
             for member in self.members:
                 await member.synced.wait()
@@ -242,26 +245,32 @@ class Crowd:
     def start_posting(self, posts_per_s: float) -> None:
         """Everybody posts; all together so many per second."""
         interval_s = len(self.members) / posts_per_s
-        self._posting = [asyncio.create_task(m.chatter(interval_s, self.stop)) for m in self.members]
+        self._posting = {m: asyncio.create_task(m.chatter(interval_s, self.stop)) for m in self.members}
 
     async def stop_posting(self, timeout_s: float = 60) -> None:
         """Wait until everybody's last post is acknowledged."""
         self.stop.set()
         async with asyncio.timeout(timeout_s):
-            await asyncio.gather(*self._posting)
+            await asyncio.gather(*self._posting.values())
 
     async def __aenter__(self) -> "Crowd":
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End all tasks; raise what ended one of them before."""
-        tasks = [*self._posting, *self._listening]
+        tasks = [*self._posting.values(), *self._listening.values()]
         broken = [task for task in tasks if task.done() and not task.cancelled() and task.exception()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for task in broken:
             task.result()
+
+    def dismiss(self, member: Member) -> None:
+        """Let somebody go; nobody asks what he knows any more."""
+        self.members.remove(member)
+        for tasks in (self._posting, self._listening):
+            tasks.pop(member).cancel()
 
     async def wait_for_news(self, since_ms: int, timeout_s: float) -> None:
         """Return when every member knows a post that was created after since_ms and all are in sync."""

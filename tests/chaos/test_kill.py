@@ -5,21 +5,19 @@ import random
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from time import monotonic, time
 
 import psutil
-import pytest
 
 from tests.chaos import faults, verdict
 from tests.chaos.crowd import Crowd, open_site
-from tests.fixtures.serve import Serve, running
+from tests.fixtures.serve import Serve
 
-POSTS_PER_S = 300
-HEALTHY_S = 10  # the promise
+POSTS_PER_S = 320
+PROMISE_S = 10  # healthy again; of a machine that is ours, so the median is judged
 RECOVER_S = 60  # only so that a failure ends
-ENV = {"TIDEWIRE_BUS_STREAM_RETENTION_S": "3600"}  # the verdict reads the whole stream
 
 
 def seed(serve: Serve, tokens: Path) -> list[str]:
@@ -70,13 +68,9 @@ async def kill_postgres(serve: Serve, crowd: Crowd) -> list[psutil.Process]:
 KILLS = [kill_gateway, kill_worker, kill_worker_before_xadd, kill_redis, kill_postgres]
 
 
-@pytest.fixture
-def product() -> Iterator[Serve]:
-    with running("--gateways", "2", "--api-workers", "2", env=ENV) as serve:
-        yield serve
-
-
-async def test_nothing_acknowledged_is_missing(product: Serve, tmp_path: Path, rounds: int) -> None:
+async def test_nothing_acknowledged_is_missing(
+    product: Serve, tmp_path: Path, rounds: int, report: list[str]
+) -> None:
     lines = await asyncio.to_thread(seed, product, tmp_path / "tokens")
     healthy, recovered = defaultdict(list), defaultdict(list)
     async with open_site(product.url) as site, Crowd.of_tokens(site, lines) as crowd:
@@ -89,7 +83,7 @@ async def test_nothing_acknowledged_is_missing(product: Serve, tmp_path: Path, r
             await asyncio.sleep(random.uniform(1, 2))  # at a random moment of full load
             start, start_ms = monotonic(), int(time() * 1000)
             victims = await kill(product, crowd)
-            await faults.wait_until_healthy(product, victims, HEALTHY_S)
+            await faults.wait_until_healthy(product, victims, RECOVER_S)
             healthy[kill.__name__].append(monotonic() - start)
             await crowd.wait_for_news(start_ms, RECOVER_S)
             recovered[kill.__name__].append(monotonic() - start)
@@ -97,15 +91,18 @@ async def test_nothing_acknowledged_is_missing(product: Serve, tmp_path: Path, r
         lasted = monotonic() - began
         truth = await verdict.load_truth(product.data_dir, {member.channel_id for member in crowd.members})
         await verdict.wait_until_complete(crowd, truth, RECOVER_S)
-    _print(crowd.site.counts, lasted, healthy, recovered)
+    report += summary(crowd.site.counts, lasted, healthy, recovered)
     assert verdict.problems(crowd, truth) == []
+    assert median([value for values in healthy.values() for value in values]) < PROMISE_S
     assert crowd.site.counts["503 without Retry-After"] == 0
 
 
-def _print(
+def summary(
     counts: Counter[str], lasted: float, healthy: dict[str, list[float]], recovered: dict[str, list[float]]
-) -> None:
-    print(f"\n{counts['posts acknowledged'] / lasted:.0f} posts/s over {lasted:.0f} s; {dict(counts)}")
+) -> list[str]:
+    """Return what happened, with a histogram of the recovery times of each fault."""
+    lines = [f"{counts['posts acknowledged'] / lasted:.0f} posts/s over {lasted:.0f} s; {dict(counts)}"]
     for name in sorted(healthy):
-        print(verdict.histogram(f"{name}: serve healthy", healthy[name]))
-        print(verdict.histogram(f"{name}: every client knows a later post", recovered[name]))
+        lines += verdict.histogram(f"{name}: serve healthy again", healthy[name])
+        lines += verdict.histogram(f"{name}: every client knows a later post", recovered[name])
+    return lines

@@ -5,9 +5,11 @@ The stream itself says which number each post had, so that "in order, without a 
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import asyncpg
 import msgspec
@@ -128,12 +130,8 @@ def _holes(member: Member, places: dict[str, int]) -> list[str]:
     return found
 
 
-def histogram(title: str, seconds: list[float]) -> str:
-    """Return recovery times as text, one bar per half second."""
-    lines = [f"{title}: {len(seconds)} times, longest {max(seconds):.2f} s"]
-    buckets: dict[int, int] = {}
-    for value in seconds:
-        buckets[int(value * 2)] = buckets.get(int(value * 2), 0) + 1
-    for bucket in range(max(buckets) + 1):
-        lines.append(f"  {bucket / 2:4.1f}-{bucket / 2 + 0.5:4.1f} s {'#' * buckets.get(bucket, 0)}")
-    return "\n".join(lines)
+def histogram(title: str, seconds: list[float]) -> list[str]:
+    """Return recovery times as lines, one bar for each half second that has any."""
+    lines = [f"{title}: {len(seconds)} times, median {median(seconds):.2f} s, longest {max(seconds):.2f} s"]
+    buckets = Counter(int(value * 2) for value in seconds)
+    return lines + [f"  {b / 2:5.1f} s {'#' * count}" for b, count in sorted(buckets.items())]
