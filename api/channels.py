@@ -2,7 +2,8 @@
 
 from api.call import Call
 from api.routing import OK, Created, route
-from tidewire.actions import channels, permissions
+from tidewire.actions import categories, channels, permissions
+from tidewire.actions.categories import Categories
 from tidewire.actions.channels import ChannelPatch, NewChannel
 from tidewire.store import channels as store
 from tidewire.store import teams as team_store
@@ -109,6 +110,13 @@ async def list_channels_of_user_in_team(call: Call) -> list[Channel]:
     if not found:
         raise AppError("app.channel.get_channels.not_found.app_error", 404, "No channels were found.")
     return found
+
+
+@route("GET", "/users/{user_id}/teams/{team_id}/channels/categories")
+async def get_categories(call: Call) -> Categories:
+    """A user's sidebar in a team."""
+    user_id, team_id = call.path_id("user_id"), call.path_id("team_id")
+    return await categories.get_categories(call.services, call.login, user_id, team_id)
 
 
 async def _channels_of_user(call: Call, team_id: str) -> list[Channel]:

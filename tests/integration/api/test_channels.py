@@ -273,6 +273,25 @@ async def test_viewing_reading_and_counting(people: People) -> None:
     await people.stranger.get(f"/channels/{channel}/stats", expect=403)
 
 
+async def test_each_channel_is_in_one_category(people: People) -> None:
+    me, team = people.member, people.team["id"]
+    direct = await me.post("/channels/direct", [me.id, people.stranger.id])
+    hidden = {"user_id": me.id, "category": "favorite_channel", "name": people.private["id"], "value": "true"}
+    await me.put("/users/me/preferences", [hidden])
+    found = await me.get(f"/users/me/teams/{team}/channels/categories")
+    favorites, channels, directs = found["categories"]
+    assert found["order"] == [
+        f"{kind}_{me.id}_{team}" for kind in ("favorites", "channels", "direct_messages")
+    ]
+    assert favorites["channel_ids"] == [people.private["id"]]
+    assert directs["channel_ids"] == [direct["id"]]
+    everything = {channel["id"] for channel in await me.get("/users/me/channels")}
+    assert everything == {*favorites["channel_ids"], *channels["channel_ids"], *directs["channel_ids"]}
+    assert (directs["sorting"], directs["sort_order"], directs["type"]) == ("recent", 20, "direct_messages")
+    await people.stranger.get(f"/users/me/teams/{team}/channels/categories", expect=403)
+    await people.owner.get(f"/users/{me.id}/teams/{team}/channels/categories", expect=403)
+
+
 async def test_typing_is_ephemeral_and_for_those_who_may_post(people: People) -> None:
     client = redis.asyncio.from_url(people.api.settings.redis.url)
     body = {"channel_id": people.channel["id"], "parent_id": ""}

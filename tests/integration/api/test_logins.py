@@ -100,6 +100,20 @@ async def test_csrf_by_header_or_by_ajax_mark(people: People) -> None:
     await old_form.get("/users/me")
 
 
+async def test_cookies_are_secure_behind_a_trusted_https_proxy(database_url: str, redis_url: str) -> None:
+    for trusted, secure in ((["127.0.0.0/8"], True), ([], False)):
+        server = Api(new_settings(database_url, redis_url, proxies={"trusted": trusted}))
+        await server.start()
+        try:
+            if secure:
+                await server.user("member")
+            caller = server.anonymous(**{"X-Forwarded-Proto": "https"})
+            jar = cookies(await caller.request("POST", "/users/login", json=LOGIN, headers=AJAX))
+            assert [bool(morsel["secure"]) for morsel in jar.values()] == [secure] * 3
+        finally:
+            await server.stop()
+
+
 async def test_forged_tokens(people: People) -> None:
     for forged in ("x" * 26, "", "'; DROP TABLE users; --", "a" * 4000, "%00", people.member.id):
         caller = people.api.anonymous(Cookie=f"MMAUTHTOKEN={forged}")
