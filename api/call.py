@@ -18,6 +18,10 @@ _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})  # Go's ParseBool, wh
 _ids = msgspec.json.Decoder(list[str])
 
 
+def _too_large() -> AppError:
+    return AppError("api.context.request_body_too_large.app_error", 413)
+
+
 @cache
 def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape)
@@ -108,9 +112,8 @@ class Call:
     async def read(self) -> bytes:
         """Return the body. Raises: 413 over api.body_limit_bytes, counted while it comes; 400 for a NUL in a string."""
         limit = self.services.settings.api.body_limit_bytes
-        too_large = AppError("api.context.request_body_too_large.app_error", 413)
         if (self.req.content_length or 0) > limit:
-            raise too_large
+            raise _too_large()
         if self.req.content_length is not None:
             data = await self.req.stream.read()
         else:
@@ -118,7 +121,7 @@ class Call:
             async for chunk in self.req.stream:
                 chunks += chunk
                 if len(chunks) > limit:
-                    raise too_large
+                    raise _too_large()
             data = bytes(chunks)
         # PostgreSQL stores no NUL. An escaped backslash before "u0000" is refused too; nobody writes that by accident.
         if b"\\u0000" in data:
@@ -162,12 +165,20 @@ class Call:
         """Set (name, value, http_only) cookies for this origin; Secure when the client came by https."""
         for name, value, http_only in cookies:
             self.resp.set_cookie(
-                name, value, max_age=max_age_s, path="/", secure=self.https, http_only=http_only, same_site=None
+                name,
+                value,
+                max_age=max_age_s,
+                path="/",
+                secure=self.https,
+                http_only=http_only,
+                same_site=None,
             )
 
     def clear_cookie(self, name: str) -> None:
         """Make the client forget a cookie."""
-        self.resp.set_cookie(name, "", max_age=-1, path="/", secure=self.https, http_only=True, same_site=None)
+        self.resp.set_cookie(
+            name, "", max_age=-1, path="/", secure=self.https, http_only=True, same_site=None
+        )
 
     @property
     def https(self) -> bool:

@@ -8,6 +8,7 @@ become of a batch; knows no chat rules.
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import monotonic
 
 import asyncpg
@@ -18,6 +19,7 @@ from tidewire.store.db import GONE, Connection, Database
 from tidewire.store.post_batch import PENDING_MS, Batch, Committed, NewPost
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import now_ms
+from tidewire.wire.models import Post
 
 BATCH_POSTS = 128  # beyond, a post costs no less: 62-80 µs at 128, 70-85 at 32
 BATCH_BYTES = 4 << 20  # some ten ms of one core; a post and its event take 600 KB at most
@@ -48,6 +50,15 @@ class Repeated(Exception):
         self.post_id = post_id
 
 
+@dataclass(slots=True)
+class _Recent:
+    """A pending id of the last 30 s and its post. followers: who repeats it while it is being written; then None."""
+
+    ends_at: float
+    post_id: str
+    followers: "list[asyncio.Future[None]] | None"
+
+
 _Waiting = tuple[NewPost, "asyncio.Future[None]"]
 
 
@@ -65,8 +76,7 @@ class PostWriter:
         self._prune_task: asyncio.Task[None] | None = None
         self._pruned_at = monotonic()
         self._marks: list[int] = []
-        # (user, pending id) → when it ends and the write, or the id of the post that it became
-        self._recent: OrderedDict[tuple[str, str], tuple[float, asyncio.Future[None], str]] = OrderedDict()
+        self._recent: OrderedDict[tuple[str, str], _Recent] = OrderedDict()
 
     async def write(self, new: NewPost) -> None:
         """Return when the post is committed. A caller that is cancelled does not take the post back.
@@ -76,28 +86,32 @@ class PostWriter:
         if len(self._queue) >= QUEUE_POSTS or self._queue_bytes >= QUEUE_BYTES:
             raise Unavailable("database")
         post = new.post
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if post.pending_post_id:
             await self._check_recent(post.user_id, post.pending_post_id)
-            self._remember((post.user_id, post.pending_post_id), future, post.id)
+            self._remember(post)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((new, future))
         self._queue_bytes += len(new.envelope)
         if self._drain_task is None:
             self._drain_task = asyncio.get_running_loop().create_task(self._drain())
-        await asyncio.shield(future)
+        await future
 
     async def _check_recent(self, user_id: str, pending_id: str) -> None:
         known = self._recent.get((user_id, pending_id))
-        if known is None or known[0] < monotonic():
+        if known is None or known.ends_at < monotonic():
             return
-        await asyncio.shield(known[1])
-        raise Repeated(known[2])
+        if known.followers is not None:
+            follower: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            known.followers.append(follower)
+            await follower
+        raise Repeated(known.post_id)
 
-    def _remember(self, key: tuple[str, str], future: "asyncio.Future[None]", post_id: str) -> None:
+    def _remember(self, post: Post) -> None:
         now = monotonic()
-        self._recent[key] = (now + PENDING_MS / 1000, future, post_id)
+        key = post.user_id, post.pending_post_id
+        self._recent[key] = _Recent(now + PENDING_MS / 1000, post.id, [])
         self._recent.move_to_end(key)
-        while len(self._recent) > RECENT or next(iter(self._recent.values()))[0] < now:
+        while len(self._recent) > RECENT or next(iter(self._recent.values())).ends_at < now:
             self._recent.popitem(last=False)
 
     async def close(self) -> None:
@@ -130,9 +144,8 @@ class PostWriter:
         return taken
 
     async def _write(self, waiting: Sequence[_Waiting]) -> None:
-        batch = Batch([new for new, _ in waiting], self._db.worker, now_ms())
         try:
-            committed = await self._commit(batch)
+            committed = await self._commit(Batch([new for new, _ in waiting], self._db.worker, now_ms()))
         except Unavailable as error:
             self._finish(waiting, error)
         except asyncpg.PostgresError as error:
@@ -152,12 +165,19 @@ class PostWriter:
 
     def _finish(self, waiting: Sequence[_Waiting], error: Exception | None) -> None:
         for new, future in waiting:
-            if error is None:
-                future.set_result(None)
-                continue
-            self._recent.pop((new.post.user_id, new.post.pending_post_id), None)
-            future.set_exception(error)
-            future.exception()  # seen: an author who has gone leaves nobody to look at it
+            key = new.post.user_id, new.post.pending_post_id
+            recent = self._recent.get(key) if error is None else self._recent.pop(key, None)
+            waiters = [future]
+            if recent is not None and recent.post_id == new.post.id:
+                waiters += recent.followers or ()
+                recent.followers = None
+            for waiter in waiters:
+                if waiter.cancelled():  # its author has gone
+                    continue
+                if error is None:
+                    waiter.set_result(None)
+                else:
+                    waiter.set_exception(error)
 
     async def _commit(self, batch: Batch) -> Committed | None:
         """Write a batch, however often the connection is lost on the way. None: it was, and is published already."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from tests.fixtures.api import Client, People
 from tests.integration.posts.chat import Announced, react, say
 from tidewire.store.db import Database
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 Row = dict[str, Any]
 
 
@@ -103,7 +105,7 @@ async def live(people: People, channel_id: str, random: Random, steps: int) -> N
         await asyncio.gather(*[step() for _ in range(random.choice([1, 4]))])
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def world(people: People) -> AsyncIterator[World]:
     """A channel of some 150 posts, some of them of the same millisecond."""
     channel_id = people.channel["id"]

@@ -1,28 +1,19 @@
 """Posts by HTTP: what is stored, answered and announced, and what is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import pytest_asyncio
+import pytest
 
 from tests.fixtures.api import People
 from tests.integration.posts.chat import Announced, react, say
 from tidewire.wire.ids import new_id
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 SHAPE = {
     "id", "create_at", "update_at", "edit_at", "delete_at", "is_pinned", "user_id", "channel_id", "root_id",
     "original_id", "message", "type", "props", "hashtags", "file_ids", "pending_post_id", "has_reactions", "remote_id",
     "reply_count", "last_reply_at", "participants", "metadata",
 }  # fmt: skip
-
-
-@pytest_asyncio.fixture
-async def announced(people: People) -> AsyncIterator[Announced]:
-    """What the outbox says from here on."""
-    notes = Announced(people.api)
-    await notes.copies()
-    yield notes
-    await notes.close()
 
 
 async def test_a_post_is_answered_stored_and_announced(people: People, announced: Announced) -> None:
@@ -121,8 +112,9 @@ async def test_who_may_post_where(people: People) -> None:
         assert (await who.post("/posts", body, expect=403))["id"] == "api.context.permissions.app_error"
     await people.admin.post("/posts", body, expect=201)
     await people.member.post("/posts", {**body, "channel_id": new_id()}, expect=403)
-    await people.owner.delete(f"/channels/{people.private['id']}")
-    gone = await people.member.post("/posts", {**body, "channel_id": people.private["id"]}, expect=400)
+    attic = await people.owner.new_channel(people.team["id"], "attic", "P", people.member)
+    await people.owner.delete(f"/channels/{attic['id']}")
+    gone = await people.member.post("/posts", {**body, "channel_id": attic["id"]}, expect=400)
     assert gone["id"] == "api.post.create_post.can_not_post_to_deleted.error"
 
 
@@ -248,7 +240,7 @@ async def test_a_deleted_post_leaves_a_blank(people: People, announced: Announce
     for post_id in (root["id"], reply["id"]):
         gone = since["posts"][post_id]
         assert gone["delete_at"] and (gone["message"], gone["props"], gone["metadata"]) == ("", {}, {})
-    assert await announced.db.fetchval("SELECT count(*) FROM threads") == 0
+    assert await announced.db.fetchval("SELECT count(*) FROM threads WHERE root_id = $1", root["id"]) == 0
 
 
 async def test_a_deleted_reply_leaves_a_true_thread(people: People) -> None:

@@ -1,13 +1,12 @@
 """What each action asks of PostgreSQL: a fixed number of statements, however many posts it is about."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from tests.fixtures.api import People
 from tests.integration.posts.chat import react, say
@@ -15,6 +14,9 @@ from tidewire.store import sql
 from tidewire.store.db import Database
 
 OTHERS = {*sql.load("outbox").values(), "BEGIN;", "COMMIT;"}  # the publisher's, by the clock, and frames
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Statements:
@@ -36,8 +38,8 @@ class Statements:
         assert len(self.seen) == expected, self.seen
 
 
-@pytest_asyncio.fixture
-async def statements(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Statements]:
+@pytest.fixture(scope="module")
+def statements() -> Iterator[Statements]:
     """Notes of everything that is asked; must stand before `people` in a test's arguments."""
     notes = Statements()
     connect = Database.connect
@@ -47,8 +49,9 @@ async def statements(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Statement
         connection.add_query_logger(notes.note)
         return connection
 
-    monkeypatch.setattr(Database, "connect", noting)
-    yield notes
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "connect", noting)
+        yield notes
 
 
 async def test_statements_of_each_action(statements: Statements, people: People) -> None:
