@@ -1,15 +1,16 @@
 """The door: accepts TCP, lets the handshake be judged, and hands the socket over to the room.
 
-Bounds what strangers may hold: time, bytes, sockets. Knows nothing of sessions. A connection is one small protocol
-object until its request is complete; then its descriptor is duplicated into the gate together with the 101 and with
-every byte that was read behind the request, and the transport is dropped: nothing of asyncio stays per socket.
+Bounds what strangers may hold: time, bytes, sockets, and how many are accepted in one turn of the event loop. Knows
+nothing of sessions. A connection is one small object in an epoll set of the door's own until its request is complete;
+then its descriptor moves into the gate, together with the 101 and every byte that was read behind the request.
 """
 
 import asyncio
-import os
+import contextlib
 import resource
+import select
 import socket
-from typing import Protocol, cast
+from typing import Protocol
 
 from gateway.handshake import HEAD_LIMIT_BYTES, WEBSOCKET_PATHS, Handshake, Refusal, Upgrade
 from gateway.room import Room
@@ -18,14 +19,20 @@ from tidewire.settings import Settings
 __all__ = ["Door", "Handler", "Upgrade"]
 
 HANDSHAKE_TIMEOUT_S = 5.0
-# Sockets in a handshake at once. At 60 us each this is a quarter second of work; the rest is told to come back.
+# Sockets in a handshake at once; those beyond are told to come back.
 MAX_HANDSHAKES = 4000
-# Descriptors left for the rest of the process and for accept(): each adoption needs two for a moment.
+# Connections accepted, and handshakes looked at, in one turn of the loop: some 3 ms, then events have their turn.
+TURN = 32
+# As many may wait in the kernel as a crowd that comes back at once brings within a second (capped by somaxconn).
+BACKLOG = 4096
+# Descriptors left for the rest of the process.
 SPARE_DESCRIPTORS = 128
 # After a refusal the client gets this long to read it, and may send this much more of its request meanwhile;
 # closing at once would reset the connection and lose the answer.
 LINGER_S = 1.0
 LINGER_BYTES = 2 << 20
+LOOK_S = 0.1  # how often time-outs are looked for, while somebody is in the door
+READ_BYTES = 64 * 1024
 
 
 class Handler(Protocol):
@@ -71,9 +78,13 @@ class Door:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self.last_descriptor = descriptors - min(SPARE_DESCRIPTORS, descriptors // 4)
         self.max_sockets = max_sockets or descriptors
-        self.entrances: set[_Entrance] = set()
+        self.entrances: dict[int, _Entrance] = {}  # by descriptor
         self.refused = 0  # for want of room
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._epoll = select.epoll()
+        self._loop = asyncio.get_running_loop()
+        self._watch: asyncio.TimerHandle | None = None
+        self._resting = False  # out of descriptors: the listener is left alone for a moment
 
     @classmethod
     def of(cls, room: Room, handler: Handler, settings: Settings, version_id: str) -> "Door":
@@ -90,18 +101,18 @@ class Door:
     async def start(
         self, host: str = "", port: int = 0, *, sock: socket.socket | None = None, reuse_port: bool = False
     ) -> int:
-        """Listen; return the port. Raises: OSError if the address can't be had."""
+        """Listen; return the port. host: empty for every address. Raises: OSError if the address can't be had."""
         self.room.start(self.handler)
-        loop = asyncio.get_running_loop()
-        # As many may wait as a crowd that comes back at once brings within a second; the kernel caps it at somaxconn.
-        backlog = 4096
-        if sock is not None:
-            self._server = await loop.create_server(lambda: _Entrance(self), sock=sock, backlog=backlog)
+        if sock is None:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            sock = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port)
         else:
-            self._server = await loop.create_server(
-                lambda: _Entrance(self), host or None, port, backlog=backlog, reuse_port=reuse_port or None
-            )
-        return int(self._server.sockets[0].getsockname()[1])
+            sock.listen(BACKLOG)
+        sock.setblocking(False)
+        self._listener = sock
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+        self._loop.add_reader(self._epoll.fileno(), self._on_ready)
+        return int(sock.getsockname()[1])
 
     def drain(self) -> None:
         """Answer health checks with 404 from now on, so that balancers look elsewhere; still admit."""
@@ -109,111 +120,134 @@ class Door:
 
     async def stop(self) -> None:
         """Listen no more and cut the handshakes under way. Adopted sockets stay: they are the room's."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for entrance in list(self.entrances):
-            entrance.abort()
+        if self._listener is not None:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+            self._listener.close()
+            self._listener = None
+        if self._watch is not None:
+            self._watch.cancel()
+        for entrance in self.entrances.values():
+            entrance.sock.close()
+        self.entrances.clear()
 
-    def is_full(self, descriptor: int) -> bool:
-        """Tell whether a socket that was just accepted finds no room."""
-        return (
-            descriptor > self.last_descriptor
-            or len(self.entrances) > self.max_handshakes
-            or self.room.sockets >= self.max_sockets
-        )
+    def _on_ready(self) -> None:
+        assert self._listener is not None
+        for descriptor, _ in self._epoll.poll(0, TURN):
+            if descriptor == self._listener.fileno():
+                self._accept(self._listener)
+            elif descriptor in self.entrances:
+                self._read(self.entrances[descriptor])
 
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(TURN):
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                continue  # gone while it waited
+            except OSError:
+                # Out of descriptors or memory: those who wait stay in the kernel until the next look.
+                self._epoll.unregister(listener.fileno())
+                self._resting = True
+                self._look_soon()
+                return
+            sock.setblocking(False)
+            deadline = self._loop.time() + self.handshake_timeout_s
+            entrance = self.entrances[sock.fileno()] = _Entrance(sock, str(address[0]), deadline)
+            self._epoll.register(sock.fileno(), select.EPOLLIN)
+            self._look_soon()
+            if (
+                sock.fileno() > self.last_descriptor
+                or len(self.entrances) > self.max_handshakes
+                or self.room.sockets >= self.max_sockets
+            ):
+                self.refused += 1
+                busy = self.handshake.refusal(503, "api.context.server_busy.app_error", Retry_After="3")
+                self._refuse(entrance, busy)
 
-class _Entrance(asyncio.Protocol):
-    """One connection until it is adopted or refused."""
-
-    __slots__ = ("_door", "_expected", "_head", "_linger_left", "_remote", "_timer", "_transport", "_upgrade")
-
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self._head = bytearray()
-        self._remote = ""
-        self._linger_left = LINGER_BYTES  # bytes of a refused request that are still read
-        self._upgrade: tuple[Upgrade, bytes, bytes] | None = None
-        self._expected = True  # False once it was answered
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
-        door = self._door
-        door.entrances.add(self)
-        peer = transport.get_extra_info("peername")
-        self._remote = peer[0] if isinstance(peer, tuple) else ""
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(door.handshake_timeout_s, self.abort)
-        if door.is_full(transport.get_extra_info("socket").fileno()):
-            door.refused += 1
-            self._refuse(door.handshake.refusal(503, "api.context.server_busy.app_error", Retry_After="3"))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.cancel()
-        self._upgrade = None
-        self._door.entrances.discard(self)
-
-    def abort(self) -> None:
-        """Cut the connection: too slow, or the door closes."""
-        self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        head = self._head
-        if not self._expected:
-            self._linger(len(data))
+    def _read(self, entrance: "_Entrance") -> None:
+        try:
+            data = entrance.sock.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
             return
+        except OSError:
+            data = b""
+        if not data or entrance.refused_bytes > LINGER_BYTES:
+            self._leave(entrance)
+            entrance.sock.close()
+        elif entrance.refused_bytes:
+            entrance.refused_bytes += len(data)
+        else:
+            self._judge(entrance, data)
+
+    def _judge(self, entrance: "_Entrance", data: bytes) -> None:
+        head = entrance.head
         start = max(0, len(head) - 3)
         head += data
         end = head.find(b"\r\n\r\n", start)
         if end > HEAD_LIMIT_BYTES or (end < 0 and len(head) > HEAD_LIMIT_BYTES):
-            self._refuse(self._door.handshake.refusal(431, "api.web_socket.connect.upgrade.app_error"))
+            self._refuse(entrance, self.handshake.refusal(431, "api.web_socket.connect.upgrade.app_error"))
             return
         if end < 0:
             return
-        handshake, handler = self._door.handshake, self._door.handler
         try:
-            upgrade, answer = handshake.read(bytes(head[:end]), self._remote)
-            refused = handler.admit(upgrade)
+            upgrade, answer = self.handshake.read(bytes(head[:end]), entrance.remote)
+            refused = self.handler.admit(upgrade)
             if refused is not None:
-                raise handshake.refusal(*refused)
+                raise self.handshake.refusal(*refused)
         except Refusal as refusal:
-            self._refuse(refusal)
+            self._refuse(entrance, refusal)
             return
-        # Nothing more is read here: what follows stays in the kernel, for the gate.
-        self._transport.pause_reading()
-        self._expected = False
-        self._upgrade = upgrade, answer, bytes(head[end + 4 :])
-        # Not from inside the callback of the read that brought the request: the transport is still at work.
-        asyncio.get_running_loop().call_soon(self._adopt)
+        # Out of this epoll set before the gate takes the descriptor into its own: nobody else may read from it.
+        self._leave(entrance)
+        self.room.adopt(entrance.sock.detach(), upgrade, answer, bytes(head[end + 4 :]))
 
-    def _adopt(self) -> None:
-        """Hand the socket over. A connection that was lost since the request is not there any more."""
-        if self._upgrade is None or self._transport.is_closing():
+    def _leave(self, entrance: "_Entrance") -> None:
+        descriptor = entrance.sock.fileno()
+        self._epoll.unregister(descriptor)
+        del self.entrances[descriptor]
+
+    def _refuse(self, entrance: "_Entrance", refusal: Refusal) -> None:
+        """Answer, end our side, and read on for a moment: until the client ends its side, or LINGER_S."""
+        entrance.refused_bytes = 1
+        entrance.head = bytearray()
+        entrance.deadline = self._loop.time() + LINGER_S
+        with contextlib.suppress(OSError):  # it is gone already: the next read says so
+            # An answer of some 400 bytes always fits into the empty buffer of a new socket.
+            entrance.sock.send(refusal.answer, socket.MSG_NOSIGNAL)
+            entrance.sock.shutdown(socket.SHUT_WR)
+
+    def _look_soon(self) -> None:
+        if self._watch is None:
+            self._watch = self._loop.call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """Cut those who are too slow."""
+        self._watch = None
+        if self._listener is None:
             return
-        upgrade, answer, leftover = self._upgrade
-        self._upgrade = None
-        try:
-            descriptor = os.dup(self._transport.get_extra_info("socket").fileno())
-        except OSError:
-            # Out of descriptors within one round of the loop, behind is_full(): this one has to come back.
-            self._door.refused += 1
-            self._transport.abort()
-            return
-        # Closes the transport's own descriptor and takes it out of the loop; the socket lives on by the copy.
-        self._transport.abort()
-        self._door.room.adopt(descriptor, upgrade, answer, leftover)
+        now = self._loop.time()
+        for entrance in list(self.entrances.values()):
+            if entrance.deadline <= now:
+                self._leave(entrance)
+                entrance.sock.close()
+        if self._resting:
+            self._resting = False
+            self._epoll.register(self._listener.fileno(), select.EPOLLIN)
+        if self.entrances:
+            self._look_soon()
 
-    def _refuse(self, refusal: Refusal) -> None:
-        self._expected = False
-        self._head = bytearray()
-        self._transport.write(refusal.answer)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(LINGER_S, self.abort)
 
-    def _linger(self, size: int) -> None:
-        self._linger_left -= size
-        if self._linger_left < 0:
-            self.abort()
+class _Entrance:
+    """One connection until it is adopted or refused."""
+
+    __slots__ = ("deadline", "head", "refused_bytes", "remote", "sock")
+
+    def __init__(self, sock: socket.socket, remote: str, deadline: float) -> None:
+        self.sock = sock
+        self.remote = remote
+        self.deadline = deadline  # loop time
+        self.head = bytearray()  # of the request, as far as it is here
+        self.refused_bytes = 0  # what came after a refusal, plus one; 0: not refused

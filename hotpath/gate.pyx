@@ -244,6 +244,8 @@ cdef class Gate:
         if left > SWEEP and passed < 1000:
             # A large crowd is looked at in slices, each slot about once a second.
             left = <uint32_t>(<uint64_t>left * <uint64_t>(passed if passed > 1 else 1) // 1000) + 1
+        else:
+            self.tick_at = 0
         while left:
             left -= 1
             if self.tick_at >= self.crowd.high:
