@@ -134,4 +134,7 @@ class Filter(NamedTuple):
 
 async def page(source: Source, wanted: Filter, *, limit: int, offset: int) -> list[User]:
     """Return users in the order asked for, then by username."""
-    return _users(await source.fetch(_Q["page_of_users"], *wanted, limit, offset))
+    *filters, sort = wanted
+    if sort:
+        return _users(await source.fetch(_Q["sorted_page_of_users"], *filters, limit, offset, sort))
+    return _users(await source.fetch(_Q["page_of_users"], *filters, limit, offset))

@@ -5,6 +5,7 @@ from http.cookies import SimpleCookie
 
 import asyncpg
 import httpx
+from argon2 import PasswordHasher
 
 from tests.fixtures.api import PASSWORD, Api, People, new_settings
 from tests.fixtures.redis import Redis
@@ -167,6 +168,19 @@ async def test_an_expired_session_is_none(people: People, database_url: str) -> 
         await connection.close()
     fresh = await people.api.anonymous().log_in("member")
     assert len(await fresh.get("/users/me/sessions")) == 1
+
+
+async def test_an_old_hash_is_made_anew_at_login(people: People, database_url: str) -> None:
+    old = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("UPDATE users SET password_hash = $1 WHERE id = $2", old, people.member.id)
+        await people.api.anonymous().log_in("member")
+        new = await connection.fetchval("SELECT password_hash FROM users WHERE id = $1", people.member.id)
+        assert new.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        await people.api.anonymous().log_in("member")
+    finally:
+        await connection.close()
 
 
 async def test_an_account_waits_after_too_many_failures(database_url: str, redis_url: str) -> None:
