@@ -76,6 +76,7 @@ class PostWriter:
         self._prune_task: asyncio.Task[None] | None = None
         self._pruned_at = monotonic()
         self._marks: list[int] = []
+        self._down = False  # the last flush gave up: the next ones try once only
         self._recent: OrderedDict[tuple[str, str], _Recent] = OrderedDict()
 
     async def write(self, new: NewPost) -> None:
@@ -148,6 +149,8 @@ class PostWriter:
             committed = await self._commit(Batch([new for new, _ in waiting], self._db.worker, now_ms()))
         except Unavailable as error:
             self._finish(waiting, error)
+            while self._queue:  # they have waited as long
+                self._finish(self._take(), error)
         except asyncpg.PostgresError as error:
             if len(waiting) > 1:  # one bad post must not fail the others: halve until it stands alone
                 middle = len(waiting) // 2
@@ -181,7 +184,7 @@ class PostWriter:
 
     async def _commit(self, batch: Batch) -> Committed | None:
         """Write a batch, however often the connection is lost on the way. None: it was, and is published already."""
-        deadline = monotonic() + RETRY_FOR_S
+        deadline = monotonic() + (0 if self._down else RETRY_FOR_S)
         deadlocks = 0
         maybe_written = False
         marks = self._marks + self._take_published()
@@ -195,7 +198,7 @@ class PostWriter:
                         self._plan_at *= PLAN_AGAIN_FACTOR
                     committed = await batch.write(connection, marks)
                 self._written += len(batch.announced)
-                self._marks = []
+                self._marks, self._down = [], False
                 return committed
             except asyncpg.UniqueViolationError as error:
                 # The unique check waits for a backend that is still at the first attempt, so this is its commit.
@@ -209,7 +212,8 @@ class PostWriter:
             except (*GONE, Unavailable) as error:
                 maybe_written |= not isinstance(error, Unavailable)
                 self._disconnect()
-                if monotonic() > deadline:
+                if monotonic() >= deadline:
+                    self._down = True
                     raise Unavailable("database") from error
                 await asyncio.sleep(RETRY_EVERY_S)
 

@@ -185,8 +185,8 @@ async def test_a_pending_id_makes_one_post_at_any_worker(database_url: str) -> N
         assert await two.first_post_id(ada, "p1") == first.post.id
         # At the same moment at two workers: one of them wins.
         racing = [make(channel, ada, pending_post_id="p3") for _ in range(2)]
-        results = await asyncio.gather(one.write(racing[0]), two.write(racing[1]), return_exceptions=True)
-        assert sorted(type(result).__name__ for result in results) == ["NoneType", "Refused"]
+        raced = await asyncio.gather(one.write(racing[0]), two.write(racing[1]), return_exceptions=True)
+        assert sorted(type(result).__name__ for result in raced) == ["NoneType", "Refused"]
         # After 30 s a pending id may be used again.
         await db.execute("UPDATE pending_posts SET at = at - 31000")
         await two.write(again[3])
@@ -267,6 +267,32 @@ async def test_a_killed_database_keeps_what_it_acknowledged(own_postgres: Postgr
             WHERE c.total_msg_count <> p.n OR c.event_n <> p.n"""
         )
         assert wrong == []
+
+
+async def test_authors_hear_soon_that_the_database_is_away(
+    own_postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the first flush of an outage is patient; later ones try once and refuse all who wait."""
+    async with opened(own_postgres.url(TEMPLATE)) as (db, writer, _):
+        (channel,), (ada, _) = await add_channels(db, 1)
+        connect, attempts = Database.connect, 0
+
+        async def counting(self: Database, **settings: str) -> Connection:
+            nonlocal attempts
+            attempts += 1
+            return await connect(self, **settings)
+
+        monkeypatch.setattr(Database, "connect", counting)
+        await asyncio.to_thread(own_postgres.stop)
+        seen = []
+        for _ in range(3):
+            waiting = [writer.write(make(channel, ada)) for _ in range(300)]
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+            assert {type(result) for result in results} == {Unavailable}
+            seen.append(attempts)
+        assert seen[0] > 3 and seen[2] - seen[0] == 2
+        await asyncio.to_thread(own_postgres.start)
+        await writer.write(make(channel, ada))
 
 
 async def test_marks_travel_with_the_next_flush(database_url: str) -> None:

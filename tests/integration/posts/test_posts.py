@@ -1,6 +1,7 @@
 """Posts by HTTP: what is stored, answered and announced, and what is refused."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ async def test_a_direct_message_mentions_the_other(people: People, announced: An
     assert sorted((await announced.copies())[0].mentions) == sorted([two.id, people.teammate.id])
 
 
-BAD = [
+BAD: list[tuple[dict[str, Any], str]] = [
     ({"message": "x" * 16_384}, "model.post.is_valid.message_length.app_error"),
     ({"type": "system_join_channel"}, "api.context.invalid_body_param.app_error"),
     ({"type": "odd"}, "model.post.is_valid.type.app_error"),
@@ -120,7 +121,7 @@ async def test_who_may_post_where(people: People) -> None:
 
 async def test_nobody_speaks_for_others(people: People) -> None:
     """Security case C5: the server's own values win."""
-    forged = {
+    forged: dict[str, Any] = {
         "id": new_id(), "user_id": people.owner.id, "create_at": 5, "update_at": 5, "edit_at": 5, "delete_at": 5,
         "is_pinned": True, "reply_count": 9, "has_reactions": True, "original_id": new_id(), "hashtags": "#x",
         "metadata": {"embeds": [{"type": "permalink"}], "reactions": [{}], "priority": {"priority": "urgent"}},
@@ -324,7 +325,8 @@ async def test_posts_by_ids(people: People) -> None:
     wanted = [open_one["id"], mine["id"], new_id()]
     assert await people.member.post("/posts/ids", wanted) == [open_one, mine]
     assert await people.teammate.post("/posts/ids", wanted) == [open_one]
-    for body in ([], {}, [1], [new_id() for _ in range(1001)]):
+    bodies: list[Any] = [[], {}, [1], [new_id() for _ in range(1001)]]
+    for body in bodies:
         answer = await people.member.post("/posts/ids", body, expect=400)
         assert answer["id"] == "api.post.posts_by_ids.invalid_body.request_error"
 
