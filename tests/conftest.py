@@ -1,10 +1,13 @@
 """Registers the fixtures and names every version in play. Fixtures themselves live in tests/fixtures."""
 
 import asyncio
+import functools
 import importlib.metadata
+import inspect
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import uvloop
@@ -39,6 +42,25 @@ def pytest_report_header() -> list[str]:
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run async tests on the loop that the servers run on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """End an async test that hangs: the exception of pytest-timeout's signal gets lost in uvloop's callbacks."""
+    default = config.getoption("timeout") or config.getini("timeout") or 0
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            mark = item.get_closest_marker("timeout")
+            seconds = float(mark.args[0] if mark and mark.args else default)
+            item.obj = _limited(item.obj, seconds - 1)  # before pytest-timeout, which would only print
+
+
+def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def run(*args: Any, **kwargs: Any) -> None:
+        async with asyncio.timeout(seconds if seconds > 0 else None):
+            await test(*args, **kwargs)
+
+    return run
 
 
 @pytest.fixture
