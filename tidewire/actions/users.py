@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, Struct, structs
 
-from tidewire.actions import passwords, permissions, validate
+from tidewire.actions import login_limits, passwords, permissions, validate
 from tidewire.actions.copies import announce, to_all, to_user
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import Copy, Only, user_key
@@ -170,7 +170,12 @@ async def _check_email_change(services: Services, session: Session, user_id: str
     if not patch.password:
         raise body_param("password")
     stored = await users.credentials(services.db, session.user_id)
-    if stored is None or not await passwords.verify(stored.password_hash, patch.password):
+    limit = services.settings.limits.login_attempts
+    if stored is None or (limit and stored.failed_attempts >= limit):
+        raise login_limits.too_many()
+    if not await passwords.verify(stored.password_hash, patch.password):
+        # A stolen session must not be a way to guess the password.
+        await users.note_attempt(services.db, session.user_id, failed=True)
         raise AppError("api.user.check_user_password.invalid.app_error", 400, "The password is wrong.")
 
 

@@ -20,7 +20,8 @@ class Ended(NamedTuple):
 
 def token_hash(token: str) -> bytes:
     """Return what is stored of a token. 130 random bits need no salt and no slow hash."""
-    return sha256(token.encode("utf-8", "surrogateescape")).digest()
+    # A forged token may hold anything; it shall be unknown, not an encoding error.
+    return sha256(token.encode("utf-8", "backslashreplace")).digest()
 
 
 def _session(row: Record) -> Session:

@@ -194,6 +194,14 @@ async def test_patching_oneself(people: People) -> None:
     me = people.member
     for patch, status, error_id in PATCHES:
         assert (await me.put("/users/me/patch", patch, expect=status))["id"] == error_id, patch
+    # A stolen session is no way to guess the password.
+    guess = {"email": "new@example.org", "password": "wrong"}
+    for _ in range(8):
+        await people.teammate.put("/users/me/patch", guess, expect=400)
+    await people.teammate.put("/users/me/patch", {**guess, "password": PASSWORD})
+    for _ in range(2):
+        await people.teammate.put("/users/me/patch", {**guess, "email": "x@example.org"}, expect=400)
+    await people.teammate.put("/users/me/patch", {**guess, "email": "x@example.org"}, expect=401)
     before = await me.get("/users/me")
     same = await me.put(
         "/users/me/patch", {"email": before["email"], "roles": "system_admin", "failed_attempts": 9}
