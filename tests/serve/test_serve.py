@@ -18,16 +18,16 @@ from tests.serve.plain_user import Runner
 from tests.serve.run import ROOT, Served, data_dir, free_port, wait_answer
 
 
-def make_user(url: str) -> str:
-    """Create the first user; return his id."""
+def make_user(url: str, **options: object) -> str:
+    """Create a user; return his id."""
     body = {"email": "ann@example.org", "username": "ann", "password": "correct horse 9"}
-    answer = httpx.post(f"{url}/api/v4/users", json=body, timeout=30)
+    answer = httpx.post(f"{url}/api/v4/users", json=body, timeout=30, **options)  # type: ignore[arg-type]  # by name
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
 
 def log_in(url: str, **options: object) -> httpx.Response:
-    """Log the first user in."""
+    """Log that user in."""
     body = {"login_id": "ann", "password": "correct horse 9"}
     return httpx.post(f"{url}/api/v4/users/login", json=body, timeout=30, **options)  # type: ignore[arg-type]  # by name
 

@@ -1,0 +1,57 @@
+"""Caddy accepts every configuration we write, and says no where it may not listen."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.serve.plain_user import Runner
+from tests.serve.run import Served
+from tidewire.embedded.binaries import caddy_programs
+from tidewire.settings import Settings
+from tidewire.supervisor.balancer import caddyfile, public_url
+from tidewire.supervisor.layout import Layout
+
+LIMIT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+@pytest.mark.parametrize(
+    ("serve", "url"),
+    [
+        ({}, "http://localhost:8065"),
+        ({"host": "0.0.0.0", "port": 81}, "http://localhost:81"),
+        ({"host": ""}, "http://localhost:8065"),
+        ({"host": "::1"}, "http://[::1]:8065"),
+        ({"host": "10.1.2.3"}, "http://10.1.2.3:8065"),
+        ({"domain": "chat.example.org"}, "https://chat.example.org"),
+    ],
+)
+@pytest.mark.parametrize("trusted", [[], ["10.0.0.0/8", "::1"]])
+async def test_caddy_takes_the_configuration(
+    tmp_path: Path, serve: dict[str, object], url: str, trusted: list[str]
+) -> None:
+    settings = Settings.model_validate({"serve": serve, "proxies": {"trusted": trusted}})
+    folder = tmp_path / "with a space"
+    folder.mkdir()
+    assert public_url(settings) == url
+    file = tmp_path / "Caddyfile"
+    file.write_text(caddyfile(settings, Layout(folder, folder, None, -1), [8072, 8073]))
+    caddy = (await caddy_programs())[0].path
+    done = subprocess.run(
+        [caddy, "validate", "--adapter", "caddyfile", "--config", file],
+        env={"HOME": str(folder)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_port_without_the_right_to_it(data: Path, plain: Runner) -> None:
+    port = int(LIMIT.read_text()) - 1 if LIMIT.exists() else 0
+    if port < 1:
+        return  # every port is everybody's here
+    data.parent.chmod(0o777)
+    with Served(
+        data, "--port", str(port), python=plain.python, env=plain.env, cwd=plain.cwd, user=plain.user
+    ) as run:
+        assert run.wait_end() == 1
+        assert "setcap cap_net_bind_service=+ep" in run.errors[0]
+        assert len(run.errors) == 1
