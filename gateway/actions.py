@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from gateway.connection import Connection
 from gateway.hub import Hub
 from gateway.presence import Presence
-from gateway.typists import Typists
 from tidewire.actions.status import load_statuses
+from tidewire.actions.typists import Typists
 from tidewire.bus.envelope import channel_key
 from tidewire.store.db import Database
 from tidewire.wire.errors import AppError, Unavailable

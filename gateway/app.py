@@ -34,9 +34,10 @@ from gateway.login import BadResume, Resume, address_of, credential, resume_of
 from gateway.presence import Presence
 from gateway.relay import Relay
 from gateway.room import Room
-from gateway.typists import Typists
 from hotpath import MFA_OK, POSTED_ACK, Event
 from tidewire.actions import login_limits
+from tidewire.actions.config import API_VERSION
+from tidewire.actions.typists import Typists
 from tidewire.store.connections import Login, load_logins, load_memberships
 from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.events import encode_prefix
@@ -46,7 +47,10 @@ log = structlog.get_logger()
 
 ENDED_S = 60.0  # a look-up that began before a session ended is over by then
 SPARE_SLOTS = 64  # upgrades that are under way when the room is found full
-SPREAD_S = 1.0  # closes of a stop are spread over this
+# Closes of a stop come in steps, so that clients do not all come back in one moment; a second in all at most.
+STOP_AT_ONCE = 100
+STOP_STEP_S = 0.02
+STOP_SPREAD_S = 1.0
 
 
 class Gateway:
@@ -91,7 +95,7 @@ class Gateway:
             context.redis,
             context.db,
             self._reply,
-            version=".".join(context.version_id.split(".")[:3]),
+            version=API_VERSION,
             heartbeat_s=settings.presence.heartbeat_s,
         )
         self._logins: Batch[bytes, Login] = Batch(lambda hashes: load_logins(context.db, hashes, now_ms()))
@@ -446,15 +450,13 @@ class Gateway:
                 self._drop(connection)
 
     async def stop(self) -> None:
-        """Close every socket with 1001, spread over a second; clients come back elsewhere."""
+        """Close every socket with 1001, spread over up to a second; clients come back elsewhere."""
         self.stopping = True
         open_now = [c for c in self.connections.values() if c.state not in (State.GONE, State.AWAY)]
-        steps = 10
-        for step in range(steps):
-            for connection in open_now[step::steps]:
+        for start in range(0, len(open_now), STOP_AT_ONCE):
+            for connection in open_now[start : start + STOP_AT_ONCE]:
                 self.close(connection, GOING_AWAY)
-            if open_now:
-                await asyncio.sleep(SPREAD_S / steps)
+            await asyncio.sleep(min(STOP_STEP_S, STOP_SPREAD_S * STOP_AT_ONCE / len(open_now)))
         for task in list(self._tasks):
             task.cancel()
         await self.presence.stop()

@@ -36,7 +36,7 @@ TICK_S = 0.05
 # A batch of log-ins is one query; one more for memberships, one for what presence needs.
 DATABASE_CONNECTIONS = 3
 REDIS_TIMEOUT_S = 1.0  # presence and limits wait for it, events never
-MAX_SOCKETS = 500_000
+MAX_DESCRIPTORS = 500_000
 
 
 def run(settings: Settings) -> None:
@@ -80,10 +80,10 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
         stack.push_async_callback(reader.close)
         version_id = await _load_version_id(settings, db)
         context = Context(settings, db, client, producer, version_id, socket.gethostname())
-        sockets = settings.gateway.max_connections or _raise_descriptor_limit()
-        room = Room.of(settings, 2 * sockets)  # as many again may wait for a resume
+        _raise_descriptor_limit()
+        room = Room.of(settings)
         stack.push_async_callback(room.stop)
-        gateway = Gateway(room, context, slots=2 * sockets)
+        gateway = Gateway(room, context, slots=room.gate.stats()["capacity"])
         _watch_exceptions(gateway)
         feed = _feed(gateway, reader, settings, db)
         collector = GatewayCollector(gateway, feed)
@@ -142,12 +142,11 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _raise_descriptor_limit() -> int:
-    """Take as many descriptors as the system gives, return how many."""
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as the system gives: a socket needs one, and two while it comes in."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MAX_SOCKETS if hard == resource.RLIM_INFINITY else min(hard, MAX_SOCKETS)
+    most = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return most
 
 
 def _watch_exceptions(gateway: Gateway) -> None:

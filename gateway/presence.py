@@ -6,7 +6,7 @@ collect (one entry per user) and nothing else happens. Reading is tidewire/actio
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import cast
 
 import structlog
 from redis.asyncio import Redis
@@ -155,10 +155,9 @@ class Presence:
     async def _clear(self, process: bytes) -> None:
         """Remove a dead process's fields."""
         held = held_key(process.decode())
-        users: Any
         while users := await self._redis.spop(held, FLUSH_USERS):
             pipe = self._redis.pipeline(transaction=False)
-            for user_id in users:
+            for user_id in cast("list[bytes]", users):
                 pipe.hdel(user_key(user_id.decode()), process)
             await pipe.execute()
         await self._redis.zrem(PROCESSES, process)
