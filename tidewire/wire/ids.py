@@ -6,24 +6,22 @@ import time
 
 # The contract's 32 characters in code-point order, so that ids sort as their times do (B-trees stay warm).
 ALPHABET = "13456789abcdefghijkmnopqrstuwxyz"
-_RANDOM_BITS = 82  # 26 characters of 5 bits, less 48 bits of milliseconds
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+_BY_BYTE = bytes(ord(ALPHABET[value & 31]) for value in range(256))
 _ID = re.compile(r"[a-zA-Z0-9]{26}\Z")
-
-
-def _encode(number: int) -> str:
-    """Return 26 characters for 130 bits, most significant first."""
-    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def new_id(at_ms: int | None = None) -> str:
     """Return a row id: 26 characters, ordered by time (48 bits of ms, 82 random bits)."""
-    return _encode(((at_ms or now_ms()) << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS))
+    random = secrets.token_bytes(17)
+    top = (at_ms or now_ms()) << 2 | random[16] & 3
+    time_part = "".join([_PAIRS[(top >> shift) & 1023] for shift in (40, 30, 20, 10, 0)])
+    return time_part + random[:16].translate(_BY_BYTE).decode()
 
 
 def new_token() -> str:
     """Return a secret id (session, CSRF, invite, connection): 26 characters of 130 random bits."""
-    return _encode(secrets.randbits(130))
+    return secrets.token_bytes(26).translate(_BY_BYTE).decode()
 
 
 def is_id(value: object) -> bool:

@@ -1,0 +1,1 @@
+"""Shapes, ids and names that clients see."""
