@@ -11,6 +11,8 @@ from websockets.asyncio.client import connect
 from tests.integration.gateway.world import PATIENCE_S, Client, World, session_id, world
 from tidewire.bus.envelope import EndSessions, user_key
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @pytest.mark.parametrize(
     "header", [("Cookie", "MMAUTHTOKEN={}"), ("Authorization", "Bearer {}"), ("Authorization", "Token {}")]
@@ -188,10 +190,11 @@ async def test_a_session_that_ends_while_it_is_looked_up_is_refused(town: World)
     await looked_up.wait()
     await town.announce(user_key(user), effects=[EndSessions(user, [session_id(token)])])
     async with asyncio.timeout(PATIENCE_S):
-        while not town.gateway._ended:
+        while not any(ended == user for _, ended, _ in town.gateway._ended):
             await asyncio.sleep(0.01)
     go_on.set()
     assert await client.closed() == (None, "")
+    town.gateway._logins._load = load
 
 
 async def test_health_turns_to_404_while_draining(town: World) -> None:

@@ -3,7 +3,10 @@
 import asyncio
 
 import pytest
+import redis.asyncio
 
+from tests.fixtures.postgres import Postgres
+from tests.fixtures.redis import Redis
 from tests.integration.gateway.world import PATIENCE_S, World, posted, session_id, world
 from tidewire.bus.envelope import (
     Copy,
@@ -14,6 +17,8 @@ from tidewire.bus.envelope import (
     user_key,
 )
 from tidewire.wire.events import encode_prefix
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_posts_arrive_in_order_with_dense_seq(town: World) -> None:
@@ -182,19 +187,15 @@ async def test_a_session_that_expires_closes_its_sockets(town: World) -> None:
 
 async def test_stopping_closes_with_going_away(database_url: str, redis_url: str) -> None:
     async with world(database_url, redis_url) as town:
-        user = await town.user()
-        client = await town.enter(user)
+        client = await town.enter(await town.user())
+        await client.event("status_change")
         closed = asyncio.create_task(client.closed())
-        keys = f"tw:presence:user:{user}"
-        await client.event("status_change") if not closed else None
     assert (await closed)[0] == 1001
-    assert keys
+    async with redis.asyncio.from_url(redis_url) as store:
+        assert await store.keys("tw:presence:*") in ([], [b"tw:presence:janitor"])
 
 
-async def test_redis_down_and_back(database_url: str, own_redis: object) -> None:
-    from tests.fixtures.redis import Redis
-
-    assert isinstance(own_redis, Redis)
+async def test_redis_down_and_back(database_url: str, own_redis: Redis) -> None:
     async with world(database_url, own_redis.url) as town:
         user = await town.user()
         channel = await town.channel(user)
@@ -217,10 +218,7 @@ async def test_redis_down_and_back(database_url: str, own_redis: object) -> None
                 await asyncio.sleep(0.1)
 
 
-async def test_postgres_down_and_back(own_postgres: object, redis_url: str) -> None:
-    from tests.fixtures.postgres import Postgres
-
-    assert isinstance(own_postgres, Postgres)
+async def test_postgres_down_and_back(own_postgres: Postgres, redis_url: str) -> None:
     async with world(own_postgres.url("tidewire_template"), redis_url, gateway={"login_wait_s": 1}) as town:
         user = await town.user()
         token = await town.session(user)

@@ -98,6 +98,7 @@ class World:
         self.port = port
         self.db = db
         self.producer = producer
+        self.clients: list[Client] = []
 
     # Rows
 
@@ -173,7 +174,15 @@ class World:
         socket = await connect(
             self.url(query), additional_headers=headers, open_timeout=PATIENCE_S, compression=None, **options
         )
-        return Client(socket)
+        client = Client(socket)
+        self.clients.append(client)
+        return client
+
+    def cut_clients(self) -> None:
+        """Drop the connections of all clients."""
+        for client in self.clients:
+            client.socket.transport.abort()
+        self.clients.clear()
 
     async def enter(self, user_id: str, query: str = "", **options: Any) -> Client:
         """Log the user in and wait for his hello and the status that follows it."""
