@@ -25,6 +25,7 @@ from tidewire import metrics
 from tidewire.actions import config
 from tidewire.bus.redis import RedisProducer
 from tidewire.bus.redis_reader import RedisReader
+from tidewire.log import setup as setup_log
 from tidewire.settings import Settings
 from tidewire.store.connections import load_numbers
 from tidewire.store.db import Database
@@ -41,6 +42,7 @@ MAX_DESCRIPTORS = 500_000
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises: OSError if the address is taken."""
+    setup_log(settings.log, process=f"gateway-{settings.gateway.port}")
     logging.getLogger("picows").setLevel(logging.WARNING)
     uvloop.run(_main(settings))
 

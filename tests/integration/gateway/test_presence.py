@@ -1,0 +1,82 @@
+"""Presence over several gateway processes: who is online is what any live one says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import redis.asyncio
+
+from tests.integration.gateway.world import PATIENCE_S, World, world
+from tidewire.actions.status import PROCESSES, held_key, load_statuses, user_key
+
+HEARTBEAT_S = 0.2
+
+
+@asynccontextmanager
+async def two(database_url: str, redis_url: str) -> AsyncIterator[tuple[World, World]]:
+    presence = {"heartbeat_s": HEARTBEAT_S}
+    async with (
+        world(database_url, redis_url, presence=presence) as one,
+        world(database_url, redis_url, presence=presence, metrics={"port": 0}) as other,
+    ):
+        yield one, other
+
+
+async def becomes(town: World, client: redis.asyncio.Redis, user: str, wanted: str) -> None:
+    """Wait until the user's status is the wanted one."""
+    async with asyncio.timeout(PATIENCE_S):
+        while (await load_statuses(client, town.db, [user], heartbeat_s=HEARTBEAT_S))[user].status != wanted:
+            await asyncio.sleep(0.02)
+
+
+async def test_online_is_who_has_a_socket_anywhere(database_url: str, redis_url: str) -> None:
+    async with two(database_url, redis_url) as (one, other), redis.asyncio.from_url(redis_url) as store:
+        user = await one.user()
+        first = await one.enter(user)
+        assert (await first.event("status_change"))["data"]["status"] == "online"
+        await becomes(one, store, user, "online")
+        second = await other.enter(user)
+        await first.socket.close()
+        await becomes(one, store, user, "online")
+        # Nothing changed for him, so his devices were told once.
+        assert await second.quiet() == []
+        await second.socket.close()
+        await becomes(one, store, user, "offline")
+
+
+async def test_events_and_typing_cross_processes(database_url: str, redis_url: str) -> None:
+    async with two(database_url, redis_url) as (one, other):
+        ann, bob = await one.user(), await one.user()
+        channel = await one.channel(ann, bob)
+        here, there = await one.enter(ann), await other.enter(bob)
+        await one.post(channel, "hi")
+        assert await here.posts(1) == await there.posts(1) == ["hi"]
+        await there.act("user_typing", {"channel_id": channel})
+        assert (await here.event("typing"))["data"]["user_id"] == bob
+
+
+async def test_a_dead_process_is_cleared_by_the_living(database_url: str, redis_url: str) -> None:
+    async with (
+        world(database_url, redis_url, presence={"heartbeat_s": HEARTBEAT_S}) as town,
+        redis.asyncio.from_url(redis_url) as store,
+    ):
+        user = await town.user()
+        await store.zadd(PROCESSES, {"dead": 1})
+        await store.hset(user_key(user), "dead", "online:1")
+        await store.sadd(held_key("dead"), user)
+        await becomes(town, store, user, "offline")
+        async with asyncio.timeout(PATIENCE_S):
+            while await store.exists(user_key(user)) or await store.zscore(PROCESSES, "dead"):
+                await asyncio.sleep(0.05)
+
+
+async def test_an_emptied_redis_learns_again_who_is_here(database_url: str, redis_url: str) -> None:
+    async with (
+        world(database_url, redis_url, presence={"heartbeat_s": HEARTBEAT_S}) as town,
+        redis.asyncio.from_url(redis_url) as store,
+    ):
+        user = await town.user()
+        await town.enter(user)
+        await becomes(town, store, user, "online")
+        await store.flushall()
+        await becomes(town, store, user, "online")
