@@ -141,7 +141,7 @@ CREATE TABLE posts (
 ) WITH (fillfactor = 85);
 CREATE INDEX posts_channel_create ON posts (channel_id, create_at, id);
 CREATE INDEX posts_channel_update ON posts (channel_id, update_at);
-CREATE INDEX posts_root ON posts (root_id, create_at) WHERE root_id <> '';
+CREATE INDEX posts_root ON posts (root_id, create_at, id) WHERE root_id <> '';
 CREATE INDEX posts_original ON posts (original_id) WHERE original_id <> '';
 CREATE INDEX posts_pinned ON posts (channel_id) WHERE is_pinned;
 
