@@ -1,23 +1,26 @@
 """Fixtures of whole runs: a folder for the data, and the two kinds of user."""
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.serve.plain_user import Runner, open_folder, plain_runner
-from tests.serve.run import Served, data_dir, free_port
+from tests.fixtures.serve import Runner, Serve
+from tests.serve.plain_user import open_folder, plain_runner
 
-Serve = Callable[..., Served]
+Launch = Callable[..., Serve]
 
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A data directory that does not exist yet, in a folder of its own."""
-    path = data_dir()
-    yield path
-    shutil.rmtree(path.parent, ignore_errors=True)
+    """A data directory that does not exist yet, in a folder that other accounts may pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="tw-serve-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder / "data"
+    folder.chmod(0o711)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -40,20 +43,14 @@ def runner(request: pytest.FixtureRequest, data: Path) -> Runner:
 
 
 @pytest.fixture
-def serve(data: Path) -> Iterator[Serve]:
-    """Start runs on the test's data directory, each on a free port; all are ended after the test."""
-    runs: list[Served] = []
+def launch(data: Path) -> Iterator[Launch]:
+    """Launch runs on the test's data directory, each on a free port; all are ended after the test."""
+    runs: list[Serve] = []
 
-    def start(*arguments: str, who: Runner | None = None, env: dict[str, str] | None = None) -> Served:
-        who = who or Runner()
-        if "--port" not in arguments:
-            arguments = (*arguments, "--port", str(free_port()))
-        run = Served(
-            data, *arguments, python=who.python, env={**who.env, **(env or {})}, cwd=who.cwd, user=who.user
-        )
-        runs.append(run)
-        return run
+    def start(*flags: str, runner: Runner | None = None, env: dict[str, str] | None = None) -> Serve:
+        runs.append(Serve(*flags, data_dir=data, runner=runner, env=env))
+        return runs[-1].launch()
 
     yield start
     for run in runs:
-        run.__exit__()
+        run.remove()

@@ -7,32 +7,22 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.serve.run import ROOT
+from tests.fixtures.serve import ROOT, Runner
 
 PACKAGES = ("api", "gateway", "hotpath", "tidewire")
 
 
-@dataclass
-class Runner:
-    """How to start Python as somebody. user: "" is ourselves."""
-
-    python: list[str] = field(default_factory=lambda: [sys.executable])
-    env: dict[str, str] = field(default_factory=dict)
-    cwd: Path = ROOT
-    user: str = ""
-
-    def works(self) -> bool:
-        """Tell whether this Python can load the server."""
-        check = [*self.python, "-c", "import tidewire.cli, hotpath, granian, pydantic, gateway, api"]
-        env = {**os.environ, **self.env}
-        try:
-            done = subprocess.run(check, cwd=self.cwd, env=env, user=self.user or None, capture_output=True)
-        except OSError:
-            return False
-        return done.returncode == 0
+def works(runner: Runner) -> bool:
+    """Tell whether a runner's Python can load the server."""
+    check = [*runner.python, "-c", "import tidewire.cli, hotpath, granian, pydantic, gateway, api"]
+    env = {**os.environ, **runner.env}
+    try:
+        done = subprocess.run(check, cwd=runner.cwd, env=env, user=runner.user or None, capture_output=True)
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def plain_runner(stage: Path) -> Runner:
@@ -54,7 +44,7 @@ def plain_runner(stage: Path) -> Runner:
         return Runner([python], env | ({"PYTHONHOME": home} if home else {}), root, user)
 
     for python in (sys.executable, own):
-        if (found := runner(python, ROOT, packages, scripts)).works() and _may_run(scripts, user):
+        if works(found := runner(python, ROOT, packages, scripts)) and _may_run(scripts, user):
             return found
     for name in PACKAGES:
         shutil.copytree(ROOT / name, stage / name)
@@ -63,11 +53,11 @@ def plain_runner(stage: Path) -> Runner:
     if (Path(scripts) / "caddy").exists():
         shutil.copy(Path(scripts) / "caddy", stage / "bin" / "caddy")
     libraries, programs = str(stage / "packages"), str(stage / "bin")
-    if not (found := runner(own, stage, libraries, programs)).works():
+    if not works(found := runner(own, stage, libraries, programs)):
         _link_tree(Path(sys.base_prefix), stage / "python")
         python = stage / "python" / "bin" / f"python3.{sys.version_info.minor}"
         found = runner(str(python), stage, libraries, programs, str(stage / "python"))
-    assert found.works(), f"no Python that {user} can run"
+    assert works(found), f"no Python that {user} can run"
     return found
 
 

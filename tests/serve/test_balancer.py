@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.plain_user import Runner
-from tests.serve.run import Served
+from tests.fixtures.serve import Runner
+from tests.serve.conftest import Launch
 from tidewire.embedded.binaries import caddy_programs
 from tidewire.settings import Settings
 from tidewire.supervisor.balancer import caddyfile, public_url
@@ -44,14 +44,12 @@ async def test_caddy_takes_the_configuration(
     assert done.returncode == 0, done.stderr
 
 
-def test_a_port_without_the_right_to_it(data: Path, plain: Runner) -> None:
+def test_a_port_without_the_right_to_it(launch: Launch, data: Path, plain: Runner) -> None:
     port = int(LIMIT.read_text()) - 1 if LIMIT.exists() else 0
     if port < 1:
         return  # every port is everybody's here
     data.parent.chmod(0o777)
-    with Served(
-        data, "--port", str(port), python=plain.python, env=plain.env, cwd=plain.cwd, user=plain.user
-    ) as run:
+    with launch("--port", str(port), runner=plain) as run:
         assert run.wait_end() == 1
-        assert "setcap cap_net_bind_service=+ep" in run.errors[0]
-        assert len(run.errors) == 1
+        assert "setcap cap_net_bind_service=+ep" in run.log
+        assert run.log.count("\n") == 1

@@ -8,63 +8,68 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.serve.conftest import Serve
-from tests.serve.plain_user import Runner
-from tests.serve.run import GONE_S, STOP_S, wait_answer
+from tests.fixtures.serve import GONE_S, STOP_S, Runner, Serve
+from tests.serve.conftest import Launch
+from tests.serve.talk import wait_answer
 
 WAIT_S = 60.0
 
 
-def test_a_signal_stops_everything(serve: Serve, runner: Runner) -> None:
-    with serve(who=runner) as run:
+def _pid(run: Serve) -> int:
+    assert run.process is not None
+    return run.process.pid
+
+
+def test_a_signal_stops_everything(launch: Launch, runner: Runner) -> None:
+    with launch(runner=runner) as run:
         run.wait_ready()
-        run.process.send_signal(signal.SIGINT if runner.user else signal.SIGTERM)
+        os.kill(_pid(run), signal.SIGINT if runner.user else signal.SIGTERM)
         assert run.wait_end(STOP_S) == 0
         run.assert_gone(0)
 
 
-def test_its_own_death_leaves_nothing(serve: Serve, runner: Runner) -> None:
-    with serve("--gateways", "2", who=runner) as run:
+def test_its_own_death_leaves_nothing(launch: Launch, runner: Runner) -> None:
+    with launch("--gateways", "2", runner=runner) as run:
         run.wait_ready()
         assert len(run.family()) > 8
-        run.process.kill()
+        os.kill(_pid(run), signal.SIGKILL)
         run.assert_gone(GONE_S)
-    with serve(who=runner) as run:
+    with launch(runner=runner) as run:
         run.wait_ready()
 
 
-def test_the_supervisors_death_leaves_nothing(serve: Serve) -> None:
-    with serve() as run:
+def test_the_supervisors_death_leaves_nothing(launch: Launch) -> None:
+    with launch() as run:
         run.wait_ready()
-        (supervisor,) = psutil.Process(run.process.pid).children()
+        (supervisor,) = psutil.Process(_pid(run)).children()
         supervisor.kill()
         assert run.wait_end(STOP_S) == 1
         run.assert_gone(0)
-        assert "ended by signal 9" in run.errors[-1]
+        assert "ended by signal 9" in run.log
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_an_end_while_starting(serve: Serve, data: Path, number: signal.Signals) -> None:
-    with serve() as run:
+def test_an_end_while_starting(launch: Launch, data: Path, number: signal.Signals) -> None:
+    with launch() as run:
         deadline = time.monotonic() + WAIT_S
         while not (data / "postgres.new").exists() and time.monotonic() < deadline:
             run.family()
         assert (data / "postgres.new").exists()
         run.family()
-        run.process.send_signal(number)
+        os.kill(_pid(run), number)
         run.wait_end(STOP_S)
         run.assert_gone(GONE_S)
-    with serve() as run:
+    with launch() as run:
         run.wait_ready()
 
 
-def test_what_survived_two_kills_at_once_is_cleared_by_the_next_start(serve: Serve) -> None:
-    with serve() as run:
+def test_what_survived_two_kills_at_once_is_cleared_by_the_next_start(launch: Launch) -> None:
+    with launch() as run:
         run.wait_ready()
-        (supervisor,) = psutil.Process(run.process.pid).children()
+        (supervisor,) = psutil.Process(_pid(run)).children()
         postgres = run.named("postgres")
         supervisor.suspend()  # so that it cannot see the guard's death
-        run.process.kill()
+        os.kill(_pid(run), signal.SIGKILL)
         for process in run.family():
             if process.is_running() and process.name() not in (
                 "postgres",
@@ -74,13 +79,13 @@ def test_what_survived_two_kills_at_once_is_cleared_by_the_next_start(serve: Ser
             ):
                 process.kill()
         assert postgres.is_running()
-        with serve() as second:
+        with launch() as second:
             second.wait_ready()
             assert not postgres.is_running() or postgres.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_dead_child_comes_back(serve: Serve) -> None:
-    with serve("--gateways", "2") as run:
+def test_a_dead_child_comes_back(launch: Launch) -> None:
+    with launch("--gateways", "2") as run:
         url = run.wait_ready()
         for word, child in [
             ("postgres", "postgres"),
@@ -96,4 +101,4 @@ def test_a_dead_child_comes_back(serve: Serve) -> None:
                 time.sleep(0.02)
             assert sum(run.restarts().values()) == before + 1, child
             assert wait_answer(f"{url}/api/v4/system/ping?get_server_status=true").status_code == 200
-        assert run.process.poll() is None
+        assert run.process is not None and run.process.poll() is None

@@ -1,7 +1,6 @@
 """Start, second start, flags, and what goes wrong: one clear line each."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,37 +12,22 @@ import pytest
 import websockets
 import websockets.sync.client
 
-from tests.serve.conftest import Serve
-from tests.serve.plain_user import Runner
-from tests.serve.run import ROOT, Served, data_dir, free_port, wait_answer
+from tests.fixtures.serve import ROOT, Runner, Serve, free_port
+from tests.serve.conftest import Launch
+from tests.serve.talk import log_in, make_user, wait_answer
 
 
-def make_user(url: str, **options: object) -> str:
-    """Create a user; return his id."""
-    body = {"email": "ann@example.org", "username": "ann", "password": "correct horse 9"}
-    answer = httpx.post(f"{url}/api/v4/users", json=body, timeout=30, **options)  # type: ignore[arg-type]  # by name
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
-
-
-def log_in(url: str, **options: object) -> httpx.Response:
-    """Log that user in."""
-    body = {"login_id": "ann", "password": "correct horse 9"}
-    return httpx.post(f"{url}/api/v4/users/login", json=body, timeout=30, **options)  # type: ignore[arg-type]  # by name
-
-
-def test_a_second_start_keeps_the_data(serve: Serve, data: Path, runner: Runner) -> None:
-    with serve("--gateways", "2", "--api-workers", "2", who=runner) as run:
+def test_a_second_start_keeps_the_data(launch: Launch, data: Path, runner: Runner) -> None:
+    with launch("--gateways", "2", "--api-workers", "2", runner=runner) as run:
         url = run.wait_ready()
         assert wait_answer(f"{url}/").status_code == 200
-        gateways = [line.split()[1] for line in run.lines if line.startswith("gateway ")]
-        assert len(set(gateways)) == 2
-        for gateway in gateways:
+        assert len(set(run.gateways)) == 2
+        for gateway in run.gateways:
             assert httpx.get(f"{gateway}/health").status_code == 200
         user = make_user(url)
         for name in ("database.url", "redis.url"):
             assert (data / name).stat().st_mode & 0o777 == 0o600
-    with serve(who=runner) as run:
+    with launch(runner=runner) as run:
         answer = log_in(run.wait_ready())
         assert answer.status_code == 200
         assert answer.json()["id"] == user
@@ -51,21 +35,19 @@ def test_a_second_start_keeps_the_data(serve: Serve, data: Path, runner: Runner)
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Served]:
+def running() -> Iterator[Serve]:
     """One run for the tests that only look."""
-    folder = data_dir()
-    with Served(folder, "--gateways", "2", "--port", str(free_port())) as run:
+    with Serve("--gateways", "2") as run:
         run.wait_ready()
         yield run
-    shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-def test_every_host_name_is_answered(running: Served) -> None:
+def test_every_host_name_is_answered(running: Serve) -> None:
     answer = httpx.get(f"{running.url}/api/v4/system/ping", headers={"Host": "chat.example.org"})
     assert answer.json()["status"] == "OK"
 
 
-def test_sockets_reach_the_gateways(running: Served) -> None:
+def test_sockets_reach_the_gateways(running: Serve) -> None:
     for path in ("/api/v4/websocket", "/api/v4/websocket/"):
         with websockets.sync.client.connect(
             running.url.replace("http", "ws") + path, open_timeout=30
@@ -75,69 +57,69 @@ def test_sockets_reach_the_gateways(running: Served) -> None:
                 socket.recv(timeout=30)
 
 
-def test_metrics_of_all_processes(running: Served) -> None:
-    metrics = next(line.split()[1] for line in running.lines if line.startswith("metrics "))
-    text = httpx.get(f"{metrics}/metrics").text
+def test_metrics_of_all_processes(running: Serve) -> None:
+    text = httpx.get(f"{running.metrics}/metrics").text
     for process in ("api-1", "gateway-1", "gateway-2"):
         assert f'process="{process}"' in text
     helps = [line for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(helps) == len(set(helps))
-    assert httpx.get(f"{metrics}/health").status_code == 200
+    assert httpx.get(f"{running.metrics}/health").status_code == 200
     assert "# TYPE" not in httpx.get(f"{running.url}/metrics").text, "never on the public origin"
 
 
-def test_a_data_directory_in_use(running: Served) -> None:
-    with Served(running.data, "--port", str(free_port())) as second:
-        refused(second, str(running.data), "in use", str(running.process.pid))
-    assert running.process.poll() is None
+def test_a_data_directory_in_use(running: Serve) -> None:
+    assert running.process is not None
+    with Serve(data_dir=running.data_dir) as second:
+        refused(second, str(running.data_dir), "in use", str(running.process.pid))
 
 
-def test_a_second_installation_and_external_databases(running: Served) -> None:
+def test_a_second_installation_and_external_databases(running: Serve) -> None:
     env = {
-        "TIDEWIRE_DATABASE_URL": (running.data / "database.url").read_text().strip(),
-        "TIDEWIRE_REDIS_URL": (running.data / "redis.url").read_text().strip(),
+        "TIDEWIRE_DATABASE_URL": (running.data_dir / "database.url").read_text().strip(),
+        "TIDEWIRE_REDIS_URL": (running.data_dir / "redis.url").read_text().strip(),
     }
-    with Served(data_dir(), "--port", str(free_port()), env=env) as guest:
+    with Serve(env=env) as guest:
         guest.wait_ready()
         assert not [p for p in guest.family() if p.name() in ("postgres", "valkey-server", "redis-server")]
         assert not set(guest.lines) & set(running.lines), "no address is shared"
 
 
-def refused(run: Served, *words: str, status: int = 1) -> None:
+def refused(run: Serve, *words: str) -> None:
     """Check that a run ended with one clear line, and left nothing."""
-    assert run.wait_end() == status
-    assert len(run.errors) == 1, run.errors
+    assert run.wait_end() == 1
+    assert run.log.count("\n") == 1, run.log
     for word in words:
-        assert word in run.errors[0]
+        assert word in run.log
     assert not run.lines
 
 
-def test_a_taken_port(serve: Serve) -> None:
+def test_a_taken_port(launch: Launch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with serve("--port", str(port)) as run:
+        with launch("--port", str(port)) as run:
             refused(run, f"port {port} is taken")
 
 
-def test_an_unwritable_data_directory(data: Path, plain: Runner) -> None:
-    with Served(data / "deep", python=plain.python, env=plain.env, cwd=plain.cwd, user=plain.user) as run:
-        if plain.user:
-            refused(run, str(data), "Permission denied")
+def test_an_unwritable_data_directory(launch: Launch, data: Path, plain: Runner) -> None:
+    data.parent.chmod(0o511)  # nobody's but root's to write, and the plain user is not root
+    with launch(runner=plain) as run:
+        refused(run, str(data), "Permission denied")
+    data.parent.chmod(0o711)
     data.write_text("a file")
-    with Served(data) as run:
+    with launch() as run:
         refused(run, str(data))
 
 
-def test_a_data_directory_of_another_version(serve: Serve, data: Path) -> None:
+def test_a_data_directory_of_another_version(launch: Launch, data: Path) -> None:
     (data / "postgres").mkdir(parents=True)
     (data / "postgres" / "PG_VERSION").write_text("9\n")
-    with serve() as run:
+    with launch() as run:
         refused(run, "PostgreSQL 9", str(data / "postgres"))
 
 
-def test_a_database_that_is_not_there(serve: Serve) -> None:
+def test_a_database_that_is_not_there(launch: Launch) -> None:
     env = {"TIDEWIRE_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none"}
-    with serve(env=env) as run:
+    with launch(env=env) as run:
         refused(run, "cannot migrate the database")
 
 

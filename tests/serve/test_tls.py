@@ -3,7 +3,6 @@
 import asyncio
 import http.cookiejar
 import json
-import shutil
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,11 @@ import pytest
 import trustme
 import websockets
 import websockets.sync.client
+from websockets.typing import Origin
 
 from tests.conformance.test_node_client import NODE, STEPS
-from tests.serve.run import Served, data_dir, free_port
-from tests.serve.test_serve import log_in, make_user
+from tests.fixtures.serve import Serve
+from tests.serve.talk import log_in, make_user
 
 # Mattermost API v4, "Log in": only who says that he is a browser gets cookies.
 BROWSER = {"X-Requested-With": "XMLHttpRequest"}
@@ -25,7 +25,7 @@ BROWSER = {"X-Requested-With": "XMLHttpRequest"}
 class Secure:
     """A run with a certificate, and what a client needs to trust it."""
 
-    def __init__(self, run: Served, authority: Path) -> None:
+    def __init__(self, run: Serve, authority: Path) -> None:
         self.run, self.authority = run, authority
         self.context = ssl.create_default_context(cafile=str(authority))
         self.url = run.url
@@ -33,8 +33,8 @@ class Secure:
 
 
 @pytest.fixture(scope="module")
-def secure() -> Iterator[Secure]:
-    folder = data_dir().parent
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    folder = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -42,10 +42,9 @@ def secure() -> Iterator[Secure]:
     for blob in certificate.cert_chain_pems:
         blob.write_to_path(str(folder / "cert.pem"), append=True)
     flags = ["--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem")]
-    with Served(folder / "data", "--port", str(free_port()), *flags) as run:
+    with Serve(*flags) as run:
         run.wait_ready()
         yield Secure(run, folder / "ca.pem")
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def test_the_official_client_chats_over_tls(secure: Secure) -> None:
@@ -85,8 +84,12 @@ def test_sockets_take_the_cookie_from_the_own_origin_only(secure: Secure) -> Non
 
     def connect(origin: str) -> websockets.sync.client.ClientConnection:
         return websockets.sync.client.connect(
-            secure.socket_url, ssl=secure.context, additional_headers=headers, origin=origin, open_timeout=30
-        )  # type: ignore[arg-type]  # an Origin is a str
+            secure.socket_url,
+            ssl=secure.context,
+            additional_headers=headers,
+            origin=Origin(origin),
+            open_timeout=30,
+        )
 
     with connect(secure.url) as socket:
         assert json.loads(socket.recv(timeout=30))["event"] == "hello"
