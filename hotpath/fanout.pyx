@@ -5,7 +5,7 @@ Its loops run without the GIL over plain C; they never raise, close or call back
 knows nothing of users, channels or the event loop. All calls must come from the event loop's thread.
 """
 
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, realloc
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from hotpath.outbox cimport (Marks, TAIL_ACK, USER_ID_MAX, encode_event as _encode_event, outbox_advance,

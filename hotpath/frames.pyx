@@ -8,7 +8,7 @@ of a frame is known, before anything is allocated for its payload.
 
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 cdef enum:
     OP_CONTINUATION = 0

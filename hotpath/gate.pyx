@@ -13,56 +13,22 @@ from libc.string cimport memcmp, memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
 
-from hotpath.fanout cimport (HINT_OMIT, SCRATCH, Event, SlotSet, fan_out, flush_dirty, flush_slot, mark, mark_dirty, watch)
+from hotpath.fanout cimport HINT_OMIT, SCRATCH, Event, SlotSet, fan_out, flush_dirty, mark, mark_dirty, watch
 from hotpath.frames cimport (BROKEN, CLOSE, NEED_MORE, PING, PONG, TEXT, Found, Frame, Limits, reader_clear,
                              reader_done, reader_parse)
-from hotpath.outbox cimport (TAIL_BITS, USER_ID_MAX, Note, Outbox, outbox_drop_notes, outbox_evict, outbox_note,
-                             outbox_raw, outbox_restart, outbox_stash, outbox_trim, outbox_waiting, shelf_floor)
+from hotpath.linux cimport (EAGAIN, EFD_CLOEXEC, EFD_NONBLOCK, EINTR, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR,
+                            EPOLLHUP, EPOLLIN, EPOLLOUT, EWOULDBLOCK, MSG_DONTWAIT, close, epoll_create1, epoll_ctl,
+                            epoll_event, epoll_wait, errno, eventfd, read, recv, tw_prepare_socket)
+from hotpath.outbox cimport (TAIL_BITS, USER_ID_MAX, Note, Outbox, outbox_drop_notes, outbox_raw, outbox_restart,
+                             outbox_stash, outbox_waiting)
 from hotpath.slots cimport (BLOCKED, CLOSING, DEAD, DIRTY, DRAINED, ENDED, ENDING, FAILED, FREE, KEEP, LOST, MARKED,
-                            OPEN, PEER_CLOSED, RELEASED, SHUT, SILENT, SLOW, Crowd, Slot)
-
-cdef extern from *:
-    """
-    #include <errno.h>
-    #include <fcntl.h>
-    #include <netinet/in.h>
-    #include <netinet/tcp.h>
-    #include <sys/epoll.h>
-    #include <sys/eventfd.h>
-    #include <sys/socket.h>
-    #include <unistd.h>
-    static inline void tw_prepare_socket(int fd) {
-        int one = 1;
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-        /* Not TCP (a test's socket pair): nothing to switch off. */
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    }
-    """
-    int errno
-    int EAGAIN, EWOULDBLOCK, EINTR, MSG_DONTWAIT, SHUT_WR
-    int EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CLOEXEC
-    int EFD_NONBLOCK, EFD_CLOEXEC
-    ctypedef union epoll_data_t:
-        uint64_t u64
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    int epoll_create1(int flags) nogil
-    int epoll_ctl(int epoll, int op, int fd, epoll_event* event) nogil
-    int epoll_wait(int epoll, epoll_event* events, int size, int timeout) nogil
-    int eventfd(unsigned int value, int flags) nogil
-    int close(int fd) nogil
-    int shutdown(int fd, int how) nogil
-    Py_ssize_t read(int fd, void* data, size_t size) nogil
-    Py_ssize_t write(int fd, const void* data, size_t size) nogil
-    Py_ssize_t recv(int fd, void* data, size_t size, int flags) nogil
-    void tw_prepare_socket(int fd) nogil
+                            NONE, OPEN, PEER_CLOSED, RELEASED, SILENT, SLOW, WHY_ERROR, WHY_LOCAL, WHY_NONE,
+                            WHY_PEER, WHY_PROTOCOL, Crowd, Slot, add_note, begin_close, drop_socket, end_socket,
+                            evict, free_if_done, pop_free, settle_slot, start_clock, tick_slot, wake)
 
 cdef enum:
     OP_TEXT = 1
     OP_BINARY = 2
-    OP_CLOSE = 8
-    OP_PING = 9
     OP_PONG = 10
     INPUT = 65536            # the shared read buffer
     # Bytes taken from one socket before the next has its turn: a client's message has some 100-200 bytes, and 2 KiB
@@ -70,16 +36,6 @@ cdef enum:
     QUANTUM = 2048
     BATCH = 128              # sockets read in one poll, before the event loop has its turn
     SWEEP = 4096             # slots looked at in one slice, by timers and by the budget
-    NONE = 0xFFFFFFFF
-
-cdef enum Why:
-    WHY_NONE = 0
-    WHY_PEER = 1
-    WHY_TIMEOUT = 2
-    WHY_SLOW = 3
-    WHY_PROTOCOL = 4
-    WHY_ERROR = 5
-    WHY_LOCAL = 6
 
 cdef tuple WHY_NAMES = ("none", "peer", "timeout", "slow", "protocol", "error", "local")
 cdef uint64_t WAKE = 0xFFFFFFFFFFFFFFFF
@@ -100,37 +56,15 @@ cdef class Gate:
     cdef object on_close
     cdef list leftovers          # (slot, generation, bytes): read with the handshake, to be parsed by the next poll
     cdef uint8_t* input
-    cdef uint32_t* ending        # slots whose on_close is due: a ring of `capacity`
-    cdef uint32_t ending_head
-    cdef uint32_t ending_count
-    cdef uint32_t free_first     # first in, first out: a number rests as long as possible
-    cdef uint32_t free_last
-    cdef uint32_t live
-    cdef uint32_t used
-    cdef uint32_t sockets
-    cdef int wake_fd
-    cdef bint woken
-    cdef bint polling
-    cdef int64_t current         # the slot whose input is being parsed; -1 once its socket is gone
-    cdef int64_t now_ms
-    cdef int64_t ticked_ms
-    cdef int64_t ping_ms
-    cdef int64_t timeout_ms
-    cdef int64_t linger_ms
     cdef uint32_t tick_at
-    cdef uint64_t budget
-    cdef uint64_t floor          # of the sweep going on
-    cdef bint sweeping
-    cdef uint32_t sweep_at
     cdef uint64_t messages
-    cdef uint64_t[7] ends
 
     def __cinit__(self, on_message, on_close, *, uint32_t capacity, uint64_t max_message=8192,
                   uint32_t max_fragments=64, uint32_t outbox_close_at=256, uint32_t retain_events=128,
                   uint64_t budget_bytes=256 << 20, int64_t ping_interval_ms=60000, int64_t read_timeout_ms=100000,
                   int64_t linger_ms=2000):
         cdef epoll_event event
-        self.crowd.epoll = self.wake_fd = -1
+        self.crowd.epoll = self.crowd.wake_fd = -1
         if not 0 < capacity < NONE or outbox_close_at < 2 or retain_events < 1:
             raise ValueError("capacity, outbox_close_at or retain_events out of range")
         self.on_message = on_message
@@ -141,29 +75,30 @@ cdef class Gate:
         self.crowd.capacity = capacity
         self.crowd.retain = retain_events
         self.crowd.close_at = outbox_close_at
-        self.budget = budget_bytes
-        self.ping_ms = ping_interval_ms
-        self.timeout_ms = read_timeout_ms
-        self.linger_ms = linger_ms
-        self.free_first = self.free_last = NONE
-        self.current = -1
+        self.crowd.budget = budget_bytes
+        self.crowd.ping_ms = ping_interval_ms
+        self.crowd.timeout_ms = read_timeout_ms
+        self.crowd.linger_ms = linger_ms
+        self.crowd.free_first = self.crowd.free_last = NONE
+        self.crowd.current = -1
         # calloc of untouched pages costs address space only: the array never moves, and grows by being used.
         self.crowd.slots = <Slot*>calloc(capacity, sizeof(Slot))
         self.crowd.dirty = <uint32_t*>calloc(capacity, sizeof(uint32_t))
         self.crowd.marked = <uint32_t*>calloc(capacity, sizeof(uint32_t))
         self.crowd.hints = <uint8_t*>calloc(capacity, 1)
-        self.ending = <uint32_t*>calloc(capacity, sizeof(uint32_t))
+        self.crowd.ending = <uint32_t*>calloc(capacity, sizeof(uint32_t))
         self.crowd.scratch = <uint8_t*>malloc(SCRATCH)
         self.input = <uint8_t*>malloc(INPUT)
-        if (self.crowd.slots == NULL or self.crowd.dirty == NULL or self.crowd.marked == NULL or self.ending == NULL
+        if (self.crowd.slots == NULL or self.crowd.dirty == NULL or self.crowd.marked == NULL
+                or self.crowd.ending == NULL
                 or self.crowd.hints == NULL or self.crowd.scratch == NULL or self.input == NULL):
             raise MemoryError
         self.crowd.epoll = epoll_create1(EPOLL_CLOEXEC)
-        self.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        self.crowd.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         event.events = EPOLLIN
         event.data.u64 = WAKE
-        if (self.crowd.epoll < 0 or self.wake_fd < 0
-                or epoll_ctl(self.crowd.epoll, EPOLL_CTL_ADD, self.wake_fd, &event) != 0):
+        if (self.crowd.epoll < 0 or self.crowd.wake_fd < 0
+                or epoll_ctl(self.crowd.epoll, EPOLL_CTL_ADD, self.crowd.wake_fd, &event) != 0):
             PyErr_SetFromErrno(OSError)
 
     def __dealloc__(self):
@@ -178,14 +113,14 @@ cdef class Gate:
                     outbox_restart(&self.crowd.shelf, &self.crowd.slots[i].box)
         if self.crowd.epoll >= 0:
             close(self.crowd.epoll)
-        if self.wake_fd >= 0:
-            close(self.wake_fd)
+        if self.crowd.wake_fd >= 0:
+            close(self.crowd.wake_fd)
         free(self.crowd.slots)
         free(self.crowd.dirty)
         free(self.crowd.marked)
         free(self.crowd.hints)
         free(self.crowd.scratch)
-        free(self.ending)
+        free(self.crowd.ending)
         free(self.input)
 
     # -- what the event loop calls ------------------------------------------------------------------------------
@@ -199,17 +134,17 @@ cdef class Gate:
         cdef uint32_t slot
         cdef uint64_t seen
         cdef Slot* s
-        if self.polling:
+        if self.crowd.polling:
             return
-        self.polling = True
+        self.crowd.polling = True
         try:
             if self.leftovers:
                 self._parse_leftovers()
             n = epoll_wait(self.crowd.epoll, events, BATCH, 0)
             for i in range(n):
                 if events[i].data.u64 == WAKE:
-                    self.woken = False
-                    read(self.wake_fd, &seen, 8)
+                    self.crowd.woken = False
+                    read(self.crowd.wake_fd, &seen, 8)
                     continue
                 slot = <uint32_t>events[i].data.u64
                 s = &self.crowd.slots[slot]
@@ -224,8 +159,10 @@ cdef class Gate:
                     self._read(slot)
             self._settle()
         finally:
-            self.polling = False
-            self.current = -1
+            self.crowd.polling = False
+            self.crowd.current = -1
+            if self.leftovers or self.crowd.marked_count or self.crowd.ending_count:
+                wake(&self.crowd)                    # a callback left something for the next poll
 
     def flush(self, uint64_t budget_us=0):
         cdef bint more
@@ -236,11 +173,11 @@ cdef class Gate:
 
     def tick(self, int64_t now_ms):
         cdef uint32_t left = self.crowd.high
-        cdef int64_t passed = now_ms - self.ticked_ms
-        if self.now_ms == 0:
-            self._start_clock(now_ms)
-        self.now_ms = now_ms
-        self.ticked_ms = now_ms
+        cdef int64_t passed = now_ms - self.crowd.ticked_ms
+        if self.crowd.now_ms == 0:
+            start_clock(&self.crowd, now_ms)
+        self.crowd.now_ms = now_ms
+        self.crowd.ticked_ms = now_ms
         if left > SWEEP and passed < 1000:
             # A large crowd is looked at in slices, each slot about once a second.
             left = <uint32_t>(<uint64_t>left * <uint64_t>(passed if passed > 1 else 1) // 1000) + 1
@@ -250,7 +187,7 @@ cdef class Gate:
             left -= 1
             if self.tick_at >= self.crowd.high:
                 self.tick_at = 0
-            self._tick_slot(self.tick_at)
+            tick_slot(&self.crowd, self.tick_at)
             self.tick_at += 1
         self._settle()
 
@@ -259,14 +196,15 @@ cdef class Gate:
     def adopt(self, int fd, bytes leftover=b"", bytes answer=b""):
         cdef uint32_t slot
         cdef Slot* s
-        if self.free_first != NONE and (self.crowd.high == self.crowd.capacity or self.used * 2 < self.crowd.high):
-            slot = self._pop_free()
+        # Half of the numbers rest while there are others, so that one is not used again at once.
+        if self.crowd.free_first != NONE and self.crowd.used * 2 < self.crowd.high:
+            slot = pop_free(&self.crowd)
         elif self.crowd.high < self.crowd.capacity:
             slot = self.crowd.high
             self.crowd.high += 1
             self.crowd.slots[slot].fd = -1
-        elif self.free_first != NONE:
-            slot = self._pop_free()
+        elif self.crowd.free_first != NONE:
+            slot = pop_free(&self.crowd)
         else:
             raise OverflowError("every slot is taken")
         s = &self.crowd.slots[slot]
@@ -275,11 +213,11 @@ cdef class Gate:
         s.generation += 1
         s.state = OPEN
         s.flags = (s.flags & (DIRTY | MARKED)) | KEEP
-        s.pong_ms = s.ping_ms = self.now_ms
+        s.pong_ms = s.ping_ms = self.crowd.now_ms
         watch(&self.crowd, slot, 1)
-        self.live += 1
-        self.used += 1
-        self.sockets += 1
+        self.crowd.live += 1
+        self.crowd.used += 1
+        self.crowd.sockets += 1
         if answer:
             if outbox_raw(&s.box, <const uint8_t*>PyBytes_AS_STRING(answer), <uint32_t>PyBytes_GET_SIZE(answer)):
                 mark_dirty(&self.crowd, slot)
@@ -287,7 +225,7 @@ cdef class Gate:
                 mark(&self.crowd, slot, FAILED)
         if leftover:
             self.leftovers.append((slot, s.generation, leftover))
-            self._wake()
+            wake(&self.crowd)
         return slot
 
     def take_over(self, uint32_t old, uint32_t new, uint64_t next_seq):
@@ -305,7 +243,7 @@ cdef class Gate:
         if n.user_size and not same_user:
             return False
         if o.fd >= 0:
-            self._drop(old)
+            drop_socket(&self.crowd, old)
         outbox_drop_notes(&o.box, 0)                 # replies are never replayed
         # The socket, what it has read, and the replies that wait for it move; the new slot is empty then.
         o.fd = n.fd
@@ -331,10 +269,10 @@ cdef class Gate:
         n.generation += 1
         n.state = DEAD
         n.flags = (n.flags & (DIRTY | MARKED | ENDING)) | RELEASED
-        self._free_if_done(new)
+        free_if_done(&self.crowd, new)
         watch(&self.crowd, old, 0)
-        if self.current == <int64_t>new:
-            self.current = old
+        if self.crowd.current == <int64_t>new:
+            self.crowd.current = old
         for i, (slot, generation, leftover) in enumerate(self.leftovers):
             if slot == new:
                 self.leftovers[i] = (old, o.generation, leftover)
@@ -356,7 +294,8 @@ cdef class Gate:
     def reply(self, uint32_t slot, bytes payload not None, *, bint binary=False):
         cdef Slot* s = self._slot(slot)
         if s.state == OPEN and not s.flags & SILENT:
-            self._note(slot, OP_BINARY if binary else OP_TEXT, <const uint8_t*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+            add_note(&self.crowd, slot, OP_BINARY if binary else OP_TEXT,
+                     <const uint8_t*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
 
     def deliver(self, Event event not None, slots, *, int require=0, int forbid=0, omit=(), dict tails=None):
         cdef uint32_t* numbers
@@ -388,10 +327,10 @@ cdef class Gate:
             if hinted:
                 self._unhint(left_out, tails)
             free(own)
-        if self.crowd.shelf.bytes > self.budget:
-            self._evict()
+        if self.crowd.shelf.bytes > self.crowd.budget:
+            evict(&self.crowd)
         if self.crowd.marked_count:
-            self._wake()
+            wake(&self.crowd)
         return taken
 
     def restart(self, uint32_t slot):
@@ -417,20 +356,20 @@ cdef class Gate:
         if not keep:
             s.flags &= ~<uint16_t>KEEP
         if s.state == OPEN:
-            self._begin_close(slot, code, WHY_LOCAL)
+            begin_close(&self.crowd, slot, code, WHY_LOCAL)
         elif not keep and not s.flags & ENDING:
             s.flags |= RELEASED
-            self._free_if_done(slot)
+            free_if_done(&self.crowd, slot)
 
     def release(self, uint32_t slot):
         cdef Slot* s = self._slot(slot)
         s.flags = (s.flags & ~<uint16_t>KEEP) | RELEASED
         s.end_why = WHY_NONE
         if s.state == OPEN:
-            self._drop(slot)
+            drop_socket(&self.crowd, slot)
         else:
             outbox_restart(&self.crowd.shelf, &s.box)
-            self._free_if_done(slot)
+            free_if_done(&self.crowd, slot)
 
     # -- questions ----------------------------------------------------------------------------------------------
 
@@ -445,12 +384,13 @@ cdef class Gate:
 
     def stats(self):
         return {
-            "live": self.live, "sockets": self.sockets, "slots": self.used, "capacity": self.crowd.capacity, "messages": self.messages,
+            "live": self.crowd.live, "sockets": self.crowd.sockets, "slots": self.crowd.used,
+            "capacity": self.crowd.capacity, "messages": self.messages,
             "delivered": self.crowd.delivered, "refused": self.crowd.refused, "sends": self.crowd.sends,
             "sent_bytes": self.crowd.sent_bytes, "blocked": self.crowd.blocked,
             "retained_bytes": self.crowd.shelf.bytes, "ring_bytes": self.crowd.shelf.ring_bytes,
             "evicted": self.crowd.shelf.evicted, "dirty": self.crowd.dirty_count,
-            "ends": {WHY_NAMES[i]: self.ends[i] for i in range(1, 7)},
+            "ends": {WHY_NAMES[i]: self.crowd.ends[i] for i in range(1, 7)},
         }
 
     # -- inside -------------------------------------------------------------------------------------------------
@@ -459,28 +399,6 @@ cdef class Gate:
         if slot >= self.crowd.high or self.crowd.slots[slot].state == FREE:
             raise LookupError(f"slot {slot} is free")
         return &self.crowd.slots[slot]
-
-    cdef uint32_t _pop_free(self) noexcept:
-        cdef uint32_t slot = self.free_first
-        self.free_first = self.crowd.slots[slot].next_free
-        if self.free_first == NONE:
-            self.free_last = NONE
-        return slot
-
-    cdef void _wake(self) noexcept:
-        """Make fileno() readable: something waits for the next poll()."""
-        cdef uint64_t one = 1
-        if not self.woken and not self.polling:
-            self.woken = write(self.wake_fd, &one, 8) == 8
-
-    cdef void _start_clock(self, int64_t now_ms) noexcept:
-        """The first tick gives the connections adopted before it their start."""
-        cdef uint32_t i
-        self.ticked_ms = now_ms
-        for i in range(self.crowd.high):
-            self.crowd.slots[i].pong_ms += now_ms
-            self.crowd.slots[i].ping_ms += now_ms
-            self.crowd.slots[i].linger_ms += now_ms
 
     cdef bint _hint(self, tuple omit, dict tails) except? -1:
         """Write omissions and tail bits beside the slots, for the fan-out to read without the GIL."""
@@ -508,18 +426,6 @@ cdef class Gate:
                 self.crowd.hints[slot] = 0
         return 0
 
-    cdef void _note(self, uint32_t slot, uint8_t opcode, const uint8_t* data, size_t size) noexcept:
-        """Queue a frame without seq; the slow are marked, as by an event."""
-        cdef Slot* s = &self.crowd.slots[slot]
-        if not outbox_note(&s.box, opcode, data, <uint32_t>size):
-            mark(&self.crowd, slot, FAILED)
-        elif not s.flags & BLOCKED:
-            mark_dirty(&self.crowd, slot)
-        elif s.state == OPEN and outbox_waiting(&s.box) >= self.crowd.close_at:
-            mark(&self.crowd, slot, SLOW)
-        if self.crowd.marked_count:
-            self._wake()
-
     cdef int _parse_leftovers(self) except -1:
         cdef bytearray data
         cdef uint8_t* at
@@ -546,8 +452,8 @@ cdef class Gate:
             return self._feed(slot, self.input, n)
         if n < 0 and (errno == EAGAIN or errno == EWOULDBLOCK or errno == EINTR):
             return 0
-        self._end(slot, 1006, WHY_PEER)
-        self._drop(slot)
+        end_socket(&self.crowd, slot, 1006, WHY_PEER)
+        drop_socket(&self.crowd, slot)
         return 0
 
     cdef int _feed(self, uint32_t slot, uint8_t* data, size_t size) except -1:
@@ -556,9 +462,9 @@ cdef class Gate:
         cdef Frame frame
         cdef Found found
         cdef size_t used
-        self.current = slot
-        while self.current >= 0:
-            slot = <uint32_t>self.current
+        self.crowd.current = slot
+        while self.crowd.current >= 0:
+            slot = <uint32_t>self.crowd.current
             s = &self.crowd.slots[slot]
             found = reader_parse(&s.reader, &self.limits, data, size, &used, &frame)
             data += used
@@ -567,28 +473,28 @@ cdef class Gate:
                 break
             if found == PING:
                 if s.state == OPEN:
-                    self._note(slot, OP_PONG, frame.data, frame.size)
+                    add_note(&self.crowd, slot, OP_PONG, frame.data, frame.size)
                 reader_done(&s.reader)
             elif found == PONG:
-                s.pong_ms = self.now_ms
+                s.pong_ms = self.crowd.now_ms
                 reader_done(&s.reader)
             elif found == CLOSE:
                 reader_done(&s.reader)
                 self._on_peer_close(slot, frame.code)
             elif found == BROKEN:
                 if s.state == OPEN:
-                    self._begin_close(slot, frame.code, WHY_PROTOCOL)
+                    begin_close(&self.crowd, slot, frame.code, WHY_PROTOCOL)
                 elif s.state == CLOSING and s.box.notes == 0:
-                    self._drop(slot)
+                    drop_socket(&self.crowd, slot)
             else:
                 payload = PyBytes_FromStringAndSize(<char*>frame.data, frame.size)
                 reader_done(&s.reader)
                 if s.state == OPEN and not s.flags & SILENT:
                     self.messages += 1
-                    if (not _call(self.on_message, (slot, payload, found == TEXT)) and self.current >= 0
-                            and self.crowd.slots[self.current].state == OPEN):
-                        self._begin_close(<uint32_t>self.current, 1011, WHY_ERROR)
-        self.current = -1
+                    if (not _call(self.on_message, (slot, payload, found == TEXT)) and self.crowd.current >= 0
+                            and self.crowd.slots[self.crowd.current].state == OPEN):
+                        begin_close(&self.crowd, <uint32_t>self.crowd.current, 1011, WHY_ERROR)
+        self.crowd.current = -1
         return 0
 
     cdef void _on_peer_close(self, uint32_t slot, uint16_t code) noexcept:
@@ -597,104 +503,9 @@ cdef class Gate:
         cdef bint ours_out = s.state == CLOSING and s.box.notes == 0
         s.flags |= PEER_CLOSED
         if ours_out:
-            self._drop(slot)
+            drop_socket(&self.crowd, slot)
         elif s.state == OPEN:
-            self._begin_close(slot, code, WHY_PEER)
-
-    cdef void _begin_close(self, uint32_t slot, uint16_t code, Why why) noexcept:
-        """OPEN -> CLOSING: end the frame that is partly out, then the close frame, then nothing. on_close is due.
-
-        0 and 1006 end TCP without a close frame, behind what the kernel takes of the queue; 1005 is a close frame
-        without a code.
-        """
-        cdef Slot* s = &self.crowd.slots[slot]
-        cdef uint8_t[2] payload
-        self._end(slot, 1006 if code == 0 else code, why)
-        if (code == 0 or code == 1006) and not s.flags & BLOCKED:
-            flush_slot(&self.crowd, slot)
-        if code == 0 or code == 1006 or not outbox_stash(&s.box, s.user, s.user_size):
-            self._drop(slot)
-            return
-        outbox_drop_notes(&s.box, 1)
-        s.state = CLOSING
-        s.linger_ms = self.now_ms + self.linger_ms
-        payload[0] = <uint8_t>(code >> 8)
-        payload[1] = <uint8_t>code
-        self._note(slot, OP_CLOSE, payload, 0 if code == 1005 else 2)
-
-    cdef void _end(self, uint32_t slot, uint16_t code, Why why) noexcept:
-        """on_close is due, once for each socket."""
-        cdef Slot* s = &self.crowd.slots[slot]
-        cdef uint64_t at
-        if s.flags & ENDED:
-            return
-        self.live -= 1
-        self.ends[<int>why] += 1
-        s.end_code = code
-        s.end_why = why
-        if not s.flags & ENDING:
-            at = <uint64_t>self.ending_head + self.ending_count
-            self.ending[at - self.crowd.capacity if at >= self.crowd.capacity else at] = slot
-            self.ending_count += 1
-        s.flags |= ENDED | ENDING
-        self._wake()
-
-    cdef void _drop(self, uint32_t slot) noexcept:
-        """Close the socket: out of epoll first, so that no event of it can come later. Events stay for a resume."""
-        cdef Slot* s = &self.crowd.slots[slot]
-        cdef epoll_event event
-        if s.fd < 0:
-            return
-        if not s.flags & ENDED:
-            self.live -= 1                           # the caller knows: no on_close
-            s.flags |= ENDED
-        epoll_ctl(self.crowd.epoll, EPOLL_CTL_DEL, s.fd, &event)
-        close(s.fd)
-        s.fd = -1
-        self.sockets -= 1
-        s.generation += 1
-        s.state = DEAD
-        s.flags &= ~<uint16_t>(BLOCKED | SHUT | PEER_CLOSED | SLOW | FAILED | DRAINED)
-        reader_clear(&s.reader)
-        outbox_drop_notes(&s.box, 0)
-        if self.current == <int64_t>slot:
-            self.current = -1
-        self._free_if_done(slot)
-
-    cdef void _free_if_done(self, uint32_t slot) noexcept:
-        """A released slot is free once its socket is gone and its end is told."""
-        cdef Slot* s = &self.crowd.slots[slot]
-        if not s.flags & RELEASED or s.fd >= 0 or s.flags & ENDING or s.state == FREE:
-            return
-        outbox_drop_notes(&s.box, 0)
-        outbox_restart(&self.crowd.shelf, &s.box)
-        s.state = FREE
-        s.flags &= DIRTY | MARKED                    # it still stands in these queues
-        s.generation += 1
-        s.user_size = 0
-        s.bits = 0
-        s.next_free = NONE
-        if self.free_last == NONE:
-            self.free_first = slot
-        else:
-            self.crowd.slots[self.free_last].next_free = slot
-        self.free_last = slot
-        self.used -= 1
-
-    cdef void _tick_slot(self, uint32_t slot) noexcept:
-        cdef Slot* s = &self.crowd.slots[slot]
-        if s.state == FREE:
-            return
-        if s.state == OPEN:
-            if self.now_ms - s.pong_ms >= self.timeout_ms:
-                self._end(slot, 1006, WHY_TIMEOUT)
-                self._drop(slot)
-            elif self.now_ms - s.ping_ms >= self.ping_ms:
-                s.ping_ms = self.now_ms
-                self._note(slot, OP_PING, NULL, 0)
-        elif s.state == CLOSING and self.now_ms >= s.linger_ms:
-            self._drop(slot)
-        outbox_trim(&self.crowd.shelf, &s.box, self.crowd.retain)
+            begin_close(&self.crowd, slot, code, WHY_PEER)
 
     cdef void _settle(self) noexcept:
         """After a loop: close what it marked, keep the budget, tell Python about the ends."""
@@ -706,60 +517,23 @@ cdef class Gate:
             s = &self.crowd.slots[slot]
             s.flags &= ~<uint16_t>MARKED
             if s.fd >= 0:
-                self._settle_slot(slot)
+                settle_slot(&self.crowd, slot)
             s.flags &= ~<uint16_t>(SLOW | FAILED | DRAINED)
-        if self.sweeping or self.crowd.shelf.bytes > self.budget:
-            self._evict()
-        if self.ending_count:
+        if self.crowd.sweeping or self.crowd.shelf.bytes > self.crowd.budget:
+            evict(&self.crowd)
+        if self.crowd.ending_count:
             self._tell_ends()
-
-    cdef void _settle_slot(self, uint32_t slot) noexcept:
-        cdef Slot* s = &self.crowd.slots[slot]
-        if s.flags & FAILED:
-            self._end(slot, 1006, WHY_PEER)
-            self._drop(slot)
-        elif s.flags & SLOW and s.state == OPEN:
-            self._begin_close(slot, 1013, WHY_SLOW)
-        elif s.flags & DRAINED and s.state == CLOSING and (s.flags & PEER_CLOSED or s.reader.ended):
-            # Our close frame is out: end our side, then wait for the peer's end, so that a reset can't overtake it.
-            if not s.flags & SHUT:
-                s.flags |= SHUT
-                shutdown(s.fd, SHUT_WR)
-
-    cdef void _evict(self) noexcept:
-        """Drop the oldest events until 7/8 of the budget are left; in slices, unless it is far exceeded."""
-        cdef uint32_t left = SWEEP
-        cdef Slot* s
-        if not self.sweeping:
-            self.sweeping = True
-            self.sweep_at = 0
-            self.floor = shelf_floor(&self.crowd.shelf, self.budget - self.budget // 8)
-        if self.crowd.shelf.bytes > self.budget + self.budget // 8:
-            left = self.crowd.high
-        while left and self.sweep_at < self.crowd.high:
-            left -= 1
-            s = &self.crowd.slots[self.sweep_at]
-            if s.box.cap:
-                if s.state == OPEN and not outbox_stash(&s.box, s.user, s.user_size):
-                    mark(&self.crowd, self.sweep_at, FAILED)
-                elif outbox_evict(&self.crowd.shelf, &s.box, self.floor):
-                    s.flags |= LOST
-                    outbox_restart(&self.crowd.shelf, &s.box)
-                    if s.state == OPEN:
-                        self._begin_close(self.sweep_at, 1013, WHY_SLOW)
-                outbox_trim(&self.crowd.shelf, &s.box, self.crowd.retain)
-            self.sweep_at += 1
-        if self.sweep_at >= self.crowd.high:
-            self.sweeping = False
 
     cdef void _tell_ends(self) noexcept:
         cdef uint32_t slot
         cdef Slot* s
         cdef int why
-        while self.ending_count:                     # a callback may end others: they come behind
-            slot = self.ending[self.ending_head]
-            self.ending_head = self.ending_head + 1 if self.ending_head + 1 < self.crowd.capacity else 0
-            self.ending_count -= 1
+        while self.crowd.ending_count:               # a callback may end others: they come behind
+            slot = self.crowd.ending[self.crowd.ending_head]
+            self.crowd.ending_head += 1
+            if self.crowd.ending_head == self.crowd.capacity:
+                self.crowd.ending_head = 0
+            self.crowd.ending_count -= 1
             s = &self.crowd.slots[slot]
             s.flags &= ~<uint16_t>ENDING
             why = s.end_why
@@ -770,4 +544,4 @@ cdef class Gate:
                 continue                             # the callback released it
             if not s.flags & KEEP:
                 s.flags |= RELEASED
-            self._free_if_done(slot)
+            free_if_done(&self.crowd, slot)

@@ -6,7 +6,7 @@ frames) between them. Knows bytes and seqs; knows no sockets. The shelf counts a
 Rings start at 4 entries, double, and shrink again: an idle connection holds a few dozen bytes.
 """
 
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 from hotpath.frames cimport encode_head
 

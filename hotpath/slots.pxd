@@ -1,5 +1,6 @@
-"""The flat array of connections that gate and fanout share: plain C structs, no code."""
+"""The flat array of connections, and what may be done to one of them. Plain C: no GIL, no exceptions."""
 
+from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from hotpath.frames cimport Reader
 from hotpath.outbox cimport USER_ID_MAX, Outbox, Shelf
@@ -27,6 +28,18 @@ cdef enum Flag:
     MARKED = 2048      # SLOW, FAILED or DRAINED, and in the list of marked slots
     ENDED = 8192       # on_close of this socket is due or told
     KEEP = 4096        # stays after its end until release() or take_over()
+
+cdef enum Why:         # of an end, for on_close
+    WHY_NONE = 0
+    WHY_PEER = 1
+    WHY_TIMEOUT = 2
+    WHY_SLOW = 3
+    WHY_PROTOCOL = 4
+    WHY_ERROR = 5
+    WHY_LOCAL = 6
+
+cdef enum:
+    NONE = 0xFFFFFFFF      # no slot
 
 cdef struct Slot:
     Outbox box
@@ -66,3 +79,42 @@ cdef struct Crowd:
     uint64_t sends
     uint64_t sent_bytes
     uint64_t blocked
+    # Numbers that are free: first in, first out, so that one rests as long as possible.
+    uint32_t free_first
+    uint32_t free_last
+    uint32_t used            # not free
+    uint32_t live            # open
+    uint32_t sockets         # open or closing
+    # Slots whose on_close is due: a ring of `capacity`.
+    uint32_t* ending
+    uint32_t ending_head
+    uint32_t ending_count
+    uint64_t ends[7]         # by Why
+    # The loop.
+    int wake_fd
+    bint woken
+    bint polling
+    int64_t current          # the slot whose input is being parsed; -1 once its socket is gone
+    # Timers.
+    int64_t now_ms
+    int64_t ticked_ms
+    int64_t ping_ms
+    int64_t timeout_ms
+    int64_t linger_ms
+    # The budget.
+    uint64_t budget
+    uint64_t floor           # of the sweep going on: everything older goes
+    bint sweeping
+    uint32_t sweep_at
+
+cdef uint32_t pop_free(Crowd* crowd) noexcept nogil
+cdef void wake(Crowd* crowd) noexcept nogil
+cdef void start_clock(Crowd* crowd, int64_t now_ms) noexcept nogil
+cdef void add_note(Crowd* crowd, uint32_t slot, uint8_t opcode, const uint8_t* data, size_t size) noexcept nogil
+cdef void begin_close(Crowd* crowd, uint32_t slot, uint16_t code, Why why) noexcept nogil
+cdef void end_socket(Crowd* crowd, uint32_t slot, uint16_t code, Why why) noexcept nogil
+cdef void drop_socket(Crowd* crowd, uint32_t slot) noexcept nogil
+cdef void free_if_done(Crowd* crowd, uint32_t slot) noexcept nogil
+cdef void tick_slot(Crowd* crowd, uint32_t slot) noexcept nogil
+cdef void settle_slot(Crowd* crowd, uint32_t slot) noexcept nogil
+cdef void evict(Crowd* crowd) noexcept nogil

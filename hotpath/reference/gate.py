@@ -128,6 +128,8 @@ class Gate:
         finally:
             self._polling = False
             self._current = None
+            if self._leftovers or self._slow or self._failed or self._ending:
+                self._wake()                      # a callback left something for the next poll
 
     def flush(self, budget_us: int = 0) -> bool:
         for number in list(self._dirty):

@@ -17,7 +17,9 @@ ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 1.3
 WAIT_S = 20.0
 
 
-def request(path: str = "/api/v4/websocket", *, method: str = "GET", version: str = "HTTP/1.1", **headers: str) -> bytes:
+def request(
+    path: str = "/api/v4/websocket", *, method: str = "GET", version: str = "HTTP/1.1", **headers: str
+) -> bytes:
     """Return an upgrade request; headers override the usual ones (`_` for `-`), an empty one leaves it out."""
     usual = {"Host": "chat.example", "Upgrade": "websocket", "Connection": "Upgrade",
              "Sec-WebSocket-Key": KEY, "Sec-WebSocket-Version": "13"}

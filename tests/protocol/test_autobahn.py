@@ -1,4 +1,7 @@
-"""RFC 6455 by Autobahn's cases (PyPI kosoku) against the real door, gate and room. kosoku raises for the cases that fail."""
+"""RFC 6455 by Autobahn's cases (PyPI kosoku) against the real door, gate and room.
+
+kosoku raises an error that names the cases that fail.
+"""
 
 import kosoku
 import pytest

@@ -87,7 +87,8 @@ async def test_bad_handshakes(data, statuses):
 
 async def test_what_a_client_proposes_is_not_reflected():
     async with serving() as server:
-        raw = await server.connect(request(Sec_WebSocket_Protocol="chat, \tx", Sec_WebSocket_Extensions="permessage-deflate"))
+        proposed = {"Sec_WebSocket_Protocol": "chat, \tx", "Sec_WebSocket_Extensions": "permessage-deflate"}
+        raw = await server.connect(request(**proposed))
         status, headers = await raw.head()
         assert status == 101
         assert not {"sec-websocket-protocol", "sec-websocket-extensions"} & headers.keys()

@@ -210,6 +210,22 @@ def test_an_event_for_a_closed_number_never_reaches_the_next_socket(crowd):
     assert c.gate.alive(c.third)
 
 
+def test_what_a_callback_leaves_behind_wakes_the_loop(crowd):
+    c = crowd()
+    slot, peer = c.join()
+
+    def adopt(slot_, data, text):
+        c.on_message = lambda *_: None
+        c.later, _ = c.join(leftover=client_frame(1, b"read with its handshake"))
+
+    c.on_message = adopt
+    peer.send(1, b"go")
+    c.gate.poll()
+    assert select.select([c.gate.fileno()], [], [], 0)[0]
+    c.gate.poll()
+    assert c.messages == [(slot, b"go", True), (c.later, b"read with its handshake", True)]
+
+
 def test_callbacks_may_end_the_very_slot(crowd):
     c = crowd()
     for end in (lambda s: c.gate.release(s), lambda s: c.gate.close(s, 0), lambda s: c.gate.close(s, 1000),
