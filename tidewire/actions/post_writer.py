@@ -13,6 +13,7 @@ from time import monotonic
 
 import asyncpg
 import structlog
+from prometheus_client import Counter, Histogram
 
 from tidewire.store import post_batch
 from tidewire.store.db import GONE, Connection, Database
@@ -35,6 +36,9 @@ PLAN_AGAIN_POSTS, PLAN_AGAIN_FACTOR = (
     100,
     4,
 )  # when so many were written, and then four times as many, and so on
+POSTS = Counter("mattermost_post", "Posts written.")
+BATCH = Histogram("tidewire_post_batch", "Posts of one commit.", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
+FLUSH = Histogram("tidewire_post_flush_seconds", "Time of one commit, retries included.")
 _log = structlog.get_logger("posts")
 
 
@@ -145,6 +149,7 @@ class PostWriter:
         return taken
 
     async def _write(self, waiting: Sequence[_Waiting]) -> None:
+        started = monotonic()
         try:
             committed = await self._commit(Batch([new for new, _ in waiting], self._db.worker, now_ms()))
         except Unavailable as error:
@@ -162,6 +167,9 @@ class PostWriter:
         except Exception as error:  # this task's boundary: every author hears of a bug of ours
             self._finish(waiting, error)
         else:
+            POSTS.inc(len(waiting))
+            BATCH.observe(len(waiting))
+            FLUSH.observe(monotonic() - started)
             if committed is not None and self._db.publisher is not None:
                 self._db.publisher.committed(*committed)
             self._finish(waiting, None)
