@@ -18,7 +18,7 @@ Config = Annotated[Path | None, Parameter(help="TOML file with settings; see doc
 
 app = App(
     name="tidewire",
-    help="Chat server for Mattermost's apps. Settings come from flags, TIDEWIRE_SECTION_FIELD variables and --config FILE.",
+    help="Chat server for Mattermost's apps. Settings: flags, TIDEWIRE_SECTION_FIELD variables, --config FILE.",
     version=__version__,
     version_flags=["--version"],
 )

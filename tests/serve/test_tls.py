@@ -3,6 +3,7 @@
 import asyncio
 import http.cookiejar
 import json
+import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,7 @@ async def test_the_official_client_chats_over_tls(secure: Secure) -> None:
     """First of this file: the first user it makes becomes the administrator."""
     process = await asyncio.create_subprocess_exec(
         "node", "chat.cjs", secure.url,
-        cwd=NODE, env={"NODE_EXTRA_CA_CERTS": str(secure.authority), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        cwd=NODE, env={**os.environ, "NODE_EXTRA_CA_CERTS": str(secure.authority)},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     printed, _ = await asyncio.wait_for(process.communicate(), 120)
