@@ -16,7 +16,7 @@ from hotpath.reference.outbox import Outbox, Shelf
 
 FREE, OPEN, CLOSING, DEAD = range(4)
 POSTED_ACK = 8
-QUANTUM, INPUT, BATCH = 2048, 65536, 128
+QUANTUM, INPUT, BATCH, SEND_BUFFER = 2048, 65536, 128, 128 * 1024
 WHYS = ("peer", "timeout", "slow", "protocol", "error", "local")
 
 
@@ -174,6 +174,7 @@ class Gate:
         slot.sock.setblocking(False)
         if slot.sock.family in (socket.AF_INET, socket.AF_INET6):
             slot.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            slot.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         slot.state = OPEN
         slot.pong_ms = slot.ping_ms = self._now_ms
         self._by_fd[fd] = number

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from hotpath import Event
 from tests.protocol.raw import Raw, frame, serving
 
 
@@ -91,3 +92,26 @@ async def test_every_socket_is_served_beside_a_hog():
             assert await raw.frame() == (1, b"me")
         assert len(server.messages) < 100_000     # the hog still has some to go
         hog.reset()
+
+
+async def test_a_reader_that_stopped_is_bounded_and_costs_the_others_nothing():
+    """B8: 100 MiB of events for a socket that does not read; it can be resumed from what it has."""
+    async with serving() as server:
+        raw = await server.upgraded()
+        raw.writer.transport.pause_reading()
+        other = await server.upgraded()
+        (slow, _), (healthy, _) = server.adopted
+        gate = server.room.gate
+        event_bytes = 100_000
+        for n in range(1000):
+            event = Event(b'{"event":"posted","broadcast":{},"data":{"n":%d,"x":"' % n + b"x" * event_bytes + b'"')
+            server.room.deliver(event, [slow, healthy])
+            _, payload = await other.frame()      # at once, whatever the other one does
+            assert payload.endswith(b'"},"seq":%d}' % n)
+            if server.closed:
+                break
+        assert server.closed == [(slow, 1013, "slow")]
+        # 256 wait, and what the kernels of both sides have taken.
+        assert n < 256 + 100
+        assert gate.stats()["retained_bytes"] < (256 + 100) * (event_bytes + 200)
+        raw.reset()
