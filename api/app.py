@@ -18,6 +18,7 @@ import api.resources  # noqa: F401  (fills the route table)
 from api import page
 from api.auth import COOKIE_TOKEN, authenticate
 from api.call import Call
+from api.drain import drain
 from api.errors import describe
 from api.not_implemented import OPERATIONS
 from api.proxies import Proxies
@@ -62,6 +63,7 @@ class Api:
                 await self._answer(route, req, resp, params)
             except Exception as error:  # the API's one boundary: `describe` sorts faults, and logs ours
                 self._fail(error, resp, request_id, route.path)
+            await drain(req)
             self._record(route, req, resp, request_id, time.perf_counter() - started)
 
         return respond
@@ -140,6 +142,7 @@ class Api:
         request_id = self._prepare(req, resp)
         if req.path.startswith("/api/") or req.method not in ("GET", "HEAD"):
             self._fail(AppError("api.context.404.app_error", 404), resp, request_id, "unknown")
+            await drain(req)
             return
         page.answer(req, resp)
 

@@ -110,6 +110,17 @@ async def test_bodies_over_the_limit_are_413(people: People) -> None:
     assert (await people.anonymous.request("GET", "/users?x=" + "x" * 3000)).status_code == 414
 
 
+async def test_a_body_that_nobody_reads_does_not_cost_the_connection(people: People) -> None:
+    for path, status in (
+        ("/nothing", 404),
+        ("/posts/" + "x" * 26 + "/pin", 404),
+        ("/channels/x/members", 400),
+    ):
+        for _ in range(30):
+            answer = await people.member.request("POST", path, content=b"x" * 500_000)
+            assert answer.status_code == status, path
+
+
 async def test_every_string_that_is_taken_comes_back(people: People) -> None:
     odd = "\u202e ünï 🐦 ' \" ; -- % _ \\ <b> \u0001 \uffff"[:60]
     me = people.member
