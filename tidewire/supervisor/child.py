@@ -89,6 +89,12 @@ class Child:
             what = "ended before it was ready" if ended else f"did not answer within {timeout_s:g} s"
             raise StartError(f"{self.spec.name} {what}{self._last_words()}")
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.spec.name}")
+        self._keeper.add_done_callback(self._on_keeper_end)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the latest process; 0 before the first."""
+        return self._process.pid if self._process is not None else 0
 
     async def stop(self, timeout_s: float) -> None:
         """Ask it to end; kill it and what is left of it after the time."""
@@ -157,6 +163,10 @@ class Child:
                 continue
             if await self._until_ready(60):
                 _log.info("child is back", child=self.spec.name, after_s=round(time.monotonic() - died, 3))
+
+    def _on_keeper_end(self, keeper: "asyncio.Task[None]") -> None:
+        if not keeper.cancelled() and (error := keeper.exception()) is not None:
+            _log.error("child is no longer watched", child=self.spec.name, exc_info=error)
 
     def _clear(self, dead: "subprocess.Popen[bytes]") -> None:
         """End the dead process's own children: they hold its ports, locks and shared memory."""

@@ -51,7 +51,8 @@ def guarded(supervise: Callable[[int], int]) -> int:
         os.kill(supervisor, number)
 
     for number in PASSED_ON:
-        signal.signal(number, pass_on)
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup wants SIGHUP ignored
+            signal.signal(number, pass_on)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     _, status = os.waitpid(supervisor, 0)
     for number in PASSED_ON:

@@ -64,6 +64,14 @@ def end_leftovers(folder: Path, names: Container[str], patience_s: float = 4.0) 
     return found
 
 
+def descriptors(pid: int) -> int:
+    """Return how many files and sockets a process has open; 0 if it is gone or /proc is absent."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
+
+
 def _working_in(folder: Path, names: Container[str]) -> Iterator[int]:
     for entry in _table():
         try:

@@ -5,6 +5,7 @@ databases → migrations → API, gateways → balancer → "ready". Stops in th
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from tidewire import log, metrics
+from tidewire import log
 from tidewire.embedded import postgres, valkey
 from tidewire.embedded.binaries import caddy_programs
 from tidewire.embedded.command import EmbeddedError, run
@@ -25,16 +26,21 @@ from tidewire.supervisor.child import Child, Spec
 from tidewire.supervisor.guard import PASSED_ON, guarded
 from tidewire.supervisor.layout import Layout, StartError, open_layout
 from tidewire.supervisor.probe import check_can_listen, expect_ok, reserve_port
-from tidewire.supervisor.processes import end_leftovers
+from tidewire.supervisor.processes import descriptors, end_leftovers
 
 _log = structlog.get_logger()
 _START_S = 60.0  # each part; a first start on a loaded machine took 8 s for everything
 _STOP_S = 4.0  # each of the two waves; the promise is 10 s for all
-_METRICS_PORT = 8067  # Mattermost's
+# Caddy takes two descriptors and 82 KB for each socket (HAProxy 4.8 KB): above this another balancer is due.
+_MANY_SOCKETS = 9000
+_WATCH_S = 30.0
 
 
 def serve(settings: Settings) -> int:
     """Run everything until SIGTERM or SIGINT; return the exit status. Prints "ready URL" when everything answers."""
+    # A socket costs a descriptor here, and two in the balancer; the children inherit the limit.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 1 << 20)), hard))
     try:
         layout = open_layout(settings.serve.data_dir)
     except StartError as error:
@@ -98,6 +104,7 @@ class Run:
         self._others: list[Child] = []
         self._url_files: list[Path] = []
         self._metrics: asyncio.Server | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._holders: list[socket.socket] = []  # the gateways' ports, ours even while one restarts
 
     async def start(self) -> None:
@@ -118,7 +125,7 @@ class Run:
             self._write_url(name, url)
         gateways: list[int] = []
         await asyncio.gather(self._start_api(shared), self._start_gateways(shared, gateways))
-        await self._start_metrics()
+        self._metrics = await scrape.listen(settings.metrics, layout.metrics, self._health)
         await self._start_balancer(caddy, gateways)
         for port in gateways:
             _say(f"gateway http://127.0.0.1:{port}")
@@ -128,6 +135,8 @@ class Run:
 
     async def stop(self) -> None:
         """Stop everything that runs: first what serves, then what it stands on."""
+        if self._watcher is not None:
+            self._watcher.cancel()
         if self._metrics is not None:
             self._metrics.close()
         for path in self._url_files:
@@ -135,6 +144,10 @@ class Run:
         for wave in (self._others, self._databases):
             if wave:
                 await asyncio.gather(*(child.stop(_STOP_S) for child in wave))
+
+    def _health(self) -> list[scrape.Health]:
+        children = [*self._databases, *self._others]
+        return [scrape.Health(child.spec.name, child.healthy, child.restarts) for child in children]
 
     async def _start_postgres(self, external: str) -> tuple[str, str]:
         if external:
@@ -248,33 +261,6 @@ class Run:
             )
         )
 
-    async def _start_metrics(self) -> None:
-        async def answer(path: str) -> metrics.Answer:
-            children = [*self._databases, *self._others]
-            if path == "/health":
-                sick = [child.spec.name for child in children if not child.healthy]
-                return (
-                    (503, "text/plain", ("down: " + ", ".join(sick)).encode())
-                    if sick
-                    else (200, "text/plain", b"ok")
-                )
-            if path != "/metrics":
-                return 404, "text/plain", b"not found"
-            own = scrape.own_metrics((child.spec.name, child.healthy, child.restarts) for child in children)
-            texts = {**await scrape.gather(self._layout.metrics), "serve": own}
-            return 200, "text/plain; version=0.0.4; charset=utf-8", scrape.merge(texts).encode()
-
-        host, wanted = self._settings.metrics.host, self._settings.metrics.port
-        # Tried in turn: whoever listens first has it. 0, any free port, is the last resort.
-        for port in [wanted] if wanted else [*range(_METRICS_PORT, _METRICS_PORT + 100), 0]:
-            try:
-                self._metrics = await metrics.serve_http(answer, host, port)
-            except OSError as error:
-                problem = error
-            else:
-                return
-        raise StartError(f"cannot serve metrics on {host} port {wanted}: {problem.strerror or problem}")
-
     async def _check_balancer(self) -> Path:
         serve = self._settings.serve
         programs = await caddy_programs(serve.caddy)
@@ -316,6 +302,14 @@ class Run:
         )
         self._others.append(child)
         await child.start(_START_S)
+        self._watcher = asyncio.create_task(self._watch_balancer(child))
+
+    async def _watch_balancer(self, caddy: Child) -> None:
+        """Say once when there are more sockets than this balancer is good for."""
+        while (sockets := descriptors(caddy.pid) // 2) <= _MANY_SOCKETS:
+            await asyncio.sleep(_WATCH_S)
+        advice = "let clients connect to the gateways' own addresses, or put HAProxy before them"
+        _log.warning("many sockets for this balancer", sockets=sockets, advice=advice)
 
     def _write_url(self, name: str, url: str) -> None:
         """Leave the address for tools that are run beside us with the same --data-dir."""

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tidewire.supervisor.scrape import merge, own_metrics
+from tidewire.supervisor.scrape import Health, merge, own_metrics
 
 
 def exposition(hits: int) -> str:
@@ -17,7 +17,7 @@ def exposition(hits: int) -> str:
 
 def test_each_sample_gets_its_process() -> None:
     text = merge(
-        {"api-1": exposition(1), "gateway-1": exposition(2), "serve": own_metrics([("api", True, 3)])}
+        {"api-1": exposition(1), "gateway-1": exposition(2), "serve": own_metrics([Health("api", True, 3)])}
     )
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert {s.labels["process"]: s.value for s in families["load"].samples} == {"api-1": 1, "gateway-1": 2}
