@@ -180,7 +180,7 @@ class Gateway:
             return
         self._logged_in(connection, login)
         if resume is None or not self._resume(connection, resume):
-            self._join(connection)
+            self.joiner.join(connection)
 
     async def _challenge(self, connection: Connection, request: Request) -> None:
         """Log in by `authentication_challenge`. Source: Mattermost API v4: a bad one closes TCP without a frame."""
@@ -199,7 +199,7 @@ class Gateway:
             return
         self._logged_in(connection, login)
         connection.welcome.append(request.seq)
-        self._join(connection)
+        self.joiner.join(connection)
 
     async def _look_up(self, connection: Connection, token: str) -> Login | None:
         """Return the token's session if it may be used; closes the connection when that cannot be known in time."""
@@ -225,13 +225,6 @@ class Gateway:
         connection.session_id = login.session_id
         connection.expires_at = login.expires_at
 
-    def _join(self, connection: Connection) -> None:
-        """Let it hear what its user hears. The oldest connection makes room when the user has too many."""
-        member = self.hub.members.get(connection.user_id)
-        if member is not None and len(member.connections) >= self._settings.gateway.connections_per_user:
-            self.close(member.connections[0], POLICY)
-        self.joiner.join(connection)
-
     def _on_join_failed(self, connection: Connection, retry: bool) -> None:
         self.close(connection, TRY_AGAIN if retry else POLICY)
 
@@ -253,6 +246,9 @@ class Gateway:
         connection.welcome.clear()
         self._watch_expiry(connection)
         self.presence.active(connection.user_id)
+        member = self.hub.members[connection.user_id]
+        if len(member.connections) > self._settings.gateway.connections_per_user:
+            self.close(member.connections[0], POLICY)  # the oldest makes room
         self._hear_waiting(connection)
 
     def _resume(self, connection: Connection, resume: Resume) -> bool:

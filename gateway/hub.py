@@ -75,6 +75,7 @@ class Hub:
         self.by_connection_id: dict[str, Connection] = {}
         self._choosy = SlotSet()  # those that reported all three values of `presence`
         self.delivered = 0
+        self.delivered_by_name: dict[str, int] = {}
 
     # Entering and leaving
 
@@ -239,6 +240,7 @@ class Hub:
             tails=self._tails(copy),
         )
         self.delivered += taken
+        self.delivered_by_name[copy.name] = self.delivered_by_name.get(copy.name, 0) + taken
         return taken
 
     def _wants(self, slot: int, channel_id: str) -> bool:

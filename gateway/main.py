@@ -37,6 +37,7 @@ TICK_S = 0.05
 # A batch of log-ins is one query; one more for memberships, one for what presence needs.
 DATABASE_CONNECTIONS = 3
 REDIS_TIMEOUT_S = 1.0  # presence and limits wait for it, events never
+CANCEL_AGAIN_S = 0.5
 MAX_DESCRIPTORS = 500_000
 
 
@@ -139,9 +140,12 @@ async def _tick(gateway: Gateway, feed: Feed, collector: GatewayCollector) -> No
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """End the tasks. Asked more than once: a library may take a cancellation for its own time-out and go on."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 def _raise_descriptor_limit() -> None:

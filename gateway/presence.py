@@ -5,7 +5,8 @@ collect (one entry per user) and nothing else happens. Reading is tidewire/actio
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from itertools import islice
 from typing import cast
 
 import structlog
@@ -23,6 +24,7 @@ log = structlog.get_logger()
 
 TICK_S = 0.1
 FLUSH_USERS = 500  # in one pipeline: about 2 ms of Redis
+STOP_S = 3.0  # `tidewire serve` kills what has not stopped within 10 s
 REFRESH_MS = 10_000  # activity of somebody who is online already is written at most this often
 
 
@@ -61,13 +63,10 @@ class Presence:
         self._live: list[bytes] = [self._process]
         self._beaten = False
 
-    def here(self, user_ids: Iterable[str]) -> list[str]:
-        """Return those of the users who have a socket here."""
-        return [user_id for user_id in user_ids if user_id in self._here]
-
-    def users(self) -> list[str]:
-        """Return everybody who has a socket here."""
-        return list(self._here)
+    def here(self, limit: int) -> dict[str, str]:
+        """Return the statuses of users who have a socket here, at most `limit`, the last to be active first."""
+        latest = islice(reversed(self._here.items()), limit)
+        return {user_id: "away" if here.away else "online" for user_id, here in latest}
 
     def active(self, user_id: str) -> None:
         """Take note that the user opened a socket or did something."""
@@ -128,9 +127,10 @@ class Presence:
         self._changed.update(dict.fromkeys(self._here))
         self._here.clear()
         try:
-            while self._changed:
-                await self._flush()
-            await self._redis.zrem(PROCESSES, self._process)
+            async with asyncio.timeout(STOP_S):
+                while self._changed:
+                    await self._flush()
+                await self._redis.zrem(PROCESSES, self._process)
         except GONE:
             log.warning(
                 "presence not cleared", users=len(self._changed)

@@ -72,6 +72,7 @@ async def use(process: asyncio.subprocess.Process, rows: World, port: int, metri
         assert health.status_code == 200
         assert "mattermost_http_websockets_total 1.0" in text
         assert "mattermost_websocket_broadcasts_total 1.0" in text
+        assert 'mattermost_websocket_event_total{type="posted"} 1.0' in text
         assert "tidewire_gateway_deliveries_total" in text
         process.send_signal(signal.SIGTERM)
         assert (await client.closed())[0] == 1001
