@@ -19,13 +19,13 @@ def closed(site: Site) -> int:
     return sum(count for name, count in site.counts.items() if name.startswith("sockets closed"))
 
 
-async def finish(serve: Serve, crowd: Crowd, since_ms: int, report: list[str]) -> None:
+async def finish(fault: str, serve: Serve, crowd: Crowd, since_ms: int, report: list[str]) -> None:
     """Posts flow again, and everybody knows everything."""
     await crowd.wait_for_news(since_ms, HEAL_S)
     await crowd.stop_posting()
     truth = await verdict.load_truth(serve.data_dir, {member.channel_id for member in crowd.members})
     await verdict.wait_until_complete(crowd, truth, HEAL_S)
-    report.append(f"{dict(crowd.site.counts)}")
+    report.append(f"{fault}: {dict(crowd.site.counts)}")
     assert verdict.problems(crowd, truth) == []
 
 
@@ -49,8 +49,25 @@ async def test_redis_stands_still(product: Serve, tmp_path: Path, rounds: int, r
             crowd.dismiss(revoked)
         assert during > 100, "posts are acknowledged without Redis"
         assert site.counts["posts answered 503"] == 0
-        await finish(product, crowd, int(time() * 1000), report)
+        await finish("redis stands still", product, crowd, int(time() * 1000), report)
         assert closed(site) <= 1  # the one whose session ended
+
+
+async def test_redis_loses_everything(product: Serve, tmp_path: Path, report: list[str]) -> None:
+    """Killed and back empty: what the outbox still has is published again, and nobody has a hole."""
+    lines = await asyncio.to_thread(seed, product, tmp_path / "tokens")
+    async with open_site(product.url) as site, Crowd.of_tokens(site, lines) as crowd:
+        await crowd.arrive()
+        crowd.start_posting(POSTS_PER_S)
+        await crowd.wait_for_news(int(time() * 1000), HEAL_S)
+        with faults.frozen(product, "redis"):
+            victims = faults.find(product, "redis")
+            for path in product.data_dir.rglob("appendonlydir/*"):
+                path.unlink()
+            faults.kill(victims[0])
+        await faults.wait_until_healthy(product, victims, HEAL_S)
+        await finish("redis loses everything", product, crowd, int(time() * 1000), report)
+        assert closed(site) == 0
 
 
 async def test_postgres_stands_still(product: Serve, tmp_path: Path, rounds: int, report: list[str]) -> None:
@@ -64,7 +81,7 @@ async def test_postgres_stands_still(product: Serve, tmp_path: Path, rounds: int
             while asyncio.get_running_loop().time() < deadline:
                 statuses.append(await post_status(crowd))
         assert set(statuses) == {(503, True)}, "refused, with the time to come back"
-        await finish(product, crowd, int(time() * 1000), report)
+        await finish("postgres stands still", product, crowd, int(time() * 1000), report)
         assert closed(site) == 0, "sockets stay"
         assert site.counts["503 without Retry-After"] == 0
 
