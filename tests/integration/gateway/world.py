@@ -74,11 +74,14 @@ class Client:
         """Return the texts of the next posts."""
         return [(await self.event("posted"))["data"]["post"] for _ in range(count)]
 
-    async def quiet(self) -> list[str]:
-        """Return the names of the events that come before the reply to a ping: all that was on its way here."""
+    async def quiet(self, ignore: str = "status_change") -> list[str]:
+        """Return the names of the events that come before the reply to a ping: all that was on its way here.
+
+        ignore: his own status, which is told some time after he came.
+        """
         seen = len(self.events)
         await self.act("ping")
-        return [event["event"] for event in self.events[seen:]]
+        return [event["event"] for event in self.events[seen:] if event["event"] != ignore]
 
     async def closed(self) -> tuple[int | None, str]:
         """Wait until the server closed; return the code it sent (None: no close frame) and the reason."""
