@@ -51,7 +51,6 @@ class Room:
             ping_interval_ms=ping_interval_ms,
             read_timeout_ms=read_timeout_ms,
         )
-        self.sockets = 0  # open ones
         self._handler: Handler | None = None
         self._loop = asyncio.get_running_loop()
         self._flushing = False
@@ -74,6 +73,11 @@ class Room:
             ping_interval_ms=int(gateway.ping_interval_s * 1000),
             read_timeout_ms=int(gateway.read_timeout_s * 1000),
         )
+
+    @property
+    def sockets(self) -> int:
+        """Number of open sockets."""
+        return self.gate.live
 
     def start(self, handler: "Handler") -> None:
         """Begin to watch the sockets. handler: who is told about them."""
@@ -107,7 +111,6 @@ class Room:
         except OverflowError:
             os.close(descriptor)
             return
-        self.sockets += 1
         # The handler knows the slot before anything can be told about it: only then the 101 leaves.
         self._handler.on_adopted(slot, upgrade)
         self.flush()
@@ -142,7 +145,6 @@ class Room:
         """Resume `old` on the socket of `new`; False, with nothing changed, if that is not possible."""
         taken = self.gate.take_over(old, new, next_seq)
         if taken:
-            self._count()
             self.flush_soon()
         return taken
 
@@ -162,7 +164,6 @@ class Room:
     def release(self, slot: int) -> None:
         """Forget a slot."""
         self.gate.release(slot)
-        self._count()
 
     # The loop
 
@@ -195,14 +196,10 @@ class Room:
         if self._emptied is not None and not self.gate.stats()["sockets"]:
             self._emptied.set()
 
-    def _count(self) -> None:
-        self.sockets = self.gate.stats()["live"]
-
     def _on_message(self, slot: int, data: bytes, text: bool) -> None:
         assert self._handler is not None
         self._handler.on_message(slot, data, text)
 
     def _on_close(self, slot: int, code: int, why: str) -> None:
         assert self._handler is not None
-        self.sockets -= 1
         self._handler.on_closed(slot, code, why)

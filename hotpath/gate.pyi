@@ -95,6 +95,9 @@ class Gate:
     def release(self, slot: int) -> None:
         """Forget a slot: its number may be used again, so take it out of every SlotSet before. No on_close follows;
         a socket that is still open is dropped."""
+    @property
+    def live(self) -> int:
+        """Number of open sockets, those that are closing not counted."""
     def seq(self, slot: int) -> int:
         """Return the seq that the next event will get."""
     def alive(self, slot: int) -> bool:

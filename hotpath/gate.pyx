@@ -373,6 +373,10 @@ cdef class Gate:
 
     # -- questions ----------------------------------------------------------------------------------------------
 
+    @property
+    def live(self):
+        return self.crowd.live
+
     def seq(self, uint32_t slot):
         return self._slot(slot).box.next
 

@@ -301,6 +301,10 @@ class Gate:
 
     # -- questions
 
+    @property
+    def live(self) -> int:
+        return sum(1 for slot in self._slots if slot.sock is not None and not slot.ended)
+
     def seq(self, slot: int) -> int:
         return self._slot(slot).box.next
 
@@ -312,7 +316,7 @@ class Gate:
 
     def stats(self) -> dict[str, Any]:
         return {
-            "live": sum(1 for slot in self._slots if slot.sock is not None and not slot.ended),
+            "live": self.live,
             "sockets": len(self._by_fd),
             "slots": len(self._slots) - len(self._free),
             "capacity": self._capacity,

@@ -33,7 +33,8 @@ def test_every_compiled_module_with_python_names_has_stubs_and_a_twin():
 def test_a_missing_build_stops_the_process_with_a_clear_message(tmp_path):
     shutil.copytree(ROOT, tmp_path / "hotpath", ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"))
     environment = {name: value for name, value in os.environ.items() if name != "HOTPATH"}
-    run = [sys.executable, "-c", "import hotpath"]
+    # -S: no site-packages, where an editable install would still point to the built modules.
+    run = [sys.executable, "-S", "-c", "import hotpath"]
     missing = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert missing.returncode == 1
     assert "hotpath is not built" in missing.stderr
