@@ -5,6 +5,7 @@ import json
 
 import httpx
 import pytest
+import redis.asyncio
 import websockets
 from websockets.asyncio.client import connect
 
@@ -203,3 +204,18 @@ async def test_health_turns_to_404_while_draining(town: World) -> None:
             answer = await http.get(f"http://127.0.0.1:{town.port}{path}")
             assert answer.status_code == 200
             assert answer.json()["status"] == "OK"
+
+
+async def test_bad_challenges_count_against_the_limit_of_http_logins(database_url: str, redis_url: str) -> None:
+    async with world(database_url, redis_url, limits={"logins_per_minute": 3}) as town:
+        token = await town.session(await town.user())
+        for _ in range(3):
+            client = await town.open()
+            await client.send("authentication_challenge", {"token": "x" * 26})
+            assert await client.closed() == (None, "")
+        async with redis.asyncio.from_url(redis_url) as store, asyncio.timeout(PATIENCE_S):
+            while int(await store.get("tw:login:address:127.0.0.1") or 0) < 3:
+                await asyncio.sleep(0.01)  # the third is counted behind its close
+        client = await town.open()
+        await client.send("authentication_challenge", {"token": token})
+        assert await client.closed() == (None, "")
