@@ -188,6 +188,21 @@ async def test_leading_passes_on(database_url: str, redis_url: str) -> None:
         await last.close()
 
 
+async def test_a_frozen_leader_is_replaced(database_url: str, redis_url: str) -> None:
+    await seed(database_url)
+    frozen = await Worker(database_url, redis_url).start()
+    other = await Worker(database_url, redis_url).start()
+    async with inbox_of(redis_url) as inbox:
+        frozen.db.publisher = None
+        for task in frozen.publisher._tasks:
+            task.cancel()  # its connections stay open, as those of a stopped process do
+        await frozen.announce(CHANNELS[0])
+        await check_complete(inbox, database_url)
+        assert await other.outbox.lead()
+    await frozen.die()
+    await other.close()
+
+
 @pytest.mark.parametrize("forget", [False, True], ids=["durable", "empty"])
 async def test_redis_down_then_back(database_url: str, own_redis: Redis, forget: bool) -> None:
     await seed(database_url)
