@@ -2,6 +2,7 @@
 #   make serve [ARGS="--port 18065 --data-dir DIR"]   run everything; Ctrl-C stops it
 #   make test [ARGS="-k word"]                        every test
 #   make fast | lint | bench | docs | lock
+#   make chaos | fuzz | sanitize | soak               the long forms of what `make test` does briefly
 
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
@@ -18,7 +19,7 @@ ifneq ($(shell npm --version >/dev/null 2>&1 && node -p 'process.versions.node.s
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 endif
 
-.PHONY: serve test fast lint bench chaos docs lock build
+.PHONY: serve test fast lint bench chaos fuzz sanitize soak docs lock build
 .DELETE_ON_ERROR:
 
 serve: build
@@ -43,6 +44,10 @@ bench: build $(STAMPS)/dev
 # Every fault twenty times, 5,000 edits, databases frozen for 30 s: some 15 minutes.
 chaos: build $(STAMPS)/dev
 	$(PYTHON) -m pytest -q tests/chaos --rounds 20 --timeout 3600 $(ARGS)
+
+# The frame parser under generated inputs, ten minutes: ARGS="--seconds 3600" for more.
+fuzz: build $(STAMPS)/dev
+	$(PYTHON) -m tests.fuzz.fuzz $(ARGS)
 
 docs: build
 	$(PYTHON) -m tidewire settings docs
