@@ -49,6 +49,10 @@ chaos: build $(STAMPS)/dev
 fuzz: build $(STAMPS)/dev
 	$(PYTHON) -m tests.fuzz.fuzz $(ARGS)
 
+# hotpath's tests and Autobahn's cases under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer.
+sanitize: build $(STAMPS)/dev
+	$(PYTHON) -m tests.fuzz.sanitize $(ARGS)
+
 docs: build
 	$(PYTHON) -m tidewire settings docs
 
