@@ -59,6 +59,12 @@ class Gate:
         `new` is free afterwards, without on_close; so is the old socket of a live `old`. Replies that wait for `new`
         come first; those of `old` are gone. May be called from on_message(new).
         """
+    def copy_events(self, slot: int, first: int, limit_bytes: int) -> list[tuple[bytes, int]] | None:
+        """Return (prefix, tail bits) of the events from seq `first` on, for a resume in another process. None if one
+        of them is gone, `first` was never reached, the slot was silenced, or they are larger than limit_bytes."""
+    def begin_at(self, slot: int, seq: int) -> bool:
+        """Give the first event of a new connection this seq instead of 0; False, with nothing changed, if it has
+        events already or is closing. Replies that wait go out before it."""
     def set_user(self, slot: int, user_id: bytes, bits: int) -> None:
         """Say who it is: the id (at most 32 bytes) that tails name, and role bits ADMIN, GUEST, MFA_OK, POSTED_ACK.
 

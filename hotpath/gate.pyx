@@ -7,7 +7,7 @@ Python object. All calls must come from one thread, the event loop's. poll(), fl
 they find out is told by on_message and on_close, never from inside another method.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -19,8 +19,8 @@ from hotpath.frames cimport (BROKEN, CLOSE, NEED_MORE, PING, PONG, TEXT, Found, 
 from hotpath.linux cimport (EAGAIN, EFD_CLOEXEC, EFD_NONBLOCK, EINTR, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR,
                             EPOLLHUP, EPOLLIN, EPOLLOUT, EWOULDBLOCK, MSG_DONTWAIT, close, epoll_create1, epoll_ctl,
                             epoll_event, epoll_wait, errno, eventfd, read, recv, tw_prepare_socket)
-from hotpath.outbox cimport (TAIL_BITS, USER_ID_MAX, Note, Outbox, outbox_drop_notes, outbox_raw, outbox_restart,
-                             outbox_stash, outbox_waiting)
+from hotpath.outbox cimport (TAIL_BITS, USER_ID_MAX, Note, Outbox, Shared, outbox_drop_notes, outbox_raw,
+                             outbox_restart, outbox_stash, outbox_waiting, shared_data)
 from hotpath.slots cimport (BLOCKED, CLOSING, DEAD, DIRTY, DRAINED, ENDED, ENDING, FAILED, FREE, KEEP, LOST, MARKED,
                             NONE, OPEN, PEER_CLOSED, RELEASED, SILENT, SLOW, WHY_ERROR, WHY_LOCAL, WHY_NONE,
                             WHY_PEER, WHY_PROTOCOL, Crowd, Slot, add_note, begin_close, drop_socket, end_socket,
@@ -278,6 +278,31 @@ cdef class Gate:
                 self.leftovers[i] = (old, o.generation, leftover)
         if outbox_waiting(&o.box):
             mark_dirty(&self.crowd, old)
+        return True
+
+    def copy_events(self, uint32_t slot, uint64_t first, uint64_t limit_bytes):
+        cdef Slot* s = self._slot(slot)
+        cdef uint64_t seq = first, size = 0
+        cdef uintptr_t entry
+        cdef Shared* shared
+        if s.flags & (SILENT | LOST | RELEASED) or not s.flags & KEEP or first < s.box.base or first > s.box.cursor:
+            return None
+        events = []
+        while seq < s.box.next:
+            entry = s.box.ring[seq & (s.box.cap - 1)]
+            shared = <Shared*>(entry & ~<uintptr_t>TAIL_BITS)
+            size += shared.size
+            if size > limit_bytes:
+                return None
+            events.append((PyBytes_FromStringAndSize(<char*>shared_data(shared), shared.size), <int>(entry & TAIL_BITS)))
+            seq += 1
+        return events
+
+    def begin_at(self, uint32_t slot, uint64_t seq):
+        cdef Slot* s = self._slot(slot)
+        if s.state != OPEN or s.flags & (SILENT | ENDED) or s.box.next != 0:
+            return False
+        s.box.base = s.box.cursor = s.box.next = seq     # replies that wait stand before every event still
         return True
 
     def set_user(self, uint32_t slot, bytes user_id not None, int bits):

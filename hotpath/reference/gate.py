@@ -214,6 +214,24 @@ class Gate:
             self._mark_dirty(old)
         return True
 
+    def copy_events(self, slot: int, first: int, limit_bytes: int) -> list[tuple[bytes, int]] | None:
+        s = self._slot(slot)
+        if first < 0:
+            raise OverflowError("first is negative")
+        if s.silent or s.lost or s.released or not s.keep or not s.box.base <= first <= s.box.cursor:
+            return None
+        events = [(event.prefix, tails) for event, tails in s.box.ring[first - s.box.base :]]
+        return events if sum(len(prefix) for prefix, _ in events) <= limit_bytes else None
+
+    def begin_at(self, slot: int, seq: int) -> bool:
+        s = self._slot(slot)
+        if seq < 0:
+            raise OverflowError("seq is negative")
+        if s.state != OPEN or s.silent or s.ended or s.box.next:
+            return False
+        s.box.base = s.box.cursor = s.box.next = seq
+        return True
+
     def set_user(self, slot: int, user_id: bytes, bits: int) -> None:
         s = self._slot(slot)
         if len(user_id) > 32:

@@ -363,3 +363,50 @@ def test_memory_of_idle_rings_shrinks(crowd):
     assert c.gate.take_over(slot, new, 2992)
     drain(c, again)
     assert again.events() == [(n, n) for n in range(2992, 3000)]
+
+
+def test_a_connection_moves_to_another_gate(crowd):
+    """Its events go as bytes, seqs and tails stay; replies do not move, and those of the new socket come first."""
+    here, there = crowd(), crowd()
+    old, lost = here.join(bits=8)
+    here.post([old], *range(5))
+    here.turn()
+    here.gate.reply(old, b"never replayed")
+    here.post([old], 5, tails={old: 5})
+    lost.sock.close()
+    here.turn()
+    events = here.gate.copy_events(old, 3, 10_000)
+    assert [tails for _, tails in events] == [0, 0, 5]
+    new, peer = there.join(bits=8)
+    there.gate.reply(new, b"mine")
+    assert there.gate.begin_at(new, 3) is True
+    for prefix, tails in events:
+        assert there.gate.deliver(there.hotpath.Event(prefix), [new], tails={new: tails}) == 1
+    there.post([new], 6)
+    there.turn()
+    assert peer.events() == [(i, i) for i in range(3, 7)]
+    assert peer.texts()[0] == b"mine"
+    assert b'"mentions":' in peer.texts()[3] and b'"should_ack":true},"seq":5}' in peer.texts()[3]
+    assert there.gate.seq(new) == 7
+    assert there.gate.begin_at(new, 9) is False
+    there.gate.restart(new)
+    there.post([new], 7)
+    there.turn()
+    assert peer.events()[-1] == (0, 7)
+
+
+def test_what_cannot_move(crowd):
+    c = crowd(retain_events=2)
+    slot, _ = c.join()
+    c.post([slot], *range(5), size=100)
+    c.turn()
+    c.tick(250)
+    assert c.gate.copy_events(slot, 2, 10_000) is None, "gone"
+    assert c.gate.copy_events(slot, 6, 10_000) is None, "never reached"
+    assert c.gate.copy_events(slot, 3, 200) is None, "too large"
+    assert len(c.gate.copy_events(slot, 3, 10_000)) == 2
+    assert c.gate.copy_events(slot, 5, 0) == []
+    c.gate.silence(slot)
+    assert c.gate.copy_events(slot, 0, 10_000) is None
+    with pytest.raises(LookupError):
+        c.gate.copy_events(60, 0, 0)

@@ -30,6 +30,8 @@ STEPS = st.one_of(
     st.tuples(st.just("turn")),
     st.tuples(st.just("tick"), st.sampled_from([1, 250, 600, 3000])),
     st.tuples(st.just("take_over"), SLOTS, SLOTS, st.integers(0, 12)),
+    st.tuples(st.just("copy_events"), SLOTS, st.integers(0, 12), st.sampled_from([0, 300, 1 << 20])),
+    st.tuples(st.just("begin_at"), SLOTS, st.sampled_from([0, 1, 5, 1 << 40])),
     st.tuples(st.just("restart"), SLOTS),
     st.tuples(st.just("silence"), SLOTS),
     st.tuples(st.just("close"), SLOTS, st.sampled_from([0, 1000, 1008, 1013]), st.booleans()),
