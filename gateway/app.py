@@ -28,6 +28,7 @@ from gateway.connection import (
 )
 from gateway.context import Context
 from gateway.door import Upgrade
+from gateway.handover import Handover
 from gateway.hub import Hub
 from gateway.join import Joiner
 from gateway.login import BadResume, Resume, address_of, credential, resume_of
@@ -66,6 +67,13 @@ class Gateway:
         self._trusted = [ip_network(network, strict=False) for network in settings.proxies.trusted]
         self.hub = Hub(room, self._on_dropped, self._on_ended)
         self.relay = Relay(self.hub, self.resync, hold_ms=settings.bus.hold_ms)
+        self.handover = Handover(
+            self,
+            settings.redis.url,
+            limit_ms=settings.resume.handover_ms,
+            limit_bytes=settings.resume.handover_bytes,
+            shards=settings.bus.shards,
+        )
         self.joiner = Joiner(
             self.hub,
             self.relay,
@@ -73,6 +81,7 @@ class Gateway:
             on_joined=self._on_joined,
             on_failed=self._on_join_failed,
             wait_s=settings.gateway.login_wait_s,
+            tag=self.handover.tag,
         )
         self.presence = Presence(
             context.redis,
@@ -179,8 +188,19 @@ class Gateway:
             self.close(connection, NO_FRAME)
             return
         self._logged_in(connection, login)
-        if resume is None or not self._resume(connection, resume):
+        if resume is None or not await self._take(connection, resume):
             self.joiner.join(connection)
+
+    async def _take(self, connection: Connection, resume: Resume) -> bool:
+        """Resume here or from another process; True: the socket has found its place, or its end."""
+        if resume.connection_id in self.hub.by_connection_id:
+            return self._resume(connection, resume)
+        since = self._loop.time()
+        taken = await self.handover.take(connection, resume)
+        if connection.state in (State.CHECKING, State.LIVE) and self._ended_since(since, connection):
+            self.end(connection)
+        return taken or connection.state is State.GONE
+
 
     async def _challenge(self, connection: Connection, request: Request) -> None:
         """Log in by `authentication_challenge`. Source: Mattermost API v4: a bad one closes TCP without a frame."""
@@ -212,12 +232,16 @@ class Gateway:
             return None
         if login is None or login.is_oauth:
             return None
+        return None if self._ended_since(since, login) else login
+
+    def _ended_since(self, since: float, session: Login | Connection) -> bool:
+        """Tell whether the session was ended while it was on its way in."""
         for at, user_id, session_ids in reversed(self._ended):
             if at < since:
                 break
-            if user_id == login.user_id and (not session_ids or login.session_id in session_ids):
-                return None
-        return login
+            if user_id == session.user_id and (not session_ids or session.session_id in session_ids):
+                return True
+        return False
 
     def _logged_in(self, connection: Connection, login: Login) -> None:
         self.unauthenticated -= 1
@@ -246,10 +270,25 @@ class Gateway:
         connection.welcome.clear()
         self._watch_expiry(connection)
         self.presence.active(connection.user_id)
-        member = self.hub.members[connection.user_id]
+        self._limit(connection.user_id)
+        self._hear_waiting(connection)
+
+    def arrive(self, connection: Connection) -> None:
+        """Let a connection live on that another process has given away; its user is a member."""
+        connection.state = State.LIVE
+        connection.greeted = True
+        self.hub.add(self.hub.members[connection.user_id], connection)
+        self.hub.looks(connection)
+        self._watch_expiry(connection)
+        self.presence.active(connection.user_id)
+        self.resumed += 1
+        self._limit(connection.user_id)
+        self._hear_waiting(connection)
+
+    def _limit(self, user_id: str) -> None:
+        member = self.hub.members[user_id]
         if len(member.connections) > self._settings.gateway.connections_per_user:
             self.close(member.connections[0], POLICY)  # the oldest makes room
-        self._hear_waiting(connection)
 
     def _resume(self, connection: Connection, resume: Resume) -> bool:
         """Give the socket to the connection that it names, if that is the same user's and its events are still here."""
@@ -335,11 +374,19 @@ class Gateway:
     def on_closed(self, slot: int, code: int, why: str) -> None:
         """Take note that a socket is gone; a lost one goes on collecting for a resume."""
         connection = self.connections.get(slot)
-        if connection is None:
+        if connection is None or connection.state is State.AWAY:
             return
         if connection.state is not State.LIVE or why == "local" or not self._settings.resume.keep_s:
             self._drop(connection, release=why != "local")
-            return
+        else:
+            self._lose(connection)
+
+    def part(self, connection: Connection) -> None:
+        """Close a live socket (1001) and keep what its client needs to go on elsewhere."""
+        self._lose(connection)
+        self.room.close(connection.slot, GOING_AWAY, keep=True)
+
+    def _lose(self, connection: Connection) -> None:
         connection.state = State.AWAY
         connection.seen_at = self._loop.time()
         self._forget_address(connection)
@@ -420,6 +467,7 @@ class Gateway:
             self._drop_away(*self._away.popleft())
         while self._ended and self._ended[0][0] < now - ENDED_S:
             self._ended.popleft()
+        self.handover.tick(now)
         at = now_ms()
         while self._expiries and self._expiries[0][0] <= at:
             expired, _, connection = heapq.heappop(self._expiries)

@@ -68,9 +68,9 @@ class Connection:
         self.welcome: list[int] = []  # seq of requests to be answered OK right behind hello
         self.greeted = False  # a hello went out
 
-    def rename(self) -> None:
-        """Give it a new connection id: clients take that as "refetch everything"."""
-        self.connection_id = new_token()
+    def rename(self, tag: str = "") -> None:
+        """Give it a new connection id: clients take that as "refetch everything". tag: what the id begins with."""
+        self.connection_id = tag + new_token()[len(tag) :]
 
     def views(self, channel_id: str) -> bool:
         """Tell whether presence-filtered events of the channel are for it.

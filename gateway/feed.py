@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import structlog
 
+from gateway.history import History
 from gateway.relay import Relay
 from tidewire.bus.contract import Ephemeral, Epoch, Events, Lost, Reader
 from tidewire.bus.envelope import shard_of
@@ -33,6 +34,7 @@ class Feed:
         shards: int,
         hold_ms: int,
         retention_s: float,
+        history: History,
     ) -> None:
         self._reader = reader
         self._relay = relay
@@ -41,6 +43,7 @@ class Feed:
         self._shards = shards
         self._hold_s = hold_ms / 1000
         self._retention_s = retention_s
+        self._history = history
         self._heard_at = asyncio.get_running_loop().time()
         self._outage_s = 0.0
         self._checks: set[asyncio.Task[None]] = set()
@@ -51,13 +54,17 @@ class Feed:
         loop = asyncio.get_running_loop()
         items: AsyncIterator[object] = self._reader.batches()
         async for item in items:
+            self._history.begin(self._reader.starts)
             if isinstance(item, Events):
                 slice_end = loop.time() + SLICE_S
-                for key, n, data in item.entries:
+                stretch = self._history.add(item, loop.time())
+                for number, (key, n, data) in enumerate(item.entries, 1):
                     self._relay.offer(key, n, data, loop.time())
                     if loop.time() > slice_end:
+                        stretch.done = number
                         await asyncio.sleep(0)
                         slice_end = loop.time() + SLICE_S
+                stretch.done = len(item.entries)
                 self.read += len(item.entries)
             elif isinstance(item, Ephemeral):
                 for data in item.copies:
@@ -65,6 +72,7 @@ class Feed:
                 await asyncio.sleep(0)
             elif isinstance(item, Epoch):
                 self.epochs += 1
+                self._history.restart(item.shard)
                 log.warning("events are read again", shard=item.shard)
             elif isinstance(item, Lost):
                 self.lost += 1

@@ -4,7 +4,7 @@ Knows connections and ids; knows nothing of JSON, Redis, the database or the ord
 from the event loop: no locks. Entering costs O(memberships of the user), an event O(its audience here).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Protocol
 
 from gateway.connection import Connection, State
@@ -26,6 +26,17 @@ from tidewire.bus.envelope import (
 )
 
 PRESENCE_FILTERED = frozenset({"typing", "reaction_added", "reaction_removed"})
+
+
+def could_reach(envelope: Envelope, user_id: str, keys: Container[str]) -> bool:
+    """Tell whether an announcement is about the user, or for him or for a key that he hears."""
+    return any(effect.user_id == user_id for effect in envelope.effects) or any(
+        copy.everyone
+        or copy.user_id == user_id
+        or (copy.channel_id != "" and channel_key(copy.channel_id) in keys)
+        or (copy.team_id != "" and team_key(copy.team_id) in keys)
+        for copy in envelope.copies
+    )
 
 
 class Deliver(Protocol):

@@ -30,6 +30,7 @@ class Joiner:
     """Lets users in. load(user ids) reads their memberships; on_joined(connection) comes when it may get `hello`.
 
     on_failed(connection): the user is gone, or the database did not answer in time.
+    tag: what connection ids begin with.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Joiner:
         on_joined: Callable[[Connection], None],
         on_failed: Callable[[Connection, bool], None],
         wait_s: float,
+        tag: str = "",
     ) -> None:
         self._hub = hub
         self._relay = relay
@@ -48,6 +50,7 @@ class Joiner:
         self._on_joined = on_joined
         self._on_failed = on_failed
         self._wait_s = wait_s
+        self._tag = tag
         self.waiting: dict[str, list[Connection]] = {}  # user id → connections that are JOINING
         self._fresh: dict[str, float] = {}  # those of them that no running query covers → since when
         self._task: asyncio.Task[None] | None = None
@@ -64,7 +67,7 @@ class Joiner:
         self._ask(connection.user_id)
 
     def _enter(self, member: Member, connection: Connection) -> None:
-        connection.rename()
+        connection.rename(self._tag)
         self._hub.add(member, connection)
         self._on_joined(connection)
 

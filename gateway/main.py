@@ -88,14 +88,17 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
         stack.push_async_callback(room.stop)
         gateway = Gateway(room, context, slots=room.gate.stats()["capacity"])
         _watch_exceptions(gateway)
+        stack.push_async_callback(gateway.handover.exchange.close)
         feed = _feed(gateway, reader, settings, db)
         collector = GatewayCollector(gateway, feed)
         collector.register()
         stack.callback(collector.unregister)
-        work = (feed.run(), gateway.presence.run(), _tick(gateway, feed, collector))
+        work = (feed.run(), gateway.presence.run(), gateway.handover.run(), _tick(gateway, feed, collector))
         gateway.background = [asyncio.create_task(one) for one in work]
         stack.push_async_callback(_cancel, gateway.background)
         await reader.ready()
+        gateway.handover.history.begin(reader.starts)
+        await gateway.handover.exchange.ready()
         door = Door.of(room, gateway, settings, version_id)
         port = await door.start(
             settings.gateway.host, settings.gateway.port, reuse_port=settings.gateway.reuse_port
@@ -126,6 +129,7 @@ def _feed(gateway: Gateway, reader: RedisReader, settings: Settings, db: Databas
         shards=settings.bus.shards,
         hold_ms=settings.bus.hold_ms,
         retention_s=settings.bus.outbox_retention_s,
+        history=gateway.handover.history,
     )
 
 

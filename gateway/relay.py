@@ -5,13 +5,13 @@ dropped, one that is ahead waits at most `hold_ms`, then the key's audience here
 Called only from the event loop; `now` is the loop's time in seconds.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from itertools import islice
 
 import msgspec
 import structlog
 
-from gateway.hub import Hub
+from gateway.hub import Hub, could_reach
 from tidewire.bus.envelope import EndSessions, Envelope, decode, decode_copy
 
 log = structlog.get_logger()
@@ -234,6 +234,13 @@ class Relay:
         if key in self.lines:
             self._idle.pop(key, None)
             self._idle[key] = now
+
+    def holds_for(self, user_id: str, keys: Container[str]) -> bool:
+        """Tell whether something that the user would hear has been read and waits for its turn."""
+        if not self._waiting:
+            return False
+        held = (envelope for key in self._waiting for envelope in self.lines[key].held.values())
+        return any(could_reach(envelope, user_id, keys) for envelope in held)
 
     def heard_keys(self) -> list[tuple[str, int]]:
         """Return (key, last number) of the keys somebody here hears."""

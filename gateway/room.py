@@ -148,6 +148,14 @@ class Room:
             self.flush_soon()
         return taken
 
+    def copy_events(self, slot: int, first: int, limit_bytes: int) -> list[tuple[bytes, int]] | None:
+        """Return (prefix, tail bits) of the events from seq `first` on, None if that is not possible."""
+        return self.gate.copy_events(slot, first, limit_bytes)
+
+    def begin_at(self, slot: int, seq: int) -> bool:
+        """Give the first event of a new connection this seq."""
+        return self.gate.begin_at(slot, seq)
+
     def restart(self, slot: int) -> None:
         """Begin again at seq 0 on the same socket."""
         self.gate.restart(slot)

@@ -45,7 +45,8 @@ class Inbox:
     async def _run(self) -> None:
         async for item in self.reader.batches():
             match item:
-                case contract.Events(shard, entries):
+                case contract.Events(shard, entries, places):
+                    assert len(places) == len(entries)
                     for entry in entries:
                         self._take(shard, entry)
                 case contract.Ephemeral(copies):

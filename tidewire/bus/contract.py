@@ -19,13 +19,15 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
 Entry = tuple[str, int, bytes]  # ordering key, number within the key, envelope
+Place = tuple[int, int]  # of an entry in its shard's stream: rising, the same for every reader of one epoch
 
 
 class Events(NamedTuple):
-    """Entries of one shard, in the order of the stream."""
+    """Entries of one shard, in the order of the stream, and the place of each."""
 
     shard: int
     entries: list[Entry]
+    places: list[Place]
 
 
 class Ephemeral(NamedTuple):
@@ -94,6 +96,10 @@ class Reader(Protocol):
 
     async def ready(self) -> None:
         """Return once the start of every stream is fixed: what is committed from now on will be delivered."""
+
+    @property
+    def starts(self) -> list[Place]:
+        """The place in each shard behind which reading began; fixed once `ready()` has returned."""
 
     @property
     def healthy(self) -> bool:

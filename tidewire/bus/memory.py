@@ -6,7 +6,7 @@ Short and obviously right. Nothing but tests uses it: it cannot connect two proc
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from tidewire.bus.contract import Entry, Ephemeral, Epoch, Events, Item, Lost
+from tidewire.bus.contract import Entry, Ephemeral, Epoch, Events, Item, Lost, Place
 from tidewire.bus.envelope import shard_of
 from tidewire.wire.errors import Unavailable
 
@@ -105,12 +105,18 @@ class MemoryReader:
         self._bus = bus
         self._epoch = bus.epoch
         self._positions = [len(stream) for stream in bus.streams]
+        self._starts = [(at, 0) for at in self._positions]
         self._ephemeral_position = len(bus.ephemeral)
         self._doubtful: set[int] = set()
         self._closed = False
 
     async def ready(self) -> None:
         """See `contract.Reader.ready`."""
+
+    @property
+    def starts(self) -> list[Place]:
+        """See `contract.Reader.starts`."""
+        return self._starts
 
     @property
     def healthy(self) -> bool:
@@ -155,9 +161,10 @@ class MemoryReader:
                 items.append(Epoch(shard))
         repaired = bus.repaired_epoch == bus.epoch
         for shard, stream in enumerate(bus.streams):
-            if entries := stream[self._positions[shard] :]:
+            first = self._positions[shard]
+            if entries := stream[first:]:
                 self._positions[shard] = len(stream)
-                items.append(Events(shard, entries))
+                items.append(Events(shard, entries, [(at + 1, 0) for at in range(first, len(stream))]))
         if copies := bus.ephemeral[self._ephemeral_position :]:
             self._ephemeral_position = len(bus.ephemeral)
             items.append(Ephemeral(copies))

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from tidewire.bus.contract import Ephemeral, Epoch, Events, Item, Lost
+from tidewire.bus.contract import Ephemeral, Epoch, Events, Item, Lost, Place
 from tidewire.bus.redis import ANSWER_TIMEOUT_S, EPHEMERAL, REPAIRED, epoch_of, events_stream
 from tidewire.bus.resp import Link, ReplyError
 from tidewire.wire.errors import Unavailable
@@ -28,7 +28,6 @@ START_WAIT_S = 2.0
 REPAIR_WAIT_S = 10.0
 RETRY_S = (0.05, 1.0)
 
-Id = tuple[int, int]
 log = structlog.get_logger(__name__)
 
 
@@ -37,11 +36,11 @@ class _Stream:
 
     def __init__(self, name: str, shard: int) -> None:
         self.name, self.shard = name, shard
-        self.position: Id = (0, 0)
+        self.position: Place = (0, 0)
         # The last entry seen: the witness that the stream is still the same.
-        self.last: tuple[Id, list[bytes]] | None = None
+        self.last: tuple[Place, list[bytes]] | None = None
         self.doubt_since = 0.0  # not 0: the witness is gone, a `Lost` is due once repair is through
-        self.repair_end: Id | None = None
+        self.repair_end: Place | None = None
 
 
 class RedisReader:
@@ -54,6 +53,7 @@ class RedisReader:
         self._ephemeral = _Stream(EPHEMERAL, -1)
         self._epoch = ""
         self._ready = asyncio.Event()
+        self._starts: list[Place] = []
         self._heard = float("-inf")
         self._link: Link | None = None
         self._closed = False
@@ -61,6 +61,11 @@ class RedisReader:
     async def ready(self) -> None:
         """See `contract.Reader.ready`."""
         await self._ready.wait()
+
+    @property
+    def starts(self) -> list[Place]:
+        """See `contract.Reader.starts`."""
+        return self._starts
 
     @property
     def healthy(self) -> bool:
@@ -110,7 +115,7 @@ class RedisReader:
                 stream.last = await _last_entry(link, stream.name)
                 if stream.last:
                     stream.position = stream.last[0]
-            self._ready.set()
+            self._begin()
         elif self._epoch:
             for stream in self._events:
                 if await self._check_witness(link, stream, new_epoch=epoch != self._epoch):
@@ -163,7 +168,8 @@ class RedisReader:
                 items.append(Ephemeral([fields[1] for _, fields in entries]))
                 continue
             stream.last = stream.position, entries[-1][1]
-            items.append(Events(stream.shard, [(f[1].decode(), int(f[3]), f[5]) for _, f in entries]))
+            found = [(f[1].decode(), int(f[3]), f[5]) for _, f in entries]
+            items.append(Events(stream.shard, found, [_id(at) for at, _ in entries]))
         if doubt:
             items += [Lost(stream.shard) for stream in self._events if await self._settled(link, stream)]
         return items
@@ -187,18 +193,22 @@ class RedisReader:
         """Ids are times: starting before now misses nothing that is committed from now on."""
         for stream in self._events:
             stream.position = (now_ms() - REREAD_MS, 0)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._starts = [stream.position for stream in self._events]
         self._ready.set()
 
 
-async def _last_entry(link: Link, name: str) -> tuple[Id, list[bytes]] | None:
+async def _last_entry(link: Link, name: str) -> tuple[Place, list[bytes]] | None:
     found: list[Any] = await link.call("XREVRANGE", name, "+", "-", "COUNT", 1, timeout_s=ANSWER_TIMEOUT_S)
     return (_id(found[0][0]), found[0][1]) if found else None
 
 
-def _id(text: bytes) -> Id:
+def _id(text: bytes) -> Place:
     ms, _, seq = text.partition(b"-")
     return int(ms), int(seq)
 
 
-def _text(position: Id) -> str:
+def _text(position: Place) -> str:
     return f"{position[0]}-{position[1]}"

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
@@ -29,7 +29,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     @classmethod
-    async def open(cls, url: str) -> "Link":
+    async def open(cls, url: str) -> Self:
         """Connect to `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database of the URL.
 
         Raises: Unavailable.
@@ -118,11 +118,15 @@ class Link(asyncio.Protocol):
         self._parser.feed(data)
         try:
             while (answer := self._parser.gets()) is not False:
-                waiting = self._waiting.popleft()
-                if not waiting.done():
-                    waiting.set_result(answer)
+                self.on_answer(answer)
         except (hiredis.ProtocolError, IndexError):  # not Redis at the other end, or an answer to nothing
             self.close()
+
+    def on_answer(self, answer: Any) -> None:
+        """Give an answer to the oldest command that waits for one. Raises: IndexError if none does."""
+        waiting = self._waiting.popleft()
+        if not waiting.done():
+            waiting.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""

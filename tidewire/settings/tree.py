@@ -120,6 +120,14 @@ class Gateway(_Section):
     max_fragments: int = _knob(64, "Most fragments of one message.", ge=1)
     client_rate: float = _knob(50.0, "Actions per second that one socket may send in the long run.", gt=0)
     client_burst: int = _knob(200, "Actions that one socket may send at once.", ge=1)
+    drain_s: float = _knob(
+        10.0, "After SIGTERM: how long other gateways may fetch what clients need to go on there.", ge=0
+    )
+    drain_notice_s: float = _knob(
+        3.0, "After SIGTERM: how long balancers may take to notice, by health checks; not under serve.", ge=0
+    )
+    listen_fd: int = _knob(-1, "Descriptor of a bound socket to listen on instead; serve sets it.", ge=-1)
+    ready_fd: int = _knob(-1, "Descriptor that is written to once the gateway listens; serve sets it.", ge=-1)
 
     @model_validator(mode="after")
     def _ping_before_timeout(self) -> Self:
@@ -140,6 +148,10 @@ class Resume(_Section):
     bytes: int = _knob(256 << 20, "Budget of one gateway for all retained events.", ge=1 << 20)
     keep_s: float = _knob(300.0, "How long a lost connection can be resumed.", ge=0)
     events: int = _knob(128, "Events kept for each connection while the budget allows.", ge=1)
+    handover_ms: int = _knob(
+        200, "How long the gateway that has a connection may take to hand it over; 0: never asked.", ge=0
+    )
+    handover_bytes: int = _knob(1 << 20, "Largest state that is handed over.", ge=1024)
 
 
 class Bus(_Section):

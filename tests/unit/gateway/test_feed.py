@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from gateway.feed import Feed
+from gateway.history import History
 from tests.unit.gateway.crowd import Crowd
 from tidewire.bus.contract import Ephemeral, Epoch, Events, Item, Lost
 from tidewire.bus.envelope import Copy, Envelope, encode, encode_copy
@@ -16,6 +17,7 @@ class Reader:
     def __init__(self, *items: Item) -> None:
         self.items = items
         self.healthy = True
+        self.starts = [(0, 0)]
 
     async def batches(self) -> AsyncIterator[Item]:
         for item in self.items:
@@ -30,7 +32,8 @@ class Reader:
 
 def events(key: str, *numbers: int) -> Events:
     copy = Copy(b"post", channel_id=key[2:])
-    return Events(0, [(key, n, encode(Envelope(key, [], [copy]))) for n in numbers])
+    entries = [(key, n, encode(Envelope(key, [], [copy]))) for n in numbers]
+    return Events(0, entries, [(n, 0) for n in numbers])
 
 
 async def resynced(crowd: Crowd, numbers: dict[str, int], *items: Item, outage_s: float = 0) -> list[str]:
@@ -44,7 +47,7 @@ async def resynced(crowd: Crowd, numbers: dict[str, int], *items: Item, outage_s
         return {key: numbers[key] for key in keys if key in numbers}
 
     feed = Feed(
-        Reader(*items), crowd.relay, load, asked.append, shards=1, hold_ms=10, retention_s=60
+        Reader(*items), crowd.relay, load, asked.append, shards=1, hold_ms=10, retention_s=60, history=History(1)
     )
     feed._outage_s = outage_s
     await feed.run()

@@ -1,0 +1,108 @@
+"""What was read from the bus in the last seconds, and how far this process is: where a moved connection goes on.
+
+Kept as the reader's batches, so that an event costs nothing here. Knows places in streams; order and audiences are the
+relay's and the hub's.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from tidewire.bus.contract import Entry, Events, Place
+
+# A connection moves within a fraction of a second; what is older belongs to a process that was frozen.
+KEEP_S = 5.0
+LIMIT_BYTES = 16 << 20  # 2 s at 5,000 events/s of 1.5 KB
+
+
+class Stretch:
+    """A batch. done: how many of its entries have been applied."""
+
+    __slots__ = ("at", "bytes", "done", "events")
+
+    def __init__(self, events: Events, at: float) -> None:
+        self.events = events
+        self.at = at
+        self.bytes = sum([len(data) for _, _, data in events.entries])
+        self.done = 0
+
+
+class _Shard:
+    def __init__(self) -> None:
+        self.after: Place = (0, 0)  # everything behind this place is in `stretches`
+        self.position: Place = (0, 0)  # everything up to it has been applied, but for the last stretch's
+        self.stretches: deque[Stretch] = deque()
+
+    def reached(self) -> Place:
+        """Return the place through which everything has been applied."""
+        last = self.stretches[-1] if self.stretches else None
+        if last is not None and last.done:
+            return last.events.places[last.done - 1]
+        return self.position
+
+
+class History:
+    """The last seconds of every shard's stream."""
+
+    def __init__(self, shards: int) -> None:
+        self._shards = [_Shard() for _ in range(shards)]
+        self._bytes = 0
+        self._begun = False
+
+    def begin(self, starts: Sequence[Place]) -> None:
+        """Take note where reading begins; only the first call counts."""
+        if self._begun:
+            return
+        self._begun = True
+        for shard, start in zip(self._shards, starts, strict=True):
+            shard.after = shard.position = start
+
+    def add(self, events: Events, now: float) -> Stretch:
+        """Keep a batch that is about to be applied; the caller counts on in its `done`."""
+        shard = self._shards[events.shard]
+        shard.position = shard.reached()
+        stretch = Stretch(events, now)
+        shard.stretches.append(stretch)
+        self._bytes += stretch.bytes
+        for one in self._shards:
+            while len(one.stretches) > 1 and (one.stretches[0].at < now - KEEP_S or self._bytes > LIMIT_BYTES):
+                gone = one.stretches.popleft()
+                one.after = gone.events.places[-1]
+                self._bytes -= gone.bytes
+        return stretch
+
+    def restart(self, number: int) -> None:
+        """Take note that a stream is read again from before: nothing up to where we were can be told apart."""
+        shard = self._shards[number]
+        shard.after = max(shard.after, shard.reached())
+        self._bytes -= sum(stretch.bytes for stretch in shard.stretches)
+        shard.stretches.clear()
+        shard.position = (0, 0)
+
+    def positions(self) -> list[Place]:
+        """Return how far each shard has been applied."""
+        return [shard.reached() for shard in self._shards]
+
+    def reached(self, positions: Sequence[Place]) -> bool:
+        """Tell whether everything up to these places has been applied here."""
+        return all(shard.reached() >= place for shard, place in zip(self._shards, positions, strict=True))
+
+    def since(self, positions: Sequence[Place]) -> list[Entry] | None:
+        """Return what has been applied here behind these places, in order; None if that is not all here."""
+        found: list[Entry] = []
+        for shard, place in zip(self._shards, positions, strict=True):
+            if place < shard.after:
+                return None
+            for stretch in shard.stretches:
+                if stretch.done and stretch.events.places[stretch.done - 1] > place:
+                    both = zip(stretch.events.places[: stretch.done], stretch.events.entries, strict=False)
+                    found += [entry for at, entry in both if at > place]
+        return found
+
+    def had(self, key: str, n: int, positions: Sequence[Place]) -> bool:
+        """Tell whether the announcement stands up to these places too: it was published twice."""
+        return any(
+            at <= place and entry[0] == key and entry[1] == n
+            for shard, place in zip(self._shards, positions, strict=True)
+            for stretch in shard.stretches
+            for at, entry in zip(stretch.events.places, stretch.events.entries, strict=True)
+        )
