@@ -53,6 +53,11 @@ fuzz: build $(STAMPS)/dev
 sanitize: build $(STAMPS)/dev
 	$(PYTHON) -m tests.fuzz.sanitize $(ARGS)
 
+# 100,000 connections that come and go, then an hour of use and misuse: ARGS="--seconds 600" for less.
+soak: build $(STAMPS)/dev
+	$(PYTHON) -m tests.protocol.cycles 100000
+	$(PYTHON) -m tests.soak.soak $(ARGS)
+
 docs: build
 	$(PYTHON) -m tidewire settings docs
 
