@@ -27,7 +27,7 @@ from gateway.connection import (
     State,
 )
 from gateway.context import Context
-from gateway.door import Upgrade
+from gateway.door import Door, Upgrade
 from gateway.handover import Handover
 from gateway.hub import Hub
 from gateway.join import Joiner
@@ -119,6 +119,7 @@ class Gateway:
         self.failures = 0  # exceptions that nobody caught
         self.unauthenticated = self.resumed = self.refused = self.resyncs = self._pushed = 0
         self.stopping = False
+        self.door: Door | None = None  # main's
 
     # The door
 
@@ -492,6 +493,28 @@ class Gateway:
             self.resyncs += 1
             for connection in self.joiner.rejoin(user_id):
                 self._drop(connection)
+
+    async def drain(self) -> None:
+        """Give every connection to the other gateways, as their clients come there; returns when all are fetched.
+
+        Returns at once when there is no other, and after `gateway.drain_s` in any case.
+        """
+        settings = self._settings.gateway
+        if self.door is None or not await self.handover.others():
+            return
+        if settings.listen_fd < 0:  # else a successor accepts from the same socket already
+            self.door.drain()
+            await asyncio.sleep(settings.drain_notice_s)
+        self.door.stop_listening()
+        until = self._loop.time() + settings.drain_s
+        while self._loop.time() < until:
+            there = list(self.connections.values())
+            live = [connection for connection in there if connection.state is State.LIVE]
+            for connection in live[:STOP_AT_ONCE]:
+                self.part(connection)
+            if not there and not self.door.entrances:
+                break
+            await asyncio.sleep(STOP_STEP_S)
 
     async def stop(self) -> None:
         """Close every socket with 1001, spread over up to a second; clients come back elsewhere."""

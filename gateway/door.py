@@ -118,13 +118,22 @@ class Door:
         """Answer health checks with 404 from now on, so that balancers look elsewhere; still admit."""
         self.handshake.draining = True
 
-    async def stop(self) -> None:
-        """Listen no more and cut the handshakes under way. Adopted sockets stay: they are the room's."""
+    def stop_listening(self) -> None:
+        """Accept no more; handshakes under way go on. A listening socket that was handed in lives on elsewhere."""
         if self._listener is not None:
-            self._loop.remove_reader(self._epoll.fileno())
-            self._epoll.close()
+            if not self._resting:
+                # By hand: closing our descriptor does not take a socket that others share out of the set.
+                self._epoll.unregister(self._listener.fileno())
+            self._resting = False
             self._listener.close()
             self._listener = None
+
+    async def stop(self) -> None:
+        """Listen no more and cut the handshakes under way. Adopted sockets stay: they are the room's."""
+        self.stop_listening()
+        if not self._epoll.closed:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
         if self._watch is not None:
             self._watch.cancel()
         for entrance in self.entrances.values():
@@ -132,9 +141,8 @@ class Door:
         self.entrances.clear()
 
     def _on_ready(self) -> None:
-        assert self._listener is not None
         for descriptor, _ in self._epoll.poll(0, TURN):
-            if descriptor == self._listener.fileno():
+            if self._listener is not None and descriptor == self._listener.fileno():
                 self._accept(self._listener)
             elif descriptor in self.entrances:
                 self._read(self.entrances[descriptor])
@@ -226,14 +234,12 @@ class Door:
     def _look(self) -> None:
         """Cut those who are too slow."""
         self._watch = None
-        if self._listener is None:
-            return
         now = self._loop.time()
         for entrance in list(self.entrances.values()):
             if entrance.deadline <= now:
                 self._leave(entrance)
                 entrance.sock.close()
-        if self._resting:
+        if self._resting and self._listener is not None:
             self._resting = False
             self._epoll.register(self._listener.fileno(), select.EPOLLIN)
         if self.entrances:

@@ -1,7 +1,11 @@
-"""One gateway process from start to stop: opens what it needs, runs it, and stops within seconds of SIGTERM."""
+"""One gateway process from start to stop: opens what it needs, runs it, gives its connections away on SIGTERM.
+
+SIGINT, or a second SIGTERM, stops it within seconds.
+"""
 
 import asyncio
 import logging
+import os
 import resource
 import signal
 import socket
@@ -42,26 +46,43 @@ MAX_DESCRIPTORS = 500_000
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises: OSError if the address is taken."""
+    """Serve until SIGTERM (drain, then stop) or SIGINT (stop). Raises: OSError if the address is taken."""
     setup_log(settings.log, process=f"gateway-{settings.gateway.port}")
     logging.getLogger("picows").setLevel(logging.WARNING)
     uvloop.run(_main(settings))
 
 
 async def _main(settings: Settings) -> None:
-    stop = asyncio.Event()
+    drain, stop = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, lambda: (stop if drain.is_set() else drain).set())
+    loop.add_signal_handler(signal.SIGINT, stop.set)
     async with serving(settings) as (gateway, port):
         log.info("gateway listens", host=settings.gateway.host, port=port)
-        done = asyncio.create_task(stop.wait())
-        await asyncio.wait([done, *gateway.background], return_when=asyncio.FIRST_COMPLETED)
-        done.cancel()
+        _say_ready(settings.gateway.ready_fd)
+        stopping, draining = asyncio.create_task(stop.wait()), asyncio.create_task(drain.wait())
+        await _first(stopping, draining, *gateway.background)
+        if draining.done() and not stopping.done():
+            log.info("gateway drains", sockets=len(gateway.connections))
+            await _first(stopping, asyncio.create_task(gateway.drain()), *gateway.background)
         for task in gateway.background:
             if task.done():
                 task.result()  # raises: what runs in the background never ends by itself
         log.info("gateway stops", sockets=len(gateway.connections))
+
+
+async def _first(*tasks: asyncio.Task[Any]) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _say_ready(descriptor: int) -> None:
+    """Tell whoever started us that we listen."""
+    if descriptor >= 0:
+        try:
+            os.write(descriptor, b"1")
+        except BrokenPipeError:
+            log.info("nobody waits for this gateway to be ready")
+        os.close(descriptor)
 
 
 @asynccontextmanager
@@ -99,9 +120,13 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
         await reader.ready()
         gateway.handover.history.begin(reader.starts)
         await gateway.handover.exchange.ready()
-        door = Door.of(room, gateway, settings, version_id)
+        door = gateway.door = Door.of(room, gateway, settings, version_id)
+        inherited = settings.gateway.listen_fd
         port = await door.start(
-            settings.gateway.host, settings.gateway.port, reuse_port=settings.gateway.reuse_port
+            settings.gateway.host,
+            settings.gateway.port,
+            sock=socket.socket(fileno=inherited) if inherited >= 0 else None,
+            reuse_port=settings.gateway.reuse_port,
         )
         stack.push_async_callback(door.stop)
         async with metrics.endpoint(settings.metrics, role="gateway", healthy=lambda: not gateway.stopping):

@@ -103,6 +103,25 @@ def serve(
 
 
 @app.command
+def restart(*, data_dir: str | None = None, config: Config = None) -> None:
+    """Replace the gateways of a running `serve` by fresh ones, one after the other.
+
+    No connection is refused, and sockets resume where they were. Returns at once; serve's log says when it is done.
+
+    Parameters
+    ----------
+    data_dir
+        Its data directory; default as for serve.
+    config
+        TOML file with settings.
+    """
+    settings = _load(config, serve={"data_dir": data_dir})
+    from tidewire.supervisor.serve import restart as ask_for_restart
+
+    sys.exit(ask_for_restart(settings))
+
+
+@app.command
 def api(
     *,
     host: str | None = None,

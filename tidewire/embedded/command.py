@@ -28,9 +28,11 @@ def start(
     cwd: Path | None,
     stdin: int = subprocess.DEVNULL,
     output: int,
+    descriptors: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, under an account (None: as we are). Raises: OSError.
 
+    descriptors: which it inherits, under the same numbers.
     Synchronous on purpose: with a suspension between fork and `STARTED`, another task could take it for a stray.
     """
     process = subprocess.Popen(
@@ -41,6 +43,7 @@ def start(
         env=env,
         cwd=cwd,
         start_new_session=True,
+        pass_fds=descriptors,
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,

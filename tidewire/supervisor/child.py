@@ -1,4 +1,4 @@
-"""One child process: start it, see that it answers, start it again when it dies, stop it."""
+"""One child process: start it, see that it answers, start it again when it dies, replace it, stop it."""
 
 import asyncio
 import contextlib
@@ -38,11 +38,31 @@ class Spec:
     argv: Sequence[str]
     env: dict[str, str]
     ready: Callable[[], Awaitable[None]]  # raises OSError, EOFError or TimeoutError until it answers
+    # Variable that names the descriptor on which it says that it is ready; `ready` is not asked then, because where
+    # two processes share a listening socket nobody knows who would answer.
+    ready_variable: str = ""
+    descriptors: Sequence[int] = ()  # inherited
     stop: signal.Signals = signal.SIGTERM
     account: Account | None = None
     cwd: Path | None = None
     log: Path | None = None  # None: our standard error
     before: Callable[[], Awaitable[None]] = _nothing  # clears what a dead one left
+
+
+def _first_byte(descriptor: int) -> "asyncio.Future[bytes]":
+    """Return a future of the first byte of a pipe, b"" at its end; closes it then."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[bytes] = loop.create_future()
+
+    def read() -> None:
+        loop.remove_reader(descriptor)
+        data = os.read(descriptor, 1)
+        os.close(descriptor)
+        if not future.done():
+            future.set_result(data)
+
+    loop.add_reader(descriptor, read)
+    return future
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> "asyncio.Future[int]":
@@ -73,6 +93,8 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._end: asyncio.Future[int]
         self._keeper: asyncio.Task[None] | None = None
+        self._told: asyncio.Future[bytes] | None = None  # b"" at the end of a process that was never ready
+        self._leaving: set[subprocess.Popen[bytes]] = set()  # replaced, and not gone yet
 
     async def start(self, timeout_s: float) -> None:
         """Start it, and return when it answers; from then on its deaths are mended.
@@ -88,8 +110,52 @@ class Child:
             await self.stop(1)
             what = "ended before it was ready" if ended else f"did not answer within {timeout_s:g} s"
             raise StartError(f"{self.spec.name} {what}{self._last_words()}")
+        self._watch()
+
+    def _watch(self) -> None:
         self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.spec.name}")
         self._keeper.add_done_callback(self._on_keeper_end)
+
+    async def _unwatch(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
+
+    async def replace(self, start_s: float, leave_s: float) -> None:
+        """Start a successor beside the process; once that is ready, ask the old one to leave and wait for its end.
+
+        Raises: StartError if the successor is not ready in time; the old one goes on then.
+        """
+        await self._unwatch()
+        old, end = self._process, self._end
+        assert old is not None
+        self._leaving.add(old)
+        try:
+            await self._spawn()
+        except OSError as error:
+            self._leaving.discard(old)
+            self._watch()
+            raise StartError(f"{self.spec.name} cannot be started: {error.strerror or error}") from error
+        new = self._process
+        assert new is not None
+        ready = await self._until_ready(start_s)
+        if not ready and not end.done():
+            kill(new)
+            await self._end
+            self._clear(new)
+            self._process, self._end, self.healthy = old, end, True
+            self._leaving.discard(old)
+        self._watch()
+        if not ready:
+            raise StartError(f"{self.spec.name}: the successor is not ready")
+        try:
+            old.send_signal(signal.SIGTERM)
+            done, _ = await asyncio.wait({end}, timeout=leave_s)
+            if not done:
+                _log.warning("child did not leave in time", child=self.spec.name)
+        finally:
+            self._leaving.discard(old)
+            self._clear(old)
 
     @property
     def pid(self) -> int:
@@ -98,9 +164,9 @@ class Child:
 
     async def stop(self, timeout_s: float) -> None:
         """Ask it to end; kill it and what is left of it after the time."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait({self._keeper})
+        await self._unwatch()
+        for leaving in list(self._leaving):
+            kill(leaving)
         if self._process is None:
             return
         for number in (self.spec.stop, signal.SIGCONT):  # the second for a frozen one
@@ -118,18 +184,36 @@ class Child:
         log = 2
         if self.spec.log is not None:
             log = os.open(self.spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        spec = self.spec
+        env, descriptors, tell = spec.env, list(spec.descriptors), -1
+        if spec.ready_variable:
+            hear, tell = os.pipe()
+            env = env | {spec.ready_variable: str(tell)}
+            descriptors.append(tell)
         try:
-            spec = self.spec
-            self._process = start(spec.argv, account=spec.account, env=spec.env, cwd=spec.cwd, output=log)
+            self._process = start(
+                spec.argv, account=spec.account, env=env, cwd=spec.cwd, output=log, descriptors=descriptors
+            )
+        except OSError:
+            if tell >= 0:
+                os.close(hear)
+            raise
         finally:
-            if log != 2:
-                os.close(log)
+            for descriptor in (log, tell):
+                if descriptor > 2:
+                    os.close(descriptor)
         self._end = _ended(self._process)
+        if tell >= 0:
+            self._told = _first_byte(hear)
 
     async def _until_ready(self, timeout_s: float) -> bool:
         """Return True when it answers, False when it ended or the time is over."""
         deadline = time.monotonic() + timeout_s
         while not self._end.done() and time.monotonic() < deadline:
+            if self._told is not None:
+                await asyncio.wait({self._told}, timeout=timeout_s)
+                self.healthy = self._told.done() and self._told.result() != b""
+                return self.healthy
             try:
                 await asyncio.wait_for(self.spec.ready(), 5)
             except _NOT_YET:

@@ -16,7 +16,9 @@ from types import FrameType
 
 from tidewire.supervisor.processes import adopt_orphans, end_strays
 
-PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Not SIGHUP: that is what a closing terminal sends, and then everything ends.
+RESTART = signal.SIGUSR1
+PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, RESTART)
 
 
 def guarded(supervise: Callable[[int], int]) -> int:

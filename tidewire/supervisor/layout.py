@@ -95,6 +95,25 @@ def _lock(data: Path) -> int:
     return lock
 
 
+def running_in(data_dir: str) -> int:
+    """Return the process id of the `serve` that uses a data directory; 0 if none does. Raises: StartError."""
+    path = (Path(data_dir).expanduser().absolute() if data_dir else default_data_dir()) / "serve.lock"
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise StartError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 20, 0).decode().strip()
+        return int(holder) if _alive(holder) else 0
+    finally:
+        os.close(lock)
+    return 0
+
+
 def _alive(pid: str) -> bool:
     try:
         os.kill(int(pid), 0)

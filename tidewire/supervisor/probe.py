@@ -70,8 +70,7 @@ def check_can_listen(host: str, port: int, program: Path) -> None:
 def reserve_port(wanted: int) -> socket.socket:
     """Return a socket that holds the first free port of 127.0.0.1 from `wanted` on, but any free one after 100 tries.
 
-    It does not listen. On Linux a child that sets SO_REUSEADDR can listen there while we hold it, and after its death
-    again, but no other installation can take it; elsewhere close it before the child starts.
+    It does not listen yet. No other installation can take the port while we hold it.
     """
     for port in [*range(wanted, min(wanted + 100, 65536)), 0]:
         holder = socket.socket()
@@ -82,6 +81,7 @@ def reserve_port(wanted: int) -> socket.socket:
             holder.close()
             continue
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.setblocking(False)
         return holder
     raise StartError("no free port on 127.0.0.1")
 

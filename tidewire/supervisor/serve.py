@@ -23,8 +23,8 @@ from tidewire.settings import Settings, child_environment
 from tidewire.supervisor import scrape
 from tidewire.supervisor.balancer import caddyfile, public_url
 from tidewire.supervisor.child import Child, Spec
-from tidewire.supervisor.guard import PASSED_ON, guarded
-from tidewire.supervisor.layout import Layout, StartError, open_layout
+from tidewire.supervisor.guard import PASSED_ON, RESTART, guarded
+from tidewire.supervisor.layout import Layout, StartError, open_layout, running_in
 from tidewire.supervisor.probe import check_can_listen, expect_ok, reserve_port
 from tidewire.supervisor.processes import descriptors, end_leftovers
 
@@ -34,6 +34,7 @@ _STOP_S = 4.0  # each of the two waves; the promise is 10 s for all
 # Caddy takes two descriptors and 82 KB for each socket (HAProxy 4.8 KB): above this another balancer is due.
 _MANY_SOCKETS = 9000
 _WATCH_S = 30.0
+_BACKLOG = 4096  # of a gateway's listening socket, as gateway/door.py has it
 
 
 def serve(settings: Settings) -> int:
@@ -46,6 +47,18 @@ def serve(settings: Settings) -> int:
     except StartError as error:
         return _fail(error)
     return guarded(lambda guard_pipe: asyncio.run(_supervise(settings, layout, guard_pipe)))
+
+
+def restart(settings: Settings) -> int:
+    """Ask the running `serve` of the data directory for a rolling restart of its gateways; return the exit status."""
+    try:
+        pid = running_in(settings.serve.data_dir)
+        if not pid:
+            return _fail(StartError("no tidewire serve runs on this data directory"))
+        os.kill(pid, RESTART)
+    except (StartError, OSError) as error:
+        return _fail(error)
+    return 0
 
 
 def _fail(error: Exception) -> int:
@@ -71,12 +84,12 @@ async def _supervise(settings: Settings, layout: Layout, guard_pipe: int) -> int
         stop.set()
 
     loop.add_reader(guard_pipe, guard_died)
+    run_all = Run(settings, layout)
     for number in PASSED_ON:
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, run_all.restart if number == RESTART else stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     log.setup(settings.log, process="serve")
 
-    run_all = Run(settings, layout)
     starting = asyncio.create_task(run_all.start())
     stopping = asyncio.create_task(stop.wait())
     status = 0
@@ -105,7 +118,10 @@ class Run:
         self._url_files: list[Path] = []
         self._metrics: asyncio.Server | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._holders: list[socket.socket] = []  # the gateways' ports, ours even while one restarts
+        # The gateways' listening sockets: ours even while one restarts, so that who comes then waits in the queue.
+        self._listeners: list[socket.socket] = []
+        self._gateways: list[Child] = []
+        self._restarting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start everything and say so. Raises: StartError, EmbeddedError, OSError."""
@@ -135,8 +151,10 @@ class Run:
 
     async def stop(self) -> None:
         """Stop everything that runs: first what serves, then what it stands on."""
-        if self._watcher is not None:
-            self._watcher.cancel()
+        for task in (self._watcher, self._restarting):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
         if self._metrics is not None:
             self._metrics.close()
         for path in self._url_files:
@@ -144,6 +162,22 @@ class Run:
         for wave in (self._others, self._databases):
             if wave:
                 await asyncio.gather(*(child.stop(_STOP_S) for child in wave))
+
+    def restart(self) -> None:
+        """Replace the gateways one after the other, while the others serve; nothing if that is going on already."""
+        if self._gateways and (self._restarting is None or self._restarting.done()):
+            self._restarting = asyncio.create_task(self._restart_gateways())
+
+    async def _restart_gateways(self) -> None:
+        leave_s = self._settings.gateway.drain_s + _STOP_S
+        for child in self._gateways:
+            try:
+                await child.replace(_START_S, leave_s)
+            except StartError as error:
+                _log.error("rolling restart ends", error=str(error))
+                return
+            _log.info("child replaced", child=child.spec.name)
+        _log.info("rolling restart done", gateways=len(self._gateways))
 
     def _health(self) -> list[scrape.Health]:
         children = [*self._databases, *self._others]
@@ -240,24 +274,30 @@ class Run:
         await child.start(_START_S)
 
     async def _start_gateways(self, shared: dict[str, dict[str, str]], ports: list[int]) -> None:
+        started: list[Child] = []
         for number in range(1, self._settings.serve.gateways + 1):
-            holder = reserve_port(self._settings.gateway.port)
-            ports.append(holder.getsockname()[1])
-            if sys.platform == "linux":
-                self._holders.append(holder)
-            else:
-                holder.close()
-            self._others.append(self._gateway(number, ports[-1], shared))
-        await asyncio.gather(*(child.start(_START_S) for child in self._others if child.spec.name != "api"))
+            listener = reserve_port(self._settings.gateway.port)
+            # Listening here already: who comes while no gateway runs waits instead of being refused.
+            listener.listen(_BACKLOG)
+            self._listeners.append(listener)
+            ports.append(listener.getsockname()[1])
+            started.append(self._gateway(number, listener, shared))
+        self._others += started
+        await asyncio.gather(*(child.start(_START_S) for child in started))
+        self._gateways = started
 
-    def _gateway(self, number: int, port: int, shared: dict[str, dict[str, str]]) -> Child:
-        own = {"host": "127.0.0.1", "port": str(port), "reuse_port": "false"}
+    def _gateway(self, number: int, listener: socket.socket, shared: dict[str, dict[str, str]]) -> Child:
+        port = listener.getsockname()[1]
+        own = {"host": "127.0.0.1", "port": str(port), "reuse_port": "false", "listen_fd": str(listener.fileno())}
         return Child(
             Spec(
                 f"gateway-{number}",
                 [*_python(), "gateway"],
                 env=child_environment({**shared, "gateway": own}),
                 ready=lambda: expect_ok(("127.0.0.1", port), "/health"),
+                ready_variable="TIDEWIRE_GATEWAY_READY_FD",
+                descriptors=(listener.fileno(),),
+                stop=signal.SIGINT,  # SIGTERM would give its sockets away first
             )
         )
 
