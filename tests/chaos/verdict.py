@@ -41,11 +41,17 @@ class _Id(msgspec.Struct):
     id: str
 
 
-async def load_truth(data_dir: Path, channels: Iterable[str]) -> Truth:
-    """Read all posts of the channels, and from the stream their order; data_dir: that of a running serve."""
+async def judge(crowd: Crowd, data_dir: Path, timeout_s: float) -> list[str]:
+    """Give everybody time to hear all there is; return every broken promise. data_dir: that of a running serve."""
     database_url, redis_url = [
         (data_dir / f"{name}.url").read_text().strip() for name in ("database", "redis")
     ]
+    rows = await _rows(database_url, {member.channel_id for member in crowd.members})
+    await _wait_until_complete(crowd, rows, timeout_s)
+    return problems(crowd, Truth(rows, await _places(redis_url, set(rows))))
+
+
+async def _rows(database_url: str, channels: Iterable[str]) -> dict[str, dict[str, Post]]:
     rows: dict[str, dict[str, Post]] = {channel: {} for channel in channels}
     connection = await asyncpg.connect(database_url)
     query = """SELECT id, create_at, update_at, delete_at, message, edit_at, channel_id FROM posts
@@ -54,7 +60,7 @@ async def load_truth(data_dir: Path, channels: Iterable[str]) -> Truth:
         *values, channel_id = row.values()
         rows[channel_id][row["id"]] = Post(*values)
     await connection.close()
-    return Truth(rows, await _places(redis_url, set(rows)))
+    return rows
 
 
 async def _places(redis_url: str, channels: set[str]) -> dict[str, dict[str, int]]:
@@ -76,23 +82,22 @@ async def _places(redis_url: str, channels: set[str]) -> dict[str, dict[str, int
     }
 
 
-async def wait_until_complete(crowd: Crowd, truth: Truth, timeout_s: float) -> None:
-    """Wait until every member knows as many posts as there are; the reasons otherwise come from problems()."""
+async def _wait_until_complete(crowd: Crowd, rows: dict[str, dict[str, Post]], timeout_s: float) -> None:
+    """Wait until every member knows every post as it is stored; who does not is told by problems()."""
     try:
         async with asyncio.timeout(timeout_s):
             for member in crowd.members:
-                while not member.synced.is_set() or _missing(member, truth):
+                while not member.synced.is_set() or _missing(member, rows):
                     member.heard.clear()
                     await member.heard.wait()
     except TimeoutError:
         return
 
 
-def _missing(member: Member, truth: Truth) -> list[str]:
-    rows = truth.rows[member.channel_id]
+def _missing(member: Member, rows: dict[str, dict[str, Post]]) -> list[str]:
     return [
         post_id
-        for post_id, row in rows.items()
+        for post_id, row in rows[member.channel_id].items()
         if post_id not in member.posts or member.posts[post_id].message != row.message
     ]
 
@@ -103,7 +108,7 @@ def problems(crowd: Crowd, truth: Truth) -> list[str]:
     for member in crowd.members:
         who, rows = member.user_id, truth.rows[member.channel_id]
         found += [f"{who}: {fault}" for fault in member.faults]
-        if missing := _missing(member, truth):
+        if missing := _missing(member, truth.rows):
             found.append(f"{who} misses {len(missing)} of {len(rows)} posts: {missing[:3]}")
         if invented := set(member.posts) - set(rows):
             found.append(f"{who} knows {len(invented)} posts that are not in the database")

@@ -30,6 +30,7 @@ QUEUE_BYTES = 32 << 20
 CHUNK_ENTRIES = 256
 TICK_S = 0.25  # below bus.hold_ms: what a dead worker left is there before gateways stop waiting for it
 REPAIR_TICK_S = 0.05
+REPAIR_PAGES = 20  # in one go; then the leader's other duties get their turn
 STRAY_MS = 500  # a commit whose answer is that late is not coming; below bus.hold_ms, above a slow commit
 SLOW_MS = 3_000  # a live worker that has not published for so long is stuck; others do it
 KNOWN_S = 3.0  # a flush that marks rows takes less
@@ -243,8 +244,11 @@ class Publisher:
         """Repair for all workers. Return True if there may be more."""
         if not await self._producer.repaired():
             await self._publish_all()
-        rows = await self._outbox.orphans(now_ms() - SLOW_MS)
-        await self._publish_rows(rows, "orphan")
+        for _ in range(REPAIR_PAGES):
+            rows = await self._outbox.orphans(now_ms() - SLOW_MS)
+            await self._publish_rows(rows, "orphan")
+            if not rows:
+                break
         # Rows are only deleted while the bus is whole: what it may still lose must be here.
         if monotonic() - self._deleted_at > DELETE_EVERY_S:
             await self._outbox.delete(now_ms() - self._retention_ms)
