@@ -39,7 +39,8 @@ def _newest(*paths: Path) -> float:
 def build() -> None:
     """Build, if a source is newer. Raises: CalledProcessError, the compiler's words shown."""
     stamp = BUILT / "built"
-    sources = [*(ROOT / "hotpath").rglob("*.p*[xydi]"), ROOT / "setup.py", Path(__file__)]
+    hotpath = ROOT / "hotpath"
+    sources = [*hotpath.rglob("*.p*[xydi]"), *hotpath.glob("*.h"), ROOT / "setup.py", Path(__file__)]
     if stamp.exists() and stamp.stat().st_mtime > _newest(*sources):
         return
     shutil.rmtree(BUILT, ignore_errors=True)
