@@ -1,4 +1,4 @@
-"""The bench of hostile sockets runs from end to end on a small crowd, so that it does not rot. Its figures do not matter."""
+"""The bench of hostile sockets runs from end to end on a small crowd, so that it does not rot. Figures do not count."""
 
 import subprocess
 import sys
