@@ -32,7 +32,7 @@ typedef enum __pyx_t_7hotpath_6frames_Found Found;
 #define BROKEN __pyx_e_7hotpath_6frames_BROKEN
 
 #define HEADER 6
-#define BYTE_BY_BYTE 4096 /* longer inputs are only cut at random: a block per byte takes its time */
+#define BYTE_BY_BYTE 4096 /* longer inputs are cut into larger pieces only: a block per byte takes its time */
 
 /* Around every border of the format, what the gateway uses, and "no limit". */
 static const uint64_t MAX_MESSAGE[] = {0, 1, 2, 7, 124, 125, 126, 127, 128, 1000, 8192, 65535, 65536, 65537,
@@ -120,12 +120,13 @@ static void run(Log *log, const Limits *limits, const uint8_t *data, size_t size
 {
     Reader reader;
     uint64_t fed = 0;
+    size_t small = size <= BYTE_BY_BYTE ? 16 : 2048;
     memset(&reader, 0, sizeof reader);
     while (size) {
         size_t piece = most;
         if (seed) {
             seed ^= seed << 13, seed ^= seed >> 17, seed ^= seed << 5;
-            piece = 1 + (seed >> 8) % (seed & 1 ? most : most < 16 ? most : 16);
+            piece = 1 + (seed >> 8) % (seed & 1 || most < small ? most : small);
         }
         if (piece > size)
             piece = size;
