@@ -16,7 +16,7 @@ PACKAGES = ("api", "gateway", "hotpath", "tidewire")
 
 def works(runner: Runner) -> bool:
     """Tell whether a runner's Python can load the server."""
-    check = [*runner.python, "-c", "import tidewire.cli, hotpath, granian, pydantic, gateway, api"]
+    check = [*runner.python, "-c", "import tidewire.cli, api.main, gateway.main"]
     env = {**os.environ, **runner.env}
     try:
         done = subprocess.run(check, cwd=runner.cwd, env=env, user=runner.user or None, capture_output=True)
