@@ -41,7 +41,9 @@ def plain_runner(stage: Path) -> Runner:
         }
         # Root's folders may be named in these.
         env |= {"XDG_DATA_HOME": str(stage), "TMPDIR": "/tmp"}
-        return Runner([python], env | ({"PYTHONHOME": home} if home else {}), root, user)
+        if home:  # its own library too: the one it was built to look for is behind a closed folder
+            env |= {"PYTHONHOME": home, "LD_LIBRARY_PATH": f"{home}/lib"}
+        return Runner([python], env, root, user)
 
     for python in (sys.executable, own):
         if works(found := runner(python, ROOT, packages, scripts)) and _may_run(scripts, user):
