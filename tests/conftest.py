@@ -9,6 +9,7 @@ import platform
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import hypothesis
 import pytest
 import uvloop
 
@@ -25,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `make chaos` ask for more."""
     parser.addoption("--rounds", type=int, default=1, help="how often tests/chaos does each fault")
 
+
+# How long an example takes says something about the machine only.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 LIBRARIES = ["uvloop", "picows", "falcon", "granian", "asyncpg", "redis", "hiredis", "msgspec"]
 
