@@ -197,6 +197,8 @@ class Actions:
 
     def _look(self, connection: Connection, data: dict[str, Any]) -> None:
         """Store what the connection looks at. Source: Mattermost API v4, action `presence`."""
+        if connection.looks_at is None:
+            connection.looks_at = {}
         if "thread_channel_id" in data:
             name = "threads view" if data.get("is_thread_view") is True else "thread"
             connection.looks_at[name] = _channel(data, "thread_channel_id")

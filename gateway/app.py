@@ -6,8 +6,9 @@ Everything runs in the event loop; what awaits is a task of its own.
 
 import asyncio
 import heapq
+import sys
 from collections import Counter, deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from hashlib import sha256
 from ipaddress import ip_network
 from typing import Any
@@ -24,6 +25,7 @@ from gateway.connection import (
     TRY_AGAIN,
     UNDECODABLE,
     Connection,
+    Seats,
     State,
 )
 from gateway.context import Context
@@ -35,7 +37,7 @@ from gateway.login import BadResume, Resume, address_of, credential, resume_of
 from gateway.presence import Presence
 from gateway.relay import Relay
 from gateway.room import Room
-from hotpath import MFA_OK, POSTED_ACK, Event
+from hotpath import MFA_OK, POSTED_ACK
 from tidewire.actions import login_limits
 from tidewire.actions.config import API_VERSION
 from tidewire.actions.typists import Typists
@@ -47,11 +49,25 @@ from tidewire.wire.ids import new_id, now_ms
 log = structlog.get_logger()
 
 ENDED_S = 60.0  # a look-up that began before a session ended is over by then
+WATCHED_MS = 120_000
 SPARE_SLOTS = 64  # upgrades that are under way when the room is found full
 # Closes of a stop come in steps, so that clients do not all come back in one moment; a second in all at most.
 STOP_AT_ONCE = 100
 STOP_STEP_S = 0.02
 STOP_SPREAD_S = 1.0
+
+
+def _hello_of(context: Context) -> tuple[bytes, bytes, bytes]:
+    """Return what stands before, between and behind the user's and the connection's id in a whole hello."""
+    data = {
+        "connection_id": "{connection}",
+        "server_version": context.version_id,
+        "server_hostname": context.hostname,
+    }
+    text = encode_prefix("hello", data, user_id="{user}") + b'},"seq":0}'
+    before, _, rest = text.partition(b"{user}")
+    between, _, after = rest.partition(b"{connection}")
+    return before, between, after
 
 
 class Gateway:
@@ -64,7 +80,7 @@ class Gateway:
         self._slots = slots
         settings = self._settings = context.settings
         self._loop = asyncio.get_running_loop()
-        self._trusted = [ip_network(network, strict=False) for network in settings.proxies.trusted]
+        self._trusted = tuple(ip_network(network, strict=False) for network in settings.proxies.trusted)
         self.hub = Hub(room, self._on_dropped, self._on_ended)
         self.relay = Relay(self.hub, self.resync, hold_ms=settings.bus.hold_ms)
         self.handover = Handover(
@@ -108,11 +124,15 @@ class Gateway:
             heartbeat_s=settings.presence.heartbeat_s,
         )
         self._logins: Batch[bytes, Login] = Batch(lambda hashes: load_logins(context.db, hashes, now_ms()))
-        self.connections: dict[int, Connection] = {}  # by slot
+        self.connections = Seats()
+        self._hello = _hello_of(context)
         self._addresses: Counter[str] = Counter()
         self._unknown: deque[tuple[float, Connection]] = deque()  # deadline, who has to log in by then
+        self._checks: deque[tuple[float, Connection]] = deque()  # since when whose session is being looked up
         self._away: deque[tuple[float, Connection]] = deque()  # since when, who may be resumed
-        self._expiries: list[tuple[int, int, Connection]] = []  # heap: session's end in ms, tie-break, whose
+        # Heap of the sessions that end before `_watched_ms`: end in ms, tie-break, whose.
+        self._expiries: list[tuple[int, int, Connection]] = []
+        self._watched_ms = now_ms() + WATCHED_MS
         self._ended: deque[tuple[float, str, list[str]]] = deque(maxlen=100_000)
         self._tasks: set[asyncio.Task[None]] = set()
         self.background: list[asyncio.Task[None]] = []  # main's; their end is the process's end
@@ -155,7 +175,7 @@ class Gateway:
     def on_adopted(self, slot: int, upgrade: Upgrade) -> None:
         """Take a socket that has got its 101."""
         bits = MFA_OK | (POSTED_ACK if upgrade.query.get("posted_ack") == "true" else 0)
-        address = self._address(upgrade)
+        address = sys.intern(self._address(upgrade))
         burst = self._settings.gateway.client_burst
         connection = Connection(slot, address, bits, self._loop.time(), burst)
         self.connections[slot] = connection
@@ -163,7 +183,8 @@ class Gateway:
         self.unauthenticated += 1
         token = credential(upgrade.headers)
         if token:
-            self._spawn(self._check(connection, token, upgrade.query))
+            query = upgrade.query
+            self._look_up(connection, token, lambda login: self._found(connection, login, query))
         else:
             self._await_challenge(connection)
 
@@ -175,11 +196,8 @@ class Gateway:
         self._unknown.append((deadline, connection))
         self._hear_waiting(connection)
 
-    async def _check(self, connection: Connection, token: str, query: dict[str, str]) -> None:
+    def _found(self, connection: Connection, login: Login | None, query: dict[str, str]) -> None:
         """Log in by a handshake's credential; a bad one leaves the socket where a challenge is awaited."""
-        login = await self._look_up(connection, token)
-        if connection.state is not State.CHECKING:
-            return  # closed meanwhile
         if login is None:
             self._await_challenge(connection)
             return
@@ -189,19 +207,21 @@ class Gateway:
             self.close(connection, NO_FRAME)
             return
         self._logged_in(connection, login)
-        if resume is None or not await self._take(connection, resume):
+        if resume is None:
+            self.joiner.join(connection)
+        elif resume.connection_id not in self.hub.by_connection_id:
+            self._spawn(self._fetch(connection, resume))
+        elif not self._resume(connection, resume):
             self.joiner.join(connection)
 
-    async def _take(self, connection: Connection, resume: Resume) -> bool:
-        """Resume here or from another process; True: the socket has found its place, or its end."""
-        if resume.connection_id in self.hub.by_connection_id:
-            return self._resume(connection, resume)
+    async def _fetch(self, connection: Connection, resume: Resume) -> None:
+        """Resume from another process, else begin anew."""
         since = self._loop.time()
         taken = await self.handover.take(connection, resume)
         if connection.state in (State.CHECKING, State.LIVE) and self._ended_since(since, connection):
             self.end(connection)
-        return taken or connection.state is State.GONE
-
+        if not taken and connection.state is State.CHECKING:
+            self.joiner.join(connection)
 
     async def _challenge(self, connection: Connection, request: Request) -> None:
         """Log in by `authentication_challenge`. Source: Mattermost API v4: a bad one closes TCP without a frame."""
@@ -211,29 +231,46 @@ class Gateway:
             await login_limits.check(client, limits, connection.remote)
         except AppError:
             token = None
-        login = await self._look_up(connection, token) if isinstance(token, str) and token else None
+        if isinstance(token, str) and token and connection.state is State.CHECKING:
+            self._look_up(connection, token, lambda login: self._challenged(connection, login, request.seq))
+        else:
+            self._challenged(connection, None, request.seq)
+
+    def _challenged(self, connection: Connection, login: Login | None, seq: int) -> None:
         if connection.state is not State.CHECKING:
             return
         if login is None:
             self.close(connection, NO_FRAME)
-            await login_limits.note_failure(client, limits, connection.remote)
+            limits = self._settings.limits
+            self._spawn(login_limits.note_failure(self._context.redis, limits, connection.remote))
             return
         self._logged_in(connection, login)
-        connection.welcome.append(request.seq)
+        connection.welcome = seq
         self.joiner.join(connection)
 
-    async def _look_up(self, connection: Connection, token: str) -> Login | None:
-        """Return the token's session if it may be used; closes the connection when that cannot be known in time."""
-        since = self._loop.time()
-        try:
-            async with asyncio.timeout(self._settings.gateway.login_wait_s):
-                login = await self._logins.get(sha256(token.encode()).digest())
-        except (Unavailable, TimeoutError):
-            self.close(connection, TRY_AGAIN)
-            return None
-        if login is None or login.is_oauth:
-            return None
-        return None if self._ended_since(since, login) else login
+    def _look_up(self, connection: Connection, token: str, then: Callable[[Login | None], None]) -> None:
+        """Find the token's session; `then` gets it, or None if it may not be used.
+
+        When that cannot be known in time the connection is closed, and `then` not called.
+        """
+        since = connection.seen_at = self._loop.time()
+        self._checks.append((since, connection))
+
+        def found(login: Login | None, error: Exception | None) -> None:
+            if connection.state is not State.CHECKING or connection.seen_at != since:
+                return  # closed meanwhile
+            if error is not None:
+                self.close(connection, TRY_AGAIN)
+                if not isinstance(error, Unavailable):
+                    raise error
+                return
+            if login is not None and not login.is_oauth and not self._ended_since(since, login):
+                connection.seen_at = 0.0  # no look-up any more: what follows has limits of its own
+                then(login)
+            else:
+                then(None)
+
+        self._logins.ask(sha256(token.encode()).digest(), found)
 
     def _ended_since(self, since: float, session: Login | Connection) -> bool:
         """Tell whether the session was ended while it was on its way in."""
@@ -259,20 +296,24 @@ class Gateway:
             self.room.restart(connection.slot)
         connection.greeted = True
         connection.state = State.LIVE
-        data = {
-            "connection_id": connection.connection_id,
-            "server_version": self._context.version_id,
-            "server_hostname": self._context.hostname,
-        }
-        hello = Event(encode_prefix("hello", data, user_id=connection.user_id), False)
-        self.room.deliver(hello, [connection.slot])
-        for seq in connection.welcome:
-            self._reply(connection, encode_ok(seq))
-        connection.welcome.clear()
+        self._greet(connection.slot, connection)
+        self.room.begin_at(connection.slot, 1)
+        if connection.welcome is not None:
+            self._reply(connection, encode_ok(connection.welcome))
+            connection.welcome = None
+        connection.seen_at = 0.0
+        if connection.allowance == self._settings.gateway.client_burst:
+            connection.allowance_at = 0.0  # full all the same, and no object of its own
         self._watch_expiry(connection)
         self.presence.active(connection.user_id)
         self._limit(connection.user_id)
         self._hear_waiting(connection)
+
+    def _greet(self, slot: int, connection: Connection) -> None:
+        """Queue the hello of a connection. Not kept for a resume: who knows the connection's id has had it."""
+        before, between, after = self._hello
+        user_id, connection_id = connection.user_id.encode(), connection.connection_id.encode()
+        self.room.reply(slot, b"".join((before, user_id, between, connection_id, after)))
 
     def arrive(self, connection: Connection) -> None:
         """Let a connection live on that another process has given away; its user is a member."""
@@ -297,7 +338,11 @@ class Gateway:
         if old is None or old.user_id != connection.user_id or old.state not in (State.LIVE, State.AWAY):
             return False
         self.room.set_user(connection.slot, connection.user_id.encode(), connection.bits)
-        if not self.room.take_over(old.slot, connection.slot, resume.next_seq):
+        if resume.next_seq == 0:
+            if self.room.copy_events(old.slot, 1, self._settings.resume.bytes) is None:
+                return False
+            self._greet(connection.slot, old)
+        if not self.room.take_over(old.slot, connection.slot, max(1, resume.next_seq)):
             if old.state is State.AWAY:
                 self._drop(old)
             return False
@@ -330,6 +375,8 @@ class Gateway:
         if not self._allow(connection):
             self.close(connection, POLICY)
         elif connection.state in (State.CHECKING, State.JOINING):
+            if connection.waiting is None:
+                connection.waiting = []
             if len(connection.waiting) >= MAX_WAITING:
                 self.close(connection, POLICY)
             else:
@@ -351,10 +398,10 @@ class Gateway:
 
     def _hear_waiting(self, connection: Connection) -> None:
         """Take the messages that came while the connection was on its way in."""
-        waiting, connection.waiting = connection.waiting, []
+        waiting, connection.waiting = connection.waiting or (), None
         for position, (data, text) in enumerate(waiting):
             if connection.state not in (State.LIVE, State.UNKNOWN):
-                connection.waiting = waiting[position:]  # a challenge is being checked: the rest waits for it
+                connection.waiting = list(waiting[position:])  # a challenge is being checked: the rest waits for it
                 return
             self._hear(connection, data, text)
 
@@ -419,7 +466,7 @@ class Gateway:
         if not connection.user_id:
             self.unauthenticated -= 1
         connection.state = State.GONE
-        connection.waiting.clear()
+        connection.waiting = None
         if connection.user_id:
             self.joiner.leave(connection)
             self.hub.remove(connection)
@@ -464,26 +511,36 @@ class Gateway:
             if connection.state is State.UNKNOWN:
                 self.close(connection, NO_FRAME)
         lost_before = now - self._settings.resume.keep_s
+        late = now - self._settings.gateway.login_wait_s
+        while self._checks and (self._checks[0][1].seen_at != self._checks[0][0] or self._checks[0][0] <= late):
+            since, connection = self._checks.popleft()
+            if connection.state is State.CHECKING and connection.seen_at == since:
+                self.close(connection, TRY_AGAIN)
         while self._away and self._away[0][0] <= lost_before:
             self._drop_away(*self._away.popleft())
         while self._ended and self._ended[0][0] < now - ENDED_S:
             self._ended.popleft()
         self.handover.tick(now)
         at = now_ms()
+        if at > self._watched_ms - WATCHED_MS // 2:
+            self._watch_more(at + WATCHED_MS)
         while self._expiries and self._expiries[0][0] <= at:
             expired, _, connection = heapq.heappop(self._expiries)
             if connection.expires_at == expired:
                 self.end(connection)
 
     def _watch_expiry(self, connection: Connection) -> None:
-        if not connection.expires_at:
-            return
-        self._pushed += 1
-        if len(self._expiries) > 2 * len(self.connections) + 1000:
-            live = [entry for entry in self._expiries if entry[2].state is not State.GONE]
-            self._expiries = live
-            heapq.heapify(self._expiries)
-        heapq.heappush(self._expiries, (connection.expires_at, self._pushed, connection))
+        if 0 < connection.expires_at < self._watched_ms:
+            self._pushed += 1
+            heapq.heappush(self._expiries, (connection.expires_at, self._pushed, connection))
+
+    def _watch_more(self, until_ms: int) -> None:
+        """Begin to watch the sessions that end before that time: most end long after their sockets."""
+        self._watched_ms = until_ms
+        self._expiries = []
+        for connection in self.connections.values():
+            if connection.user_id:
+                self._watch_expiry(connection)
 
     # Repair and stop
 

@@ -1,6 +1,7 @@
 """One socket as the gateway sees it, and the closes it may get. Data only: no I/O, no clock."""
 
 import enum
+from collections.abc import Iterator
 
 from tidewire.wire.ids import new_token
 
@@ -31,7 +32,7 @@ class State(enum.IntEnum):
 
 
 class Connection:
-    """A slot of the gate with its user; ~300 bytes."""
+    """A slot of the gate with its user; 160 bytes and three ids. What few need is None until it is needed."""
 
     __slots__ = (
         "allowance",
@@ -63,9 +64,9 @@ class Connection:
         self.seen_at = now  # loop time of the adoption, later of the loss of the socket
         self.allowance = allowance  # actions it may send at once, refilled over time
         self.allowance_at = now
-        self.waiting: list[tuple[bytes, bool]] = []
-        self.looks_at: dict[str, str] = {}  # what `presence` reported, see gateway/actions.py
-        self.welcome: list[int] = []  # seq of requests to be answered OK right behind hello
+        self.waiting: list[tuple[bytes, bool]] | None = None
+        self.looks_at: dict[str, str] | None = None  # what `presence` reported, see gateway/actions.py
+        self.welcome: int | None = None  # seq of the request to be answered OK right behind hello
         self.greeted = False  # a hello went out
 
     def rename(self, tag: str = "") -> None:
@@ -78,4 +79,42 @@ class Connection:
         Source: Mattermost API v4, action `presence`: dropped only if all three values were reported and none matches.
         """
         seen = self.looks_at
-        return len(seen) < 3 or channel_id in seen.values()
+        return seen is None or len(seen) < 3 or channel_id in seen.values()
+
+
+class Seats:
+    """Slot → connection: a list, for the gate hands out low numbers; 8 bytes a slot."""
+
+    __slots__ = ("_count", "_seats")
+
+    def __init__(self) -> None:
+        self._seats: list[Connection | None] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def get(self, slot: int) -> Connection | None:
+        """Return who has the slot, or None."""
+        return self._seats[slot] if slot < len(self._seats) else None
+
+    def __getitem__(self, slot: int) -> Connection:
+        connection = self.get(slot)
+        if connection is None:
+            raise KeyError(slot)
+        return connection
+
+    def __setitem__(self, slot: int, connection: Connection) -> None:
+        if slot >= len(self._seats):
+            self._seats.extend([None] * (slot + 1 - len(self._seats)))
+        self._count += self._seats[slot] is None
+        self._seats[slot] = connection
+
+    def __delitem__(self, slot: int) -> None:
+        self[slot]
+        self._seats[slot] = None
+        self._count -= 1
+
+    def values(self) -> Iterator[Connection]:
+        """Go through the connections; slots may be taken and left meanwhile."""
+        return (connection for connection in self._seats if connection is not None)

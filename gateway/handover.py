@@ -114,7 +114,7 @@ class Handover:
             if connection is None or connection.user_id != ask.user_id:
                 return b""
             member = gateway.hub.members[ask.user_id]
-            if not gateway.relay.holds_for(ask.user_id, member.keys):
+            if not gateway.relay.holds_for(ask.user_id, gateway.hub.keys_of(member)):
                 break
             if self._loop.time() > until:
                 return b""
@@ -130,9 +130,10 @@ class Handover:
         return data
 
     def _state(self, connection: Connection, member: Member, events: list[tuple[bytes, int]]) -> bytes:
-        lines = self._gateway.relay.lines
-        keys = {key: lines[key].n for key in member.keys}
-        return _encode(_Moved(events, keys, member.roles, connection.looks_at, self.history.positions()))
+        relay = self._gateway.relay
+        keys = {key: relay.number(key) for key in self._gateway.hub.keys_of(member)}
+        looks_at = connection.looks_at or {}
+        return _encode(_Moved(events, keys, member.roles, looks_at, self.history.positions()))
 
     # Taking
 
@@ -177,23 +178,28 @@ class Handover:
         if entries is None or not gateway.room.begin_at(connection.slot, resume.next_seq):
             return False
         connection.connection_id = resume.connection_id
-        connection.looks_at = moved.looks_at
-        member = self._relive(connection, moved, entries)
-        if member is None or not self._agrees(member, moved.keys):
+        connection.looks_at = moved.looks_at or None
+        own = self._relive(connection, moved, entries)
+        if own is None or not self._agrees(own, connection.user_id, moved.keys):
             gateway.room.restart(connection.slot)
-            connection.connection_id, connection.looks_at = "", {}
+            connection.connection_id, connection.looks_at = "", None
             return False
         if connection.user_id not in gateway.hub.members:
-            gateway.relay.track((key, moved.keys[key]) for key in member.keys)
-            gateway.hub.enter(connection.user_id, member.roles, member.keys)
+            member = own.members[connection.user_id]
+            keys = own.keys_of(member)
+            gateway.relay.track((key, moved.keys[key]) for key in keys)
+            gateway.hub.enter(connection.user_id, member.roles, keys)
         gateway.arrive(connection)
         if not resume.connection_id.startswith(self.tag):
             self._guests.add(resume.connection_id)
             self.exchange.listen([_connection(resume.connection_id)])
         return True
 
-    def _relive(self, connection: Connection, moved: _Moved, entries: list[Entry]) -> Member | None:
-        """Bring the connection to where this process is; None if something is missing. Counts on in `moved.keys`."""
+    def _relive(self, connection: Connection, moved: _Moved, entries: list[Entry]) -> Hub | None:
+        """Bring the connection to where this process is, alone in a hub; None if something is missing.
+
+        Counts on in `moved.keys`.
+        """
         room = self._gateway.room
         own = Hub(room, lambda key: None, lambda user_id, session_ids: None)
         member = own.enter(connection.user_id, moved.roles, moved.keys)
@@ -212,22 +218,23 @@ class Handover:
                 continue
             for effect in envelope.effects:
                 own.apply(effect)
-            if known is not None or key in member.keys:
+            if known is not None or own.hears(connection.user_id, key):
                 moved.keys[key] = n
             for copy in envelope.copies:
                 own.deliver(copy)
-        return member
+        return own
 
-    def _agrees(self, member: Member, numbers: dict[str, int]) -> bool:
+    def _agrees(self, own: Hub, user_id: str, numbers: dict[str, int]) -> bool:
         """Tell whether the moved user stands in every key where this process does."""
         gateway = self._gateway
-        for key in member.keys:
-            line = gateway.relay.lines.get(key)
+        member = own.members[user_id]
+        keys = own.keys_of(member)
+        for key in keys:
+            line = gateway.relay.line(key)
             if key not in numbers or (line is not None and (not line.settled or line.n != numbers[key])):
                 return False
-        here = next((c for c in member.connections), None)
-        known = gateway.hub.members.get(here.user_id) if here is not None else None
-        return known is None or (known.keys == member.keys and known.roles == member.roles)
+        known = gateway.hub.members.get(user_id)
+        return known is None or (gateway.hub.keys_of(known) == keys and known.roles == member.roles)
 
     def _event(self, prefix: bytes) -> Event:
         event = self._shared.get(prefix)

@@ -4,10 +4,12 @@ Knows connections and ids; knows nothing of JSON, Redis, the database or the ord
 from the event loop: no locks. Entering costs O(memberships of the user), an event O(its audience here).
 """
 
-from collections.abc import Callable, Container, Iterable
+import sys
+from array import array
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from gateway.connection import Connection, State
+from gateway.connection import Connection, Seats, State
 from hotpath import ACK, ADMIN, FOLLOW, GUEST, MENTION, POSTED_ACK, Event, SlotSet
 from tidewire.bus.envelope import (
     Copy,
@@ -59,30 +61,53 @@ class Deliver(Protocol):
 
 
 class Member:
-    """A connected user: his connections, and the keys ("c:…", "t:…", "u:…") he hears."""
+    """A connected user. `n`: his own key's number when he came in, -1 if the relay has a line for it."""
 
-    __slots__ = ("connections", "keys", "roles")
+    __slots__ = ("connections", "keys", "n", "roles", "user_id")
 
-    def __init__(self, roles: str) -> None:
-        self.connections: list[Connection] = []
-        self.keys: set[str] = set()
+    def __init__(self, user_id: str, roles: str, keys: "Numbers", n: int) -> None:
+        self.user_id = user_id
+        self.connections: tuple[Connection, ...] = ()
+        self.keys = keys  # channels and teams he hears, see `Hub.keys_of`
+        self.n = n
         self.roles = roles
 
 
+# Keys as the hub numbers them: two bytes each in one object as long as all are small, for it is kept per user.
+Numbers = bytes | tuple[int, ...]
+_SMALL = 1 << 16
+
+
+def _pack(numbers: Iterable[int]) -> Numbers:
+    numbers = tuple(numbers)
+    return array("H", numbers).tobytes() if not numbers or max(numbers) < _SMALL else numbers
+
+
+def _unpack(numbers: Numbers) -> Sequence[int]:
+    return memoryview(numbers).cast("H") if isinstance(numbers, bytes) else numbers
+
+
 class Hub:
-    """The indexes. `groups`: key → slots that hear it; a key is there as long as somebody hears it."""
+    """The indexes: user, connection id and ordering key → who is there.
+
+    A channel's or team's key has a number and a set of slots as long as somebody hears it; a user's key is heard by
+    his connections.
+    """
 
     def __init__(
         self, room: Deliver, on_dropped: Callable[[str], None], on_ended: Callable[[str, list[str]], None]
     ) -> None:
-        """on_dropped(key): its last listener left; on_ended(user id, session ids or []): EndSessions arrived."""
+        """on_dropped(key): its last listener is leaving; on_ended(user id, session ids or []): EndSessions arrived."""
         self._room = room
         self._on_dropped = on_dropped
         self._on_ended = on_ended
         self.members: dict[str, Member] = {}
-        self.groups: dict[str, SlotSet] = {}
+        self._numbers: dict[str, int] = {}
+        self._names: list[str] = []  # by number
+        self._groups: list[SlotSet] = []  # by number
+        self._spare: list[int] = []  # numbers without a key
         self.everyone = SlotSet()
-        self.by_slot: dict[int, Connection] = {}
+        self.by_slot = Seats()
         self.by_connection_id: dict[str, Connection] = {}
         self._choosy = SlotSet()  # those that reported all three values of `presence`
         self.delivered = 0
@@ -90,52 +115,99 @@ class Hub:
 
     # Entering and leaving
 
-    def enter(self, user_id: str, roles: str, keys: Iterable[str]) -> Member:
-        """Make a member of a user who has none here."""
-        member = self.members[user_id] = Member(roles)
-        member.keys.add(user_key(user_id))
-        member.keys.update(keys)
+    def enter(self, user_id: str, roles: str, keys: Iterable[str], n: int = -1) -> Member:
+        """Make a member of a user who has none here; a connection must be added at once. n: see Member."""
+        own = user_key(user_id)
+        numbers = _pack([self._number(key) for key in keys if key != own])
+        member = self.members[user_id] = Member(user_id, sys.intern(roles), numbers, n)
         return member
 
     def add(self, member: Member, connection: Connection) -> None:
         """Let the connection hear all that its user hears."""
         slot = connection.slot
-        member.connections.append(connection)
+        member.connections += (connection,)
+        connection.user_id = member.user_id  # the same object: one string for all of his connections
         self.by_slot[slot] = connection
         self.by_connection_id[connection.connection_id] = connection
         self.everyone.add(slot)
-        for key in member.keys:
-            self._listen(key, slot)
+        groups = self._groups
+        for number in _unpack(member.keys):
+            groups[number].add(slot)
         self.set_bits(connection, member.roles)
 
     def remove(self, connection: Connection) -> None:
         """Take a connection out of every index; the last one takes the member with it."""
         slot = connection.slot
-        if self.by_slot.pop(slot, None) is None:
+        if self.by_slot.get(slot) is not connection:
             return
+        del self.by_slot[slot]
         self.by_connection_id.pop(connection.connection_id, None)
         self.everyone.discard(slot)
         self._choosy.discard(slot)
         member = self.members[connection.user_id]
-        member.connections.remove(connection)
+        member.connections = tuple([other for other in member.connections if other is not connection])
         if not member.connections:
-            del self.members[connection.user_id]
-        for key in member.keys:
-            self._unlisten(key, slot)
+            self._on_dropped(user_key(member.user_id))
+            del self.members[member.user_id]
+        for number in _unpack(member.keys):
+            self._unlisten(number, slot)
 
-    def _listen(self, key: str, slot: int) -> None:
-        group = self.groups.get(key)
-        if group is None:
-            group = self.groups[key] = SlotSet()
-        group.add(slot)
+    def _number(self, key: str) -> int:
+        """Return the key's number, a new one if nobody hears it yet."""
+        number = self._numbers.get(key)
+        if number is None:
+            if self._spare:
+                number = self._spare.pop()
+                self._names[number] = key
+            else:
+                number = len(self._names)
+                self._names.append(key)
+                self._groups.append(SlotSet())
+            self._numbers[key] = number
+        return number
 
-    def _unlisten(self, key: str, slot: int) -> None:
-        group = self.groups.get(key)
-        if group is not None:
-            group.discard(slot)
-            if not len(group):
-                del self.groups[key]
-                self._on_dropped(key)
+    def _unlisten(self, number: int, slot: int) -> None:
+        group = self._groups[number]
+        group.discard(slot)
+        if not len(group):
+            key = self._names[number]
+            del self._numbers[key]
+            self._names[number] = ""
+            self._spare.append(number)
+            self._on_dropped(key)
+
+    # Keys
+
+    def heard(self, key: str) -> bool:
+        """Tell whether somebody here hears the key."""
+        return key in self._numbers or (key[0] == "u" and key[2:] in self.members)
+
+    def heard_keys(self) -> Iterator[str]:
+        """Go through the keys that somebody hears."""
+        yield from self._numbers
+        for user_id in self.members:
+            yield user_key(user_id)
+
+    @property
+    def key_count(self) -> int:
+        """Number of keys that somebody hears."""
+        return len(self._numbers) + len(self.members)
+
+    def keys_of(self, member: Member) -> set[str]:
+        """Return the keys that the user hears, his own included."""
+        return {user_key(member.user_id), *(self._names[number] for number in _unpack(member.keys))}
+
+    def baseline(self, user_id: str) -> int:
+        """Return the number of the user's key when he came in; -1: not here, or to be found in the relay's lines."""
+        member = self.members.get(user_id)
+        return -1 if member is None else member.n
+
+    def listeners(self, key: str) -> SlotSet | list[int]:
+        """Return the slots that hear the key."""
+        if key[0] == "u":
+            return self.slots_of(key[2:])
+        number = self._numbers.get(key)
+        return [] if number is None else self._groups[number]
 
     def set_bits(self, connection: Connection, roles: str) -> None:
         """Derive the slot's role bits from the roles and tell the gate."""
@@ -148,7 +220,7 @@ class Hub:
 
     def looks(self, connection: Connection) -> None:
         """Take note that the connection's `presence` changed."""
-        if len(connection.looks_at) == 3:
+        if connection.looks_at is not None and len(connection.looks_at) == 3:
             self._choosy.add(connection.slot)
         else:
             self._choosy.discard(connection.slot)
@@ -156,7 +228,14 @@ class Hub:
     def hears(self, user_id: str, key: str) -> bool:
         """Tell whether a connected user hears the key, that is: is a member of that channel or team."""
         member = self.members.get(user_id)
-        return member is not None and key in member.keys
+        return member is not None and self._hears(member, key)
+
+    def _hears(self, member: Member, key: str) -> bool:
+        if key[0] == "u":
+            return key[2:] == member.user_id
+        number = self._numbers.get(key)
+        # All of a user's connections hear what he hears: to ask for one is enough.
+        return number is not None and member.connections[0].slot in self._groups[number]
 
     # Effects
 
@@ -182,16 +261,18 @@ class Hub:
                 self.set_bits(connection, effect.roles)
 
     def _join(self, member: Member, key: str) -> None:
-        if key not in member.keys:
-            member.keys.add(key)
+        if not self._hears(member, key):
+            number = self._number(key)
+            member.keys = _pack((*_unpack(member.keys), number))
             for connection in member.connections:
-                self._listen(key, connection.slot)
+                self._groups[number].add(connection.slot)
 
     def _leave(self, member: Member, key: str) -> None:
-        if key in member.keys:
-            member.keys.remove(key)
+        if self._hears(member, key):
+            number = self._numbers[key]
+            member.keys = _pack([other for other in _unpack(member.keys) if other != number])
             for connection in member.connections:
-                self._unlisten(key, connection.slot)
+                self._unlisten(number, connection.slot)
 
     def would_change(self, effect: Effect) -> bool:
         """Tell whether the effect is about a user here and not in force already."""
@@ -199,13 +280,13 @@ class Hub:
         if member is None or isinstance(effect, EndSessions):
             return False
         if isinstance(effect, JoinChannel):
-            return channel_key(effect.channel_id) not in member.keys
+            return not self._hears(member, channel_key(effect.channel_id))
         if isinstance(effect, LeaveChannel):
-            return channel_key(effect.channel_id) in member.keys
+            return self._hears(member, channel_key(effect.channel_id))
         if isinstance(effect, JoinTeam):
-            return team_key(effect.team_id) not in member.keys
+            return not self._hears(member, team_key(effect.team_id))
         if isinstance(effect, LeaveTeam):
-            return team_key(effect.team_id) in member.keys
+            return self._hears(member, team_key(effect.team_id))
         return member.roles != effect.roles
 
     # Audiences
@@ -222,14 +303,12 @@ class Hub:
             one = self.by_connection_id.get(copy.connection_id)
             return [one.slot] if one is not None and copy.user_id in ("", one.user_id) else []
         if copy.user_id:  # with a channel or team beside it: that user only
-            key = user_key(copy.user_id)
-        elif copy.channel_id:
-            key = channel_key(copy.channel_id)
-        elif copy.team_id:
-            key = team_key(copy.team_id)
-        else:
-            return self.everyone if copy.everyone else []
-        return self.groups.get(key, [])
+            return self.slots_of(copy.user_id)
+        if copy.channel_id:
+            return self.listeners(channel_key(copy.channel_id))
+        if copy.team_id:
+            return self.listeners(team_key(copy.team_id))
+        return self.everyone if copy.everyone else []
 
     def deliver(self, copy: Copy) -> int:
         """Queue a copy for its audience; return the number of connections that took it."""
@@ -280,7 +359,7 @@ class Hub:
 
     def users_of(self, key: str) -> set[str]:
         """Return the users here who hear the key."""
-        return {self.by_slot[slot].user_id for slot in self.groups.get(key, [])}
+        return {self.by_slot[slot].user_id for slot in self.listeners(key)}
 
     def users_in(self, copy: Copy) -> set[str]:
         """Return the users here whom the copy could reach."""

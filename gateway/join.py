@@ -6,7 +6,6 @@ One query for all who wait, one query at a time.
 """
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -14,7 +13,7 @@ import structlog
 from gateway.connection import Connection, State
 from gateway.hub import Hub, Member
 from gateway.relay import Recording, Relay
-from tidewire.bus.envelope import decode
+from tidewire.bus.envelope import decode, user_key
 from tidewire.store.connections import Memberships
 from tidewire.wire.errors import Unavailable
 
@@ -148,14 +147,16 @@ class Joiner:
                     self._on_failed(connection, False)
             elif waiting:
                 rows[user_id] = row
-                keys = {sys.intern(key): n for key, n in row.keys.items()}
-                new_keys |= self._relay.track(keys.items())
-                member = self._hub.enter(user_id, row.roles, keys)
+                own = user_key(user_id)
+                new_keys |= self._relay.track(row.keys.items(), own=own)
+                # A line that the key has already knows better than the row.
+                n = row.keys.get(own, 0) if own not in self._relay.lines else -1
+                member = self._hub.enter(user_id, row.roles, row.keys, n)
                 for connection in waiting:
                     self._enter(member, connection)
         now = asyncio.get_running_loop().time()
         for key, n, data in recording.entries:
-            line = self._relay.lines.get(key)
+            line = self._relay.line(key)
             if key in new_keys or line is None or not line.settled or n > line.n:
                 self._relay.offer(key, n, data, now, record=False)
             else:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
 
@@ -57,7 +58,8 @@ def resume_of(query: Mapping[str, str]) -> Resume | None:
 def address_of(peer: str, forwarded_for: str, trusted: Networks) -> str:
     """Return the client's address: the right-most hop that no trusted proxy stands for."""
     hop, hops = peer, forwarded_for.split(",")
-    while hops and _is_trusted(hop, trusted):
+    networks = tuple(trusted)
+    while hops and _is_trusted(hop, networks):
         nearer = hops.pop().strip()
         if not nearer:
             break
@@ -65,7 +67,8 @@ def address_of(peer: str, forwarded_for: str, trusted: Networks) -> str:
     return hop
 
 
-def _is_trusted(address: str, trusted: Networks) -> bool:
+@lru_cache(maxsize=4096)  # parsing an address costs more than the rest of the handshake's look at it
+def _is_trusted(address: str, trusted: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     try:
         parsed = ip_address(address)
     except ValueError:

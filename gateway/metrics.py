@@ -62,7 +62,7 @@ class GatewayCollector(Collector):
             ("connections_unauthenticated", "Sockets that have not logged in.", gateway.unauthenticated),
             ("connections_away", "Lost connections that can be resumed.", away),
             ("users", "Users with a connection.", len(gateway.hub.members)),
-            ("keys", "Ordering keys that somebody hears.", len(gateway.hub.groups)),
+            ("keys", "Ordering keys that somebody hears.", gateway.hub.key_count),
             ("loop_lag_seconds", "How late the event loop was at worst since the last reading.", self._lag_s),
         ):
             yield GaugeMetricFamily(f"tidewire_gateway_{name}", text, number)

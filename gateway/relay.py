@@ -23,6 +23,10 @@ SETTLE_S = 0.1
 IDLE_S = 90.0
 
 
+NONE_HELD: dict[int, Envelope] = {}  # shared by all lines that hold nothing; never written to
+NONE_MISSED: frozenset[int] = frozenset()
+
+
 class Line:
     """Where a key stands: the last number applied, those that wait, those that were given up."""
 
@@ -31,9 +35,9 @@ class Line:
     def __init__(self, n: int, *, settled: bool = True) -> None:
         self.n = n
         self.settled = settled  # False: n is not known yet, the oldest of `held` will set it
-        self.held: dict[int, Envelope] = {}
+        self.held = NONE_HELD
         self.until = 0.0  # when to stop waiting, if anything is held
-        self.missed: set[int] = set()
+        self.missed = NONE_MISSED
 
 
 class Recording:
@@ -71,7 +75,7 @@ class Relay:
 
     def offer(self, key: str, n: int, data: bytes, now: float, *, record: bool = True) -> None:
         """Apply one announcement, now or when its predecessors have come."""
-        line = self.lines.get(key)
+        line = self.lines.get(key) or self.line(key)
         if line is not None and line.settled and n <= line.n and n not in line.missed:
             self.repeated += 1
             return
@@ -94,11 +98,18 @@ class Relay:
             if line.held:
                 self._drain(key, line)
         elif line.settled and n <= line.n:
-            line.missed.discard(n)
+            line.missed -= {n}
             self._end_sessions(envelope)
             self._gap(self._late(key, envelope))
         else:
             self._hold(key, line, n, envelope, now)
+
+    def line(self, key: str) -> Line | None:
+        """Return a key's line, if it has one. A user's begins when first asked for: most never get anything."""
+        line = self.lines.get(key)
+        if line is None and key[:1] == "u" and (n := self._hub.baseline(key[2:])) >= 0:
+            line = self.lines[key] = Line(n)
+        return line
 
     def _open(self, key: str, n: int, envelope: Envelope, now: float) -> Line | None:
         """Return a new line for a key that nobody hears, or None if the announcement concerns nobody here."""
@@ -130,6 +141,7 @@ class Relay:
         self.held += 1
         self._end_sessions(envelope)  # security does not wait for its turn
         if not line.held:
+            line.held = {}
             line.until = now + (self._hold_s if line.settled else SETTLE_S)
             self._waiting.add(key)
         line.held[n] = envelope
@@ -143,7 +155,7 @@ class Relay:
         """Apply what is held as far as the numbers are dense."""
         while line.held and (envelope := line.held.pop(line.n + 1, None)) is not None:
             self._apply(key, line, line.n + 1, envelope)
-        line.held = {n: envelope for n, envelope in line.held.items() if n > line.n}
+        line.held = {n: envelope for n, envelope in line.held.items() if n > line.n} or NONE_HELD
         if not line.held:
             self._waiting.discard(key)
 
@@ -158,7 +170,7 @@ class Relay:
             if since + IDLE_S > now:
                 break
             del self._idle[key]
-            if key not in self._hub.groups:
+            if not self._hub.heard(key):
                 self.lines.pop(key, None)
                 self._waiting.discard(key)
 
@@ -171,19 +183,20 @@ class Relay:
             return
         log.warning("event missing", key=key, after=line.n, held=len(line.held))
         highest = max(line.held)
-        line.missed.update(n for n in range(line.n + 1, min(highest, line.n + 1000)) if n not in line.held)
-        if key in self._hub.groups:
+        line.missed |= {n for n in range(line.n + 1, min(highest, line.n + 1000)) if n not in line.held}
+        if self._hub.heard(key):
             # Who hears it loads everything anew, and so does who was named in what is skipped here.
             users = self._hub.users_of(key)
             for envelope in line.held.values():
                 users |= self._named(envelope)
-            line.held.clear()
+            line.held = NONE_HELD
             line.n = highest
         else:
             # Nobody hears the key itself; what is missing can only be judged when it comes (`_late`).
             users = set()
             for n in sorted(line.held):
                 self._apply(key, line, n, line.held.pop(n))
+            line.held = NONE_HELD
         self._waiting.discard(key)
         self.gaps += 1
         self._gap(users)
@@ -191,7 +204,7 @@ class Relay:
     def _late(self, key: str, envelope: Envelope) -> set[str]:
         """Return the users to whom a given-up announcement still matters when it comes after its successors."""
         users = self._named(envelope)
-        if key not in self._hub.groups:
+        if not self._hub.heard(key):
             for copy in envelope.copies:
                 users |= self._hub.users_in(copy)
         return users
@@ -216,13 +229,17 @@ class Relay:
         """Keep no more."""
         self._recordings.remove(recording)
 
-    def track(self, keys: Iterable[tuple[str, int]]) -> set[str]:
-        """Start lines at the numbers that the rows showed; return the keys that had none."""
+    def track(self, keys: Iterable[tuple[str, int]], *, own: str = "") -> set[str]:
+        """Start lines at the numbers that the rows showed; return the keys that had none.
+
+        own: the key of a user who is about to enter with his number; it gets no line yet (`line`).
+        """
         new = set()
         for key, n in keys:
             line = self.lines.get(key)
             if line is None:
-                self.lines[key] = Line(n)
+                if key != own:
+                    self.lines[key] = Line(n)
                 new.add(key)
             elif not line.settled:
                 line.settled, line.n = True, n
@@ -231,7 +248,7 @@ class Relay:
 
     def dropped(self, key: str, now: float) -> None:
         """Take note that nobody hears the key any more (`Hub.on_dropped`)."""
-        if key in self.lines:
+        if self.line(key) is not None:
             self._idle.pop(key, None)
             self._idle[key] = now
 
@@ -244,4 +261,17 @@ class Relay:
 
     def heard_keys(self) -> list[tuple[str, int]]:
         """Return (key, last number) of the keys somebody here hears."""
-        return [(key, self.lines[key].n) for key in self._hub.groups if key in self.lines]
+        heard = []
+        for key in self._hub.heard_keys():
+            line = self.lines.get(key)
+            n = line.n if line is not None else self._hub.baseline(key[2:]) if key[0] == "u" else -1
+            if n >= 0:
+                heard.append((key, n))
+        return heard
+
+    def number(self, key: str) -> int:
+        """Return the last number applied of a key that somebody here hears. Raises: KeyError."""
+        line = self.line(key)
+        if line is None:
+            raise KeyError(key)
+        return line.n

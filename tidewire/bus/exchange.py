@@ -104,8 +104,11 @@ class Exchange:
                     changes, self._changes = self._changes, []
                     self._changed.clear()
                     await ear.calls([*changes, ("PING",)], TIMEOUT_S)
-                    await asyncio.wait([wait := asyncio.ensure_future(self._changed.wait())], timeout=BEAT_S)
-                    wait.cancel()
+                    changed = asyncio.ensure_future(self._changed.wait())
+                    try:
+                        await asyncio.wait([changed], timeout=BEAT_S)
+                    finally:
+                        changed.cancel()
             except (Unavailable, ReplyError) as error:
                 log.debug("exchange disconnected", error=repr(error.__cause__ or error))
             finally:

@@ -51,7 +51,7 @@ def test_teams_are_joined_and_left() -> None:
     crowd.hub.apply(LeaveTeam("ann", "t"))
     assert taken(crowd, Copy(b"", team_id="t")) == set()
     crowd.hub.apply(JoinTeam("nobody", "t"))
-    assert "t:t" not in crowd.hub.groups
+    assert not crowd.hub.heard("t:t")
 
 
 def test_tails_name_who_is_mentioned_follows_and_should_acknowledge() -> None:
@@ -91,7 +91,7 @@ def test_the_last_connection_takes_the_indexes_with_it() -> None:
     two.state = State.AWAY
     assert not crowd.hub.present("ann")
     crowd.hub.remove(two)
-    assert not crowd.hub.groups
+    assert not list(crowd.hub.heard_keys())
     assert not crowd.hub.members
     assert not crowd.hub.by_connection_id
     assert not len(crowd.hub.everyone)

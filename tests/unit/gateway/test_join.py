@@ -103,7 +103,7 @@ async def test_many_users_are_one_query() -> None:
     await crowd.loading.wait()
     await finish_join(crowd)
     assert len(crowd.joined) == 50
-    assert len(crowd.hub.groups["c:x"]) == 50
+    assert len(crowd.hub.listeners("c:x")) == 50
 
 
 async def test_a_deleted_user_is_let_go() -> None:
