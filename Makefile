@@ -2,7 +2,7 @@
 #   make serve [ARGS="--port 18065 --data-dir DIR"]   run everything; Ctrl-C stops it
 #   make test [ARGS="-k word"]                        every test
 #   make fast | lint | bench | docs | lock
-#   make chaos | fuzz | sanitize | soak               the long forms of what `make test` does briefly
+#   make autobahn | chaos | fuzz | sanitize | soak    the long forms of what `make test` does briefly
 
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
@@ -19,7 +19,7 @@ ifneq ($(shell npm --version >/dev/null 2>&1 && node -p 'process.versions.node.s
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 endif
 
-.PHONY: serve test fast lint bench chaos fuzz sanitize soak docs lock build
+.PHONY: serve test fast lint bench autobahn chaos fuzz sanitize soak docs lock build
 .DELETE_ON_ERROR:
 
 serve: build
@@ -40,6 +40,10 @@ lint: build $(STAMPS)/dev
 
 bench: build $(STAMPS)/dev
 	$(PYTHON) -m bench $(ARGS)
+
+# All 216 of Autobahn's cases of compression: some ten minutes.
+autobahn: build $(STAMPS)/dev
+	$(PYTHON) -m tests.protocol.autobahn $(ARGS)
 
 # Every fault twenty times, 5,000 edits, databases frozen for 30 s: some 15 minutes.
 chaos: build $(STAMPS)/dev

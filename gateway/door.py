@@ -65,13 +65,18 @@ class Door:
         handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S,
         max_handshakes: int = MAX_HANDSHAKES,
         max_sockets: int = 0,
+        compression: bool = False,
         paths: frozenset[str] = WEBSOCKET_PATHS,
     ) -> None:
         """max_sockets: 0 is as many as descriptors allow; paths: where a WebSocket may be asked for."""
         self.room = room
         self.handler = handler
         self.handshake = Handshake(
-            site_url=site_url, allowed_origins=allowed_origins, version_id=version_id, paths=paths
+            site_url=site_url,
+            allowed_origins=allowed_origins,
+            version_id=version_id,
+            compression=compression,
+            paths=paths,
         )
         self.handshake_timeout_s = handshake_timeout_s
         self.max_handshakes = max_handshakes
@@ -96,6 +101,7 @@ class Door:
             allowed_origins=settings.gateway.allowed_origins,
             version_id=version_id,
             max_sockets=settings.gateway.max_connections,
+            compression=settings.gateway.compression,
         )
 
     async def start(

@@ -19,17 +19,21 @@ from tidewire.wire.ids import new_id
 HEAD_LIMIT_BYTES = 16 * 1024  # what picows accepts, and far above what browsers and balancers send
 WEBSOCKET_PATHS = frozenset({"/api/v4/websocket", "/api/v4/websocket/"})
 HEALTH_PATHS = frozenset({"/health", "/api/v4/system/ping"})
+DEFLATE = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+WINDOW_BITS = frozenset(str(bits) for bits in range(8, 16))
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """A request for a WebSocket. headers: names in any case; query: the first value of each name."""
+    """A request for a WebSocket. headers: names in any case; query: the first value of each name; deflate: messages
+    may be compressed."""
 
     path: str
     query: dict[str, str]
     headers: Mapping[str, str]
     remote: str
+    deflate: bool = False
 
 
 class Refusal(Exception):
@@ -77,8 +81,42 @@ def _origin_of(url: str) -> str:
     return f"{parts.scheme.lower()}://{host.removesuffix(':' + DEFAULT_PORTS.get(parts.scheme.lower(), ''))}"
 
 
+def accept_deflate(offers: str) -> str:
+    """Return the answer to the first offer of permessage-deflate that we can keep, empty if there is none.
+
+    offers: what the client's Sec-WebSocket-Extensions lines say, joined by commas. Never with context: an event is
+    compressed once for all. A smaller server window is declined: the same bytes go to everyone.
+    Source: RFC 7692 7.1; RFC 6455 9.1.
+    """
+    for offer in offers.split(","):
+        name, *words = (word.strip() for word in offer.split(";"))
+        parameters: dict[str, str | None] = {}
+        for word in words:
+            key, equals, value = (part.strip() for part in word.partition("="))
+            if key in parameters or not _deflate_allows(key, value.strip('"') if equals else None):
+                break
+            parameters[key] = value
+        else:
+            if name == "permessage-deflate":
+                return DEFLATE + ("; server_max_window_bits=15" if "server_max_window_bits" in parameters else "")
+    return ""
+
+
+def _deflate_allows(key: str, value: str | None) -> bool:
+    """Tell whether an offer with this parameter can be accepted."""
+    match key:
+        case "server_no_context_takeover" | "client_no_context_takeover":
+            return value is None
+        case "client_max_window_bits":  # it says what the client could do; we do not ask it to
+            return value is None or value in WINDOW_BITS
+        case "server_max_window_bits":
+            return value == "15"
+    return False
+
+
 class Handshake:
-    """The rules of one server. version_id: as in X-Version-ID; draining: health answers 404 meanwhile."""
+    """The rules of one server. version_id: as in X-Version-ID; compression: permessage-deflate is accepted; draining:
+    health answers 404 meanwhile."""
 
     def __init__(
         self,
@@ -86,11 +124,13 @@ class Handshake:
         site_url: str = "",
         allowed_origins: tuple[str, ...] = (),
         version_id: str = "",
+        compression: bool = False,
         paths: frozenset[str] = WEBSOCKET_PATHS,
     ) -> None:
         self._site_url = site_url
         self._allowed_origins = allowed_origins
         self._version_id = version_id
+        self._compression = compression
         self._paths = paths
         self.draining = False
 
@@ -148,8 +188,13 @@ class Handshake:
         ):
             raise self.refusal(403, "api.web_socket.connect.upgrade.app_error")
         answer = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept}
+        agreed = ""
+        if self._compression:
+            agreed = accept_deflate(",".join(headers.getall("Sec-WebSocket-Extensions", ())))
+        if agreed:
+            answer["Sec-WebSocket-Extensions"] = agreed
         lines = [f"{name}: {value}" for name, value in (answer | self._headers(new_id())).items()]
-        upgrade = Upgrade(path, _first_of_each(query), headers, remote)
+        upgrade = Upgrade(path, _first_of_each(query), headers, remote, deflate=bool(agreed))
         return upgrade, "\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode()
 
 

@@ -107,7 +107,7 @@ class Room:
         """Take a connected socket, whose descriptor is ours from now on; see hotpath.gate.Gate.adopt."""
         assert self._handler is not None
         try:
-            slot = self.gate.adopt(descriptor, leftover, answer)
+            slot = self.gate.adopt(descriptor, leftover, answer, deflate=upgrade.deflate)
         except OverflowError:
             os.close(descriptor)
             return

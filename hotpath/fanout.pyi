@@ -16,7 +16,7 @@ class Event:
     def droppable(self) -> bool: ...
 
 class SlotSet:
-    """A set of slot numbers as a compact array: 4 bytes a member, about 12 once it has more than eight.
+    """A set of slot numbers as a compact array: 4 bytes a member, about 12 once it has more than 128.
 
     add, discard and `in` are O(1). Iteration gives a snapshot; discard moves the last member into the gap.
     """
@@ -30,6 +30,6 @@ class SlotSet:
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[int]: ...
 
-def encode_event(prefix: bytes, tails: int, user_id: bytes, seq: int) -> bytes:
+def encode_event(prefix: bytes, tails: int, user_id: bytes, seq: int, *, deflate: bool = False) -> bytes:
     """Return the whole frame of an event, as the receiver with this id gets it under this seq. tails: MENTION,
-    FOLLOW, ACK."""
+    FOLLOW, ACK; deflate: the receiver takes compressed messages."""

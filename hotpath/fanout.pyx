@@ -8,8 +8,10 @@ knows nothing of users, channels or the event loop. All calls must come from the
 from libc.stdlib cimport calloc, free, realloc
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from hotpath.outbox cimport (Marks, TAIL_ACK, USER_ID_MAX, encode_event as _encode_event, outbox_advance,
-                             outbox_fill, outbox_push, outbox_waiting, shared_data, shared_let_go, shared_new)
+from hotpath.deflate import PACK_FROM_BYTES, pack
+from hotpath.outbox cimport (PACKED, Marks, Shelf, TAIL_ACK, USER_ID_MAX, encode_event as _encode_event,
+                             outbox_advance, outbox_fill, outbox_push, outbox_waiting, shared_data, shared_let_go,
+                             shared_new, shared_pack)
 from hotpath.slots cimport (BLOCKED, CLOSING, DIRTY, DRAINED, FAILED, FREE, LOST, MARKED, OPEN, RELEASED,
                             SILENT, SLOW, Slot)
 
@@ -40,7 +42,7 @@ cdef extern from *:
 
 cdef enum:
     POSTED_ACK = 8           # slot bit
-    SMALL_SET = 8            # up to here a set is searched through
+    SMALL_SET = 128          # up to here a set is searched through: 512 bytes; its table would take twice as much
     CLOCK_EVERY = 8          # sends between two looks at the clock: at 5 us each, 40 us
 
 
@@ -70,18 +72,42 @@ cdef class Event:
         return bool(self.shared.droppable)
 
 
-def encode_event(bytes prefix not None, int tails, bytes user_id not None, uint64_t seq):
+def encode_event(bytes prefix not None, int tails, bytes user_id not None, uint64_t seq, *, bint deflate=False):
     """Return the whole frame of an event, as the receiver with this id gets it under this seq."""
     cdef uint8_t ends[512]
     cdef uint32_t head
     cdef size_t tail
     cdef Event event = Event(prefix)
+    cdef uint8_t bits = <uint8_t>(tails & 7)
+    cdef bytes body = prefix
     if len(user_id) > USER_ID_MAX:
         raise ValueError("user id too long")
-    tail = _encode_event(ends, event.shared, <uint8_t>(tails & 7), <const uint8_t*>PyBytes_AS_STRING(user_id),
+    if deflate and _pack(NULL, event.shared):
+        bits |= PACKED
+        body = PyBytes_FromStringAndSize(<char*>event.shared.packed, event.shared.packed_size)
+    tail = _encode_event(ends, event.shared, bits, <const uint8_t*>PyBytes_AS_STRING(user_id),
                          <uint8_t>len(user_id), seq, &head)
-    return (PyBytes_FromStringAndSize(<char*>ends, head) + prefix
+    return (PyBytes_FromStringAndSize(<char*>ends, head) + body
             + PyBytes_FromStringAndSize(<char*>ends + head, tail))
+
+
+cdef uint32_t PACK_FROM = PACK_FROM_BYTES
+
+
+cdef bint _pack(Shelf* shelf, Shared* shared) noexcept with gil:
+    """Compress the shared bytes, once for ever; return whether there is a compressed form.
+
+    zlib gives the GIL up meanwhile; slots and rings stay this thread's. No memory for it: sys.unraisablehook, and
+    the event goes out as it is.
+    """
+    cdef bytes packed
+    if not shared.pack_tried:
+        shared.pack_tried = 1
+        if shared.size >= PACK_FROM:
+            packed = pack(PyBytes_FromStringAndSize(<char*>shared_data(shared), shared.size))
+            if packed is not None:
+                shared_pack(shelf, shared, <const uint8_t*>PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed))
+    return shared.packed != NULL
 
 
 cdef inline uint32_t _hash(uint32_t slot) noexcept nogil:
@@ -89,7 +115,7 @@ cdef inline uint32_t _hash(uint32_t slot) noexcept nogil:
 
 
 cdef class SlotSet:
-    """A set of slot numbers as a compact array: 4 bytes a member, about 12 once it has more than eight.
+    """A set of slot numbers as a compact array: 4 bytes a member, about 12 once it has more than 128.
 
     add, discard and `in` are O(1). Iteration gives a snapshot; discard moves the last member into the gap.
     """
@@ -267,7 +293,7 @@ cdef int fan_out(Crowd* crowd, Shared* shared, const uint32_t* slots, uint32_t c
     by the caller, slots and rings belong to this thread.
     """
     cdef uint32_t i, slot, taken = 0
-    cdef uint8_t tails = 0
+    cdef uint8_t tails = 0, packed
     cdef uint64_t waiting
     cdef Slot* s
     for i in range(count):
@@ -292,7 +318,13 @@ cdef int fan_out(Crowd* crowd, Shared* shared, const uint32_t* slots, uint32_t c
         if shared.droppable and (s.state != OPEN or waiting >= crowd.close_at // 2):
             crowd.refused += 1
             continue
-        if not outbox_push(&crowd.shelf, &s.box, shared, tails, crowd.retain):
+        packed = 0
+        if s.box.deflate:
+            if not shared.pack_tried:
+                _pack(&crowd.shelf, shared)      # the one place where this loop takes the GIL: once per event
+            if shared.packed != NULL:
+                packed = PACKED
+        if not outbox_push(&crowd.shelf, &s.box, shared, tails | packed, crowd.retain):
             mark(crowd, slot, LOST | FAILED)        # memory is out: a gap must not look like none
             continue
         taken += 1

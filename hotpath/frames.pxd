@@ -34,16 +34,20 @@ cdef struct Reader:
     uint8_t utf8             # decoder state, 0 at a character boundary
     uint8_t mask_at          # position in the mask, 0..3
     uint8_t ended            # 1 after CLOSE or BROKEN: everything later is ignored
+    uint8_t deflate          # permessage-deflate was agreed on: a message may be compressed (RFC 7692)
+    uint8_t packed           # the open message is compressed
 
 cdef struct Frame:
     uint8_t* data            # borrowed: from the caller's buffer or from Reader.body; see reader_parse
     size_t size
     uint16_t code            # CLOSE: the peer's code (1005 if none); BROKEN: the code to answer with
     const char* why          # BROKEN: a word for the log
+    uint8_t packed           # TEXT, BINARY: compressed; the caller inflates it and checks the UTF-8 of a text
 
 cdef Found reader_parse(Reader* r, const Limits* limits, uint8_t* data, size_t size, size_t* used,
                         Frame* out) noexcept nogil
 cdef void reader_done(Reader* r) noexcept nogil
+cdef void reader_fail(Reader* r) noexcept nogil
 cdef void reader_clear(Reader* r) noexcept nogil
 cdef uint32_t encode_head(uint8_t* out, uint8_t opcode, uint64_t size) noexcept nogil
 cdef uint8_t utf8_check(uint8_t state, const uint8_t* data, size_t size) noexcept nogil

@@ -3,7 +3,7 @@
 
 Knows bytes only: no sockets, no events, no memory beyond one partial message per Reader. The parser is a nogil
 function over the plain struct Reader, so that a fuzzer can drive it. Every limit is checked as soon as the head
-of a frame is known, before anything is allocated for its payload.
+of a frame is known, before anything is allocated for its payload. Compressed messages are marked, not inflated.
 """
 
 from libc.stdlib cimport free, malloc, realloc
@@ -83,8 +83,7 @@ cdef inline uint8_t _unmask(uint8_t* out, const uint8_t* data, size_t size, cons
 
 
 cdef inline Found _broken(Reader* r, Frame* out, uint16_t code, const char* why) noexcept nogil:
-    reader_clear(r)
-    r.ended = 1
+    reader_fail(r)
     out.data = NULL
     out.size = 0
     out.code = code
@@ -96,12 +95,19 @@ cdef inline int _is_control(uint8_t opcode) noexcept nogil:
     return opcode & 8
 
 
+cdef inline uint64_t _limit(const Reader* r, const Limits* limits) noexcept nogil:
+    """Return how many bytes of the open message may come; deflate makes what it can't shorten a little longer."""
+    return limits.max_message + (limits.max_message // 8 + 64 if r.packed else 0)
+
+
 cdef const char* _check_start(Reader* r) noexcept nogil:
     """Check the first two bytes of a head (RFC 6455 5.2, 5.4, 5.5); NULL if they are in order."""
     cdef uint8_t opcode = r.head[0] & 0x0F
     cdef uint8_t size = r.head[1] & 0x7F
     if r.head[0] & 0x70:
-        return "reserved bit"
+        # RFC 7692 6: RSV1 marks a compressed message, on its first frame only.
+        if r.head[0] & 0x30 or not r.deflate or (opcode != OP_TEXT and opcode != OP_BINARY):
+            return "reserved bit"
     if (opcode > OP_BINARY and opcode < OP_CLOSE) or opcode > OP_PONG:
         return "reserved opcode"
     if not (r.head[1] & 0x80):
@@ -200,7 +206,7 @@ cdef Found reader_parse(Reader* r, const Limits* limits, uint8_t* data, size_t s
                                     total = (total << 8) | r.head[i]
                                 if (total >> 63) or total < (65536 if size7 == 127 else 126):
                                     return _broken(r, out, 1002, "length not minimal")  # 5.2
-                            if not _is_control(r.head[0]) and total > limits.max_message - r.body_len:
+                            if not _is_control(r.head[0]) and total > _limit(r, limits) - r.body_len:
                                 return _broken(r, out, 1009, "message too big")
                             r.left = total
                         need += 4
@@ -218,6 +224,7 @@ cdef Found reader_parse(Reader* r, const Limits* limits, uint8_t* data, size_t s
                     if not _is_control(r.head[0]):
                         if (r.head[0] & 0x0F) != OP_CONTINUATION:
                             r.message = r.head[0] & 0x0F
+                            r.packed = (r.head[0] >> 6) & 1
                             r.fragments = 0
                             r.utf8 = 0
                         r.fragments += 1
@@ -257,14 +264,14 @@ cdef Found reader_parse(Reader* r, const Limits* limits, uint8_t* data, size_t s
         if not (take == r.left and r.fin and r.body_len == 0):
             # Only a part of the message is here: keep it aside.
             if take:
-                if not _reserve(r, r.body_len + take, limits.max_message):
+                if not _reserve(r, r.body_len + take, _limit(r, limits)):
                     return _broken(r, out, 1011, "out of memory")
                 memcpy(r.body + r.body_len, start, take)
                 start = r.body + r.body_len
                 r.body_len += take
         if take:
             r.mask_at = _unmask(start, start, take, mask, r.mask_at)
-            if r.message == OP_TEXT:
+            if r.message == OP_TEXT and not r.packed:
                 r.utf8 = utf8_check(r.utf8, start, take)
                 if r.utf8 == UTF8_REJECT:
                     return _broken(r, out, 1007, "not UTF-8")
@@ -280,6 +287,7 @@ cdef Found reader_parse(Reader* r, const Limits* limits, uint8_t* data, size_t s
             return _broken(r, out, 1007, "not UTF-8")
         out.data = start
         out.size = take
+        out.packed = r.packed
         if r.body_len:
             out.data = r.body
             out.size = r.body_len
@@ -300,6 +308,12 @@ cdef void reader_done(Reader* r) noexcept nogil:
         r.body = NULL
         r.body_len = 0
         r.body_cap = 0
+
+
+cdef void reader_fail(Reader* r) noexcept nogil:
+    """Give back all memory and ignore what comes from now on."""
+    reader_clear(r)
+    r.ended = 1
 
 
 cdef void reader_clear(Reader* r) noexcept nogil:
@@ -340,8 +354,9 @@ cdef class Parser:
     cdef Reader reader
     cdef Limits limits
 
-    def __cinit__(self, uint64_t max_message, uint32_t max_fragments):
+    def __cinit__(self, uint64_t max_message, uint32_t max_fragments, bint deflate=False):
         memset(&self.reader, 0, sizeof(Reader))
+        self.reader.deflate = deflate
         self.limits.max_message = max_message
         self.limits.max_fragments = max_fragments
 
@@ -350,7 +365,7 @@ cdef class Parser:
 
     def feed(self, bytes data not None):
         """Return what became complete: ("text"|"binary"|"ping"|"pong", payload), ("close", code, reason) or
-        ("error", code, why). After the last two nothing follows."""
+        ("error", code, why). After the last two nothing follows. "packed text" and "packed binary" are compressed."""
         cdef bytearray copy = bytearray(data)
         cdef uint8_t* at = copy
         cdef size_t left = len(copy), used = 0
@@ -372,7 +387,8 @@ cdef class Parser:
             if found == CLOSE:
                 result.append(("close", frame.code, payload))
             else:
-                result.append((("", "text", "binary", "ping", "pong")[<int>found], payload))
+                name = ("", "text", "binary", "ping", "pong")[<int>found]
+                result.append(("packed " + name if found <= BINARY and frame.packed else name, payload))
 
     @property
     def held_bytes(self):

@@ -13,10 +13,10 @@ class Gate:
     called from poll(), flush() and tick() only. After on_close the slot goes on collecting events for a resume until
     release() or take_over(); after close(keep=False) it is free.
 
-    capacity: slots; max_message: bytes; max_fragments: frames of one message; outbox_close_at: waiting frames at
-    which a connection that does not read is closed with 1013; retain_events: kept for a resume after they are sent;
-    budget_bytes: of all retained events and rings together; read_timeout_ms: without a pong; linger_ms: how long a
-    closing handshake may take.
+    capacity: slots; max_message: bytes, once inflated; max_fragments: frames of one message; outbox_close_at: waiting
+    frames at which a connection that does not read is closed with 1013; retain_events: kept for a resume after they
+    are sent; budget_bytes: of all retained events and rings together; read_timeout_ms: without a pong; linger_ms: how
+    long a closing handshake may take.
     """
 
     def __init__(
@@ -44,10 +44,11 @@ class Gate:
     def tick(self, now_ms: int) -> None:
         """Let time pass (any monotonic clock): pings, time-outs, lingering closes, shrinking rings. Call it about
         every 250 ms; crowds over 4,096 are looked at in slices, each slot about once a second."""
-    def adopt(self, fd: int, leftover: bytes = b"", answer: bytes = b"") -> int:
+    def adopt(self, fd: int, leftover: bytes = b"", answer: bytes = b"", *, deflate: bool = False) -> int:
         """Take a connected socket; return its slot. leftover: bytes already read from it, parsed by the next poll().
-        answer: bytes that go out as they are, before all frames (the 101). The descriptor belongs to the gate from
-        now on.
+        answer: bytes that go out as they are, before all frames (the 101). deflate: permessage-deflate without
+        context takeover was agreed on: larger events go out compressed, and messages may come so. The descriptor
+        belongs to the gate from now on.
 
         Raises: OverflowError if every slot is taken (the descriptor stays the caller's).
         """

@@ -13,13 +13,14 @@ from libc.string cimport memcmp, memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_SetFromErrno
 
+from hotpath.deflate import BadMessage, inflate
 from hotpath.fanout cimport HINT_OMIT, SCRATCH, Event, SlotSet, fan_out, flush_dirty, mark, mark_dirty, watch
 from hotpath.frames cimport (BROKEN, CLOSE, NEED_MORE, PING, PONG, TEXT, Found, Frame, Limits, reader_clear,
-                             reader_done, reader_parse)
+                             reader_done, reader_fail, reader_parse)
 from hotpath.linux cimport (EAGAIN, EFD_CLOEXEC, EFD_NONBLOCK, EINTR, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR,
                             EPOLLHUP, EPOLLIN, EPOLLOUT, EWOULDBLOCK, MSG_DONTWAIT, close, epoll_create1, epoll_ctl,
                             epoll_event, epoll_wait, errno, eventfd, read, recv, tw_prepare_socket)
-from hotpath.outbox cimport (TAIL_BITS, USER_ID_MAX, Note, Outbox, Shared, outbox_drop_notes, outbox_raw,
+from hotpath.outbox cimport (ENTRY_BITS, TAIL_BITS, USER_ID_MAX, Note, Outbox, Shared, outbox_drop_notes, outbox_raw,
                              outbox_restart, outbox_stash, outbox_waiting, shared_data)
 from hotpath.slots cimport (BLOCKED, CLOSING, DEAD, DIRTY, DRAINED, ENDED, ENDING, FAILED, FREE, KEEP, LOST, MARKED,
                             NONE, OPEN, PEER_CLOSED, RELEASED, SILENT, SLOW, WHY_ERROR, WHY_LOCAL, WHY_NONE,
@@ -193,7 +194,7 @@ cdef class Gate:
 
     # -- connections --------------------------------------------------------------------------------------------
 
-    def adopt(self, int fd, bytes leftover=b"", bytes answer=b""):
+    def adopt(self, int fd, bytes leftover=b"", bytes answer=b"", *, bint deflate=False):
         cdef uint32_t slot
         cdef Slot* s
         # Half of the numbers rest while there are others, so that one is not used again at once.
@@ -213,6 +214,7 @@ cdef class Gate:
         s.generation += 1
         s.state = OPEN
         s.flags = (s.flags & (DIRTY | MARKED)) | KEEP
+        s.reader.deflate = s.box.deflate = deflate
         s.pong_ms = s.ping_ms = self.crowd.now_ms
         watch(&self.crowd, slot, 1)
         self.crowd.live += 1
@@ -260,6 +262,7 @@ cdef class Gate:
         o.box.last = n.box.last
         o.box.notes = n.box.notes
         o.box.sent = n.box.sent
+        o.box.deflate = n.box.deflate
         note = o.box.first
         while note != NULL:
             note.at = next_seq
@@ -290,11 +293,12 @@ cdef class Gate:
         events = []
         while seq < s.box.next:
             entry = s.box.ring[seq & (s.box.cap - 1)]
-            shared = <Shared*>(entry & ~<uintptr_t>TAIL_BITS)
+            shared = <Shared*>(entry & ~<uintptr_t>ENTRY_BITS)
             size += shared.size
             if size > limit_bytes:
                 return None
-            events.append((PyBytes_FromStringAndSize(<char*>shared_data(shared), shared.size), <int>(entry & TAIL_BITS)))
+            events.append((PyBytes_FromStringAndSize(<char*>shared_data(shared), shared.size),
+                           <int>(entry & TAIL_BITS)))
             seq += 1
         return events
 
@@ -519,12 +523,25 @@ cdef class Gate:
                 payload = PyBytes_FromStringAndSize(<char*>frame.data, frame.size)
                 reader_done(&s.reader)
                 if s.state == OPEN and not s.flags & SILENT:
+                    if frame.packed:
+                        payload = self._inflate(slot, payload, found == TEXT)
+                        if payload is None:
+                            continue
                     self.messages += 1
                     if (not _call(self.on_message, (slot, payload, found == TEXT)) and self.crowd.current >= 0
                             and self.crowd.slots[self.crowd.current].state == OPEN):
                         begin_close(&self.crowd, <uint32_t>self.crowd.current, 1011, WHY_ERROR)
         self.crowd.current = -1
         return 0
+
+    cdef _inflate(self, uint32_t slot, bytes data, bint text):
+        """Return the message, or None after closing the connection that sent nonsense or a bomb."""
+        try:
+            return inflate(data, self.limits.max_message, text)
+        except BadMessage as bad:
+            reader_fail(&self.crowd.slots[slot].reader)
+            begin_close(&self.crowd, slot, bad.code, WHY_PROTOCOL)
+        return None
 
     cdef void _on_peer_close(self, uint32_t slot, uint16_t code) noexcept:
         """RFC 6455 5.5.1: answer with the same code, unless ours was first; 7.1.1: the server ends TCP."""

@@ -7,7 +7,9 @@ cdef enum:
     TAIL_MENTION = 1
     TAIL_FOLLOW = 2
     TAIL_ACK = 4
-    TAIL_BITS = 7            # kept in the low bits of a ring entry: malloc aligns to 16
+    TAIL_BITS = 7
+    PACKED = 8               # goes out compressed where the connection agreed on it
+    ENTRY_BITS = 15          # kept in the low bits of a ring entry: malloc aligns to 16
     USER_ID_MAX = 32
     MARKS = 512              # frames carried by one system call at most
 
@@ -19,6 +21,9 @@ cdef struct Shared:
     uint32_t rings           # references from rings
     int32_t holds            # atomic: 1 for the Event object, 1 for the shelf; freed at 0
     uint32_t size
+    uint32_t packed_size
+    uint8_t* packed          # compressed once, when the first connection wants it so; see hotpath.deflate
+    uint8_t pack_tried
     uint8_t droppable
     void* shelf              # the only shelf it may stand on; NULL before its first delivery
 
@@ -40,7 +45,7 @@ cdef struct Note:
 # Send queue and resume ring of one connection. All zero is the valid start.
 #   base <= cursor <= next;  [base, cursor) is sent and kept for resume;  [cursor, next) waits
 cdef struct Outbox:
-    uintptr_t* ring          # Shared* | tail bits, at seq & (cap - 1)
+    uintptr_t* ring          # Shared* | ENTRY_BITS, at seq & (cap - 1)
     Note* first
     Note* last
     uint64_t base
@@ -49,6 +54,7 @@ cdef struct Outbox:
     uint32_t cap             # a power of two, or 0
     uint32_t notes
     uint32_t sent            # bytes of the first waiting frame that are already out
+    uint8_t deflate          # the connection takes compressed messages; as long as its socket lives
 
 # Sizes of the frames that outbox_fill() put into a buffer.
 cdef struct Marks:
@@ -57,6 +63,7 @@ cdef struct Marks:
     uint8_t is_note[MARKS]
 
 cdef Shared* shared_new(const uint8_t* data, size_t size, bint droppable) noexcept nogil
+cdef void shared_pack(Shelf* shelf, Shared* shared, const uint8_t* data, size_t size) noexcept nogil
 cdef void shared_let_go(Shared* shared) noexcept nogil
 cdef inline uint8_t* shared_data(Shared* shared) noexcept nogil:
     return <uint8_t*>(shared + 1)
@@ -64,7 +71,7 @@ cdef inline uint8_t* shared_data(Shared* shared) noexcept nogil:
 cdef inline uint64_t outbox_waiting(const Outbox* box) noexcept nogil:
     return (box.next - box.cursor) + box.notes
 
-cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t tails, uint32_t retain) noexcept nogil
+cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t bits, uint32_t retain) noexcept nogil
 cdef bint outbox_note(Outbox* box, uint8_t opcode, const uint8_t* data, uint32_t size) noexcept nogil
 cdef bint outbox_raw(Outbox* box, const uint8_t* data, uint32_t size) noexcept nogil
 cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bint notes_only, uint8_t* out,
@@ -76,5 +83,5 @@ cdef void outbox_restart(Shelf* shelf, Outbox* box) noexcept nogil
 cdef void outbox_trim(Shelf* shelf, Outbox* box, uint32_t retain) noexcept nogil
 cdef uint64_t shelf_floor(const Shelf* shelf, uint64_t goal) noexcept nogil
 cdef bint outbox_evict(Shelf* shelf, Outbox* box, uint64_t floor) noexcept nogil
-cdef size_t encode_event(uint8_t* out, const Shared* shared, uint8_t tails, const uint8_t* user,
+cdef size_t encode_event(uint8_t* out, const Shared* shared, uint8_t bits, const uint8_t* user,
                          uint8_t user_size, uint64_t seq, uint32_t* head_size) noexcept nogil

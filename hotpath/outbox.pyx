@@ -18,17 +18,23 @@ cdef extern from *:
 
 cdef enum:
     OP_TEXT = 1
+    RSV1 = 64                # RFC 7692: this message is compressed
     RING_START = 4
     # Longest tail: 2 x (14 + 2 x quotes + id) + should_ack + seq; 256 leaves room over 32-byte ids.
     TAIL_MAX = 256
 
 
 cdef inline Shared* _shared(uintptr_t entry) noexcept nogil:
-    return <Shared*>(entry & ~<uintptr_t>TAIL_BITS)
+    return <Shared*>(entry & ~<uintptr_t>ENTRY_BITS)
+
+
+cdef inline uint8_t _bits(const Outbox* box, uintptr_t entry) noexcept nogil:
+    """Return how an entry is written to this connection: the same for as long as its socket lives."""
+    return <uint8_t>(entry & (ENTRY_BITS if box.deflate else TAIL_BITS))
 
 
 cdef inline uint64_t _cost(const Shared* shared) noexcept nogil:
-    return sizeof(Shared) + shared.size
+    return sizeof(Shared) + shared.size + shared.packed_size
 
 
 cdef Shared* shared_new(const uint8_t* data, size_t size, bint droppable) noexcept nogil:
@@ -44,9 +50,21 @@ cdef Shared* shared_new(const uint8_t* data, size_t size, bint droppable) noexce
     return shared
 
 
+cdef void shared_pack(Shelf* shelf, Shared* shared, const uint8_t* data, size_t size) noexcept nogil:
+    """Keep the compressed form of the shared bytes beside them. Without memory for it there is none."""
+    shared.packed = <uint8_t*>malloc(size)
+    if shared.packed == NULL:
+        return
+    memcpy(shared.packed, data, size)
+    shared.packed_size = <uint32_t>size
+    if shared.rings:
+        shelf.bytes += size              # it stands on the shelf already
+
+
 cdef void shared_let_go(Shared* shared) noexcept nogil:
     """Give one hold back. Atomic, because an Event object may be collected by another thread."""
     if tw_add_fetch(&shared.holds, -1) == 0:
+        free(shared.packed)
         free(shared)
 
 
@@ -109,7 +127,7 @@ cdef inline void _drop_oldest(Shelf* shelf, Outbox* box) noexcept nogil:
     box.base += 1
 
 
-cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t tails, uint32_t retain) noexcept nogil:
+cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t bits, uint32_t retain) noexcept nogil:
     """Append an event; it gets the seq box.next. Of the sent ones the last `retain` - 1 stay. 0 if memory is out."""
     while box.base < box.cursor and box.next - box.base >= retain:
         _drop_oldest(shelf, box)
@@ -119,7 +137,7 @@ cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t tails, 
     if shared.rings == 0:
         _shelve(shelf, shared)
     shared.rings += 1
-    box.ring[box.next & (box.cap - 1)] = <uintptr_t>shared | tails
+    box.ring[box.next & (box.cap - 1)] = <uintptr_t>shared | bits
     box.next += 1
     return 1
 
@@ -225,15 +243,38 @@ cdef size_t _encode_tail(uint8_t* out, uint8_t tails, const uint8_t* user, uint8
     return at + 1 - out
 
 
-cdef size_t encode_event(uint8_t* out, const Shared* shared, uint8_t tails, const uint8_t* user,
+cdef size_t encode_event(uint8_t* out, const Shared* shared, uint8_t bits, const uint8_t* user,
                          uint8_t user_size, uint64_t seq, uint32_t* head_size) noexcept nogil:
-    """Write head and tail of an event's frame side by side (at most 10 + TAIL_MAX bytes); the shared bytes belong
-    between them. Return the size of the tail."""
+    """Write head and tail of an event's frame side by side (at most 10 + TAIL_MAX bytes); the shared bytes, or with
+    PACKED their compressed form, belong between them. Return the size of the tail."""
     cdef uint8_t tail[TAIL_MAX]
-    cdef size_t size = _encode_tail(tail, tails, user, user_size, seq)
-    head_size[0] = encode_head(out, OP_TEXT, shared.size + size)
+    cdef uint8_t* at = tail
+    cdef size_t size
+    if not bits & PACKED:
+        size = _encode_tail(tail, bits, user, user_size, seq)
+        head_size[0] = encode_head(out, OP_TEXT, shared.size + size)
+    else:
+        # The compressed form ends with the header of a stored block (RFC 1951 3.2.4): LEN, NLEN and the tail follow,
+        # then the header of the empty block whose other bytes are left out (RFC 7692 7.2.1).
+        size = _encode_tail(tail + 4, bits, user, user_size, seq)
+        at[0] = <uint8_t>size
+        at[1] = <uint8_t>(size >> 8)
+        at[2] = ~at[0]
+        at[3] = ~at[1]
+        at[4 + size] = 0
+        size += 5
+        head_size[0] = encode_head(out, RSV1 | OP_TEXT, shared.packed_size + size)
     memcpy(out + head_size[0], tail, size)
     return size
+
+
+cdef inline const uint8_t* _body(Shared* shared, uint8_t bits, size_t* size) noexcept nogil:
+    """Return what belongs between head and tail."""
+    if bits & PACKED:
+        size[0] = shared.packed_size
+        return shared.packed
+    size[0] = shared.size
+    return shared_data(shared)
 
 
 cdef inline size_t _copy_part(const uint8_t* data, size_t size, size_t* skip, uint8_t** out,
@@ -261,12 +302,14 @@ cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bin
     notes_only: leave the events waiting. Return the number of bytes; the last frame may be cut by `room`.
     """
     cdef uint8_t ends[10 + TAIL_MAX]
+    cdef const uint8_t* body
+    cdef uint8_t bits
     cdef uint8_t* start = out
     cdef Note* note = box.first
     cdef uint64_t seq = box.cursor
     cdef uintptr_t entry
     cdef Shared* shared
-    cdef size_t skip = box.sent, tail
+    cdef size_t skip = box.sent, tail, size
     cdef uint32_t head
     marks.count = 0
     while room and marks.count < MARKS:
@@ -278,11 +321,13 @@ cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bin
         elif seq < box.next and not notes_only:
             entry = box.ring[seq & (box.cap - 1)]
             shared = _shared(entry)
-            tail = encode_event(ends, shared, entry & TAIL_BITS, user, user_size, seq, &head)
-            marks.size[marks.count] = <uint32_t>(head + shared.size + tail)
+            bits = _bits(box, entry)
+            body = _body(shared, bits, &size)
+            tail = encode_event(ends, shared, bits, user, user_size, seq, &head)
+            marks.size[marks.count] = <uint32_t>(head + size + tail)
             marks.is_note[marks.count] = 0
             _copy_part(ends, head, &skip, &out, &room)
-            _copy_part(shared_data(shared), shared.size, &skip, &out, &room)
+            _copy_part(body, size, &skip, &out, &room)
             _copy_part(ends + head, tail, &skip, &out, &room)
             seq += 1
         else:
@@ -311,18 +356,22 @@ cdef bint outbox_stash(Outbox* box, const uint8_t* user, uint8_t user_size) noex
     A frame once begun must be ended, whatever becomes of the ring behind it. 0 if memory is out.
     """
     cdef uint8_t ends[10 + TAIL_MAX]
+    cdef const uint8_t* body
+    cdef uint8_t bits
     cdef uintptr_t entry
     cdef Shared* shared
     cdef Note* note
     cdef uint8_t* out
-    cdef size_t skip = 0, tail, room
+    cdef size_t skip = 0, tail, room, size
     cdef uint32_t head
     if box.sent == 0 or (box.first != NULL and box.first.at <= box.cursor):
         return 1                         # nothing, or a note, is partly out
     entry = box.ring[box.cursor & (box.cap - 1)]
     shared = _shared(entry)
-    tail = encode_event(ends, shared, entry & TAIL_BITS, user, user_size, box.cursor, &head)
-    room = head + shared.size + tail
+    bits = _bits(box, entry)
+    body = _body(shared, bits, &size)
+    tail = encode_event(ends, shared, bits, user, user_size, box.cursor, &head)
+    room = head + size + tail
     note = <Note*>malloc(sizeof(Note) + room)
     if note == NULL:
         return 0
@@ -330,7 +379,7 @@ cdef bint outbox_stash(Outbox* box, const uint8_t* user, uint8_t user_size) noex
     note.at = box.cursor
     out = <uint8_t*>(note + 1)
     _copy_part(ends, head, &skip, &out, &room)
-    _copy_part(shared_data(shared), shared.size, &skip, &out, &room)
+    _copy_part(body, size, &skip, &out, &room)
     _copy_part(ends + head, tail, &skip, &out, &room)
     note.next = box.first
     box.first = note

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from hotpath.reference.frames import TEXT, encode_head
+from hotpath.deflate import PACK_FROM_BYTES, end_of, pack
+from hotpath.reference.frames import RSV1, TEXT, encode_head
 
 MENTION, FOLLOW, ACK = 1, 2, 4
 USER_ID_MAX = 32
@@ -14,7 +15,7 @@ class Event:
     droppable: refused by connections whose outbox is half full (typing, status and the like).
     """
 
-    __slots__ = ("droppable", "order", "prefix", "shelf")
+    __slots__ = ("droppable", "order", "packed", "packed_tried", "prefix", "shelf")
 
     def __init__(self, prefix: bytes, droppable: bool = False) -> None:
         if not isinstance(prefix, bytes):
@@ -22,10 +23,24 @@ class Event:
         self.prefix, self.droppable = prefix, droppable
         self.order = 0                     # position on its shelf
         self.shelf: object = None          # the only one it may stand on
+        self.packed: bytes | None = None   # compressed once, when the first connection wants it so
+        self.packed_tried = False
+
+    def pack(self) -> bytes | None:
+        """Return the compressed form, None if there is none; found out once."""
+        if not self.packed_tried:
+            self.packed_tried = True
+            self.packed = pack(self.prefix) if len(self.prefix) >= PACK_FROM_BYTES else None
+        return self.packed
 
 
-def encode_event(prefix: bytes, tails: int, user_id: bytes, seq: int) -> bytes:
+def encode_event(prefix: bytes, tails: int, user_id: bytes, seq: int, *, deflate: bool = False) -> bytes:
     """Return the whole frame of an event, as the receiver with this id gets it under this seq."""
+    return encode_frame_of(prefix, Event(prefix).pack() if deflate else None, tails, user_id, seq)
+
+
+def encode_frame_of(prefix: bytes, packed: bytes | None, tails: int, user_id: bytes, seq: int) -> bytes:
+    """As encode_event, with the compressed form of the prefix if the frame shall be so."""
     if len(user_id) > USER_ID_MAX:
         raise ValueError("user id too long")
     tail = b""
@@ -36,6 +51,9 @@ def encode_event(prefix: bytes, tails: int, user_id: bytes, seq: int) -> bytes:
     if tails & ACK:
         tail += b',"should_ack":true'
     tail += b'},"seq":' + str(seq).encode() + b"}"
+    if packed is not None:
+        tail = end_of(tail)
+        return encode_head(RSV1 | TEXT, len(packed) + len(tail)) + packed + tail
     return encode_head(TEXT, len(prefix) + len(tail)) + prefix + tail
 
 

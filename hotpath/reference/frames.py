@@ -3,6 +3,7 @@
 import codecs
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+RSV1 = 0x40
 NAMES = {TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}
 
 Item = tuple[str, bytes] | tuple[str, int, bytes] | tuple[str, int, str]
@@ -38,7 +39,9 @@ def close_code_allowed(code: int) -> bool:
 class Parser:
     """Turns a client's bytes into messages and control frames; state survives between reads."""
 
-    def __init__(self, max_message: int, max_fragments: int) -> None:
+    def __init__(self, max_message: int, max_fragments: int, deflate: bool = False) -> None:
+        self.deflate = deflate
+        self._packed = False         # the open message is compressed
         self.max_message, self.max_fragments = max_message, max_fragments
         self.ended = False
         self._input = bytearray()    # the head so far
@@ -63,7 +66,7 @@ class Parser:
 
     def feed(self, data: bytes) -> list[Item]:
         """Return what became complete: ("text"|"binary"|"ping"|"pong", payload), ("close", code, reason) or
-        ("error", code, why). After the last two nothing follows."""
+        ("error", code, why). After the last two nothing follows. "packed text" and "packed binary" are compressed."""
         result: list[Item] = []
         at = 0
         try:
@@ -102,7 +105,7 @@ class Parser:
                 payload, self._control = bytes(self._control), bytearray()
                 return self._control_item(payload), at
             if self._fin:
-                name, body = NAMES[self._message], bytes(self._body)
+                name, body = "packed " * self._packed + NAMES[self._message], bytes(self._body)
                 self._message, self._body = 0, bytearray()
                 return (name, body), at
 
@@ -119,7 +122,8 @@ class Parser:
                 size = int.from_bytes(head[2:need], "big")
                 if size >> 63 or size < (65536 if need == 10 else 126):
                     raise Broken(1002, "length not minimal")
-            if not head[0] & 8 and size > self.max_message - len(self._body):
+            limit = self.max_message + (self.max_message // 8 + 64 if self._packed else 0)
+            if not head[0] & 8 and size > limit - len(self._body):
                 raise Broken(1009, "message too big")
             self._left = size
         if len(head) == need + 4:
@@ -130,7 +134,7 @@ class Parser:
     def _check_start(self) -> None:
         first, second = self._input
         opcode, size = first & 0x0F, second & 0x7F
-        if first & 0x70:
+        if first & 0x70 and not (self.deflate and first & 0x70 == RSV1 and opcode in (TEXT, BINARY)):
             raise Broken(1002, "reserved bit")
         if BINARY < opcode < CLOSE or opcode > PONG:
             raise Broken(1002, "reserved opcode")
@@ -148,7 +152,7 @@ class Parser:
         elif self._message:
             raise Broken(1002, "message inside a message")
         else:
-            self._message, self._fragments = opcode, 0
+            self._message, self._fragments, self._packed = opcode, 0, bool(first & RSV1)
             self._utf8.reset()
         self._fragments += 1
         if self._fragments > self.max_fragments:
@@ -156,7 +160,7 @@ class Parser:
 
     def _add_text_or_binary(self, clear: bytes) -> None:
         self._body += clear
-        if self._message == TEXT:
+        if self._message == TEXT and not self._packed:
             try:
                 self._utf8.decode(clear, final=self._fin and not self._left)
             except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hotpath.deflate import BadMessage, inflate
 from hotpath.reference.fanout import ACK, Event, SlotSet
 from hotpath.reference.frames import BINARY, CLOSE, PING, PONG, TEXT, Broken, Parser, encode_frame
 from hotpath.reference.outbox import Outbox, Shelf
@@ -160,7 +161,7 @@ class Gate:
 
     # -- connections
 
-    def adopt(self, fd: int, leftover: bytes = b"", answer: bytes = b"") -> int:
+    def adopt(self, fd: int, leftover: bytes = b"", answer: bytes = b"", *, deflate: bool = False) -> int:
         used = len(self._slots) - len(self._free)
         if self._free and (len(self._slots) == self._capacity or used * 2 < len(self._slots)):
             number = self._free.popleft()
@@ -176,6 +177,7 @@ class Gate:
             slot.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             slot.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         slot.state = OPEN
+        slot.parser.deflate = slot.box.deflate = deflate
         slot.pong_ms = slot.ping_ms = self._now_ms
         self._by_fd[fd] = number
         self._epoll.register(fd, select.EPOLLIN)
@@ -201,7 +203,7 @@ class Gate:
         self._drop(old)
         o.sock, o.parser, o.pong_ms, o.ping_ms = n.sock, n.parser, n.pong_ms, n.ping_ms
         o.state, o.end, o.ended, o.blocked = OPEN, None, False, n.blocked
-        o.box.cursor, o.box.sent = next_seq, n.box.sent
+        o.box.cursor, o.box.sent, o.box.deflate = next_seq, n.box.sent, n.box.deflate
         o.box.notes = [(next_seq, data) for _, data in n.box.notes]
         self._by_fd[o.sock.fileno()] = old
         n.sock, n.state, n.released = None, DEAD, True
@@ -220,7 +222,7 @@ class Gate:
             raise OverflowError("first is negative")
         if s.silent or s.lost or s.released or not s.keep or not s.box.base <= first <= s.box.cursor:
             return None
-        events = [(event.prefix, tails) for event, tails in s.box.ring[first - s.box.base :]]
+        events = [(event.prefix, tails) for event, tails, _ in s.box.ring[first - s.box.base :]]
         return events if sum(len(prefix) for prefix, _ in events) <= limit_bytes else None
 
     def begin_at(self, slot: int, seq: int) -> bool:
@@ -461,6 +463,14 @@ class Gate:
             elif not slot.box.notes:
                 self._drop(number)
         elif slot.state == OPEN and not slot.silent:
+            if kind.startswith("packed "):
+                kind = kind.removeprefix("packed ")
+                try:
+                    value = inflate(value, self._max_message, kind == "text")
+                except BadMessage as bad:
+                    slot.parser.ended = True
+                    self._begin_close(number, bad.code, "protocol")
+                    return
             self._counts["messages"] += 1
             told = self._call(self._on_message, number, value, kind == "text")
             if not told and self._current is not None and self._slots[self._current].state == OPEN:

@@ -5,10 +5,14 @@ It counts the bytes that the compiled one would allocate for events and ring ent
 
 from collections.abc import Iterator
 
-from hotpath.reference.fanout import Event, encode_event
+from hotpath.reference.fanout import Event, encode_frame_of
 
 ENTRY_BYTES = 8
 SCRATCH, MARKS = 262144, 512  # bytes and frames carried by one system call at most
+
+
+def _size(event: Event) -> int:
+    return len(event.prefix) + len(event.packed or b"")
 
 
 class Shelf:
@@ -23,10 +27,18 @@ class Shelf:
         if event not in self.references:
             event.shelf, event.order = self, self.order
             self.order += 1
-            self.bytes += len(event.prefix)
+            self.bytes += _size(event)
         self.references[event] = self.references.get(event, 0) + 1
         self.bytes += ENTRY_BYTES
         self.ring_bytes += ENTRY_BYTES
+
+    def pack(self, event: Event) -> bool:
+        """See to the compressed form of an event; return whether there is one."""
+        before = _size(event)
+        packed = event.pack() is not None
+        if event in self.references:
+            self.bytes += _size(event) - before
+        return packed
 
     def give(self, event: Event) -> None:
         """One ring less."""
@@ -35,7 +47,7 @@ class Shelf:
         self.references[event] -= 1
         if not self.references[event]:
             del self.references[event]
-            self.bytes -= len(event.prefix)
+            self.bytes -= _size(event)
 
     def floor(self, goal: int) -> int:
         """Return the order below which everything must go for `bytes` to come down to the goal."""
@@ -43,7 +55,7 @@ class Shelf:
         for event in self.references:
             if left <= goal:
                 return event.order
-            left -= len(event.prefix)
+            left -= _size(event)
         return self.order
 
 
@@ -52,7 +64,9 @@ class Outbox:
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
-        self.ring: list[tuple[Event, int]] = []    # events base … next - 1 with their tails
+        # Events base … next - 1, their tails, and whether each goes out compressed where that was agreed on.
+        self.ring: list[tuple[Event, int, bool]] = []
+        self.deflate = False                       # agreed on; as long as the socket lives
         self.notes: list[tuple[int, bytes]] = []   # (goes out before the event of this seq, bytes)
         self.base = self.cursor = self.next = 0
         self.sent = 0                              # bytes of the first waiting frame that are already out
@@ -70,8 +84,9 @@ class Outbox:
         """Append an event; it gets the seq `next`. Of the sent ones the last `retain` - 1 stay."""
         while self.base < self.cursor and self.next - self.base >= retain:
             self._drop_oldest()
+        packed = self.deflate and self.shelf.pack(event)
         self.shelf.take(event)
-        self.ring.append((event, tails))
+        self.ring.append((event, tails, packed))
         self.next += 1
 
     def trim(self, retain: int) -> None:
@@ -83,14 +98,17 @@ class Outbox:
         """Append a frame without seq, after the events pushed so far."""
         self.notes.append((self.next, data))
 
+    def _frame(self, user: bytes, seq: int) -> bytes:
+        event, tails, packed = self.ring[seq - self.base]
+        return encode_frame_of(event.prefix, event.packed if packed and self.deflate else None, tails, user, seq)
+
     def _frames(self, user: bytes, notes_only: bool) -> Iterator[tuple[bool, bytes]]:
         notes, seq = list(self.notes), self.cursor
         while True:
             if notes and (notes_only or notes[0][0] <= seq):
                 yield True, notes.pop(0)[1]
             elif seq < self.next and not notes_only:
-                event, tails = self.ring[seq - self.base]
-                yield False, encode_event(event.prefix, tails, user, seq)
+                yield False, self._frame(user, seq)
                 seq += 1
             else:
                 return
@@ -119,8 +137,7 @@ class Outbox:
     def stash(self, user: bytes) -> None:
         """If an event is partly out, turn its frame into a note at the front, and count it as sent."""
         if self.sent and not (self.notes and self.notes[0][0] <= self.cursor):
-            event, tails = self.ring[self.cursor - self.base]
-            self.notes.insert(0, (self.cursor, encode_event(event.prefix, tails, user, self.cursor)))
+            self.notes.insert(0, (self.cursor, self._frame(user, self.cursor)))
             self.cursor += 1
 
     def drop_notes(self, keep_started: bool) -> None:

@@ -1,6 +1,6 @@
 """The real door and room with an echo handler and no log-in, for protocol suites such as Autobahn's.
 
-    python -m tests.protocol.echo_gateway --port 9001 [--host 127.0.0.1]
+    python -m tests.protocol.echo_gateway --port 9001 [--host 127.0.0.1] [--compression]
 
 Prints `ready ws://HOST:PORT/api/v4/websocket`; stops on SIGTERM. Limits are raised through the ordinary settings:
 the suites send messages of 16 MiB and 65,536 fragments.
@@ -51,13 +51,13 @@ class Echo:
             self.room.release(slot)
 
 
-async def serve(host: str, port: int) -> None:
+async def serve(host: str, port: int, compression: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings = Settings.model_validate(LIMITS)
     room = Room.of(settings)
-    door = Door(room, Echo(room), version_id="echo", paths=PATHS)
+    door = Door(room, Echo(room), version_id="echo", compression=compression, paths=PATHS)
     port = await door.start(host, port)
     print(f"ready ws://{host}:{port}/api/v4/websocket", flush=True)
     await stop.wait()
@@ -69,8 +69,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--compression", action="store_true")
     arguments = parser.parse_args()
-    uvloop.run(serve(arguments.host, arguments.port))
+    uvloop.run(serve(arguments.host, arguments.port, arguments.compression))
 
 
 if __name__ == "__main__":

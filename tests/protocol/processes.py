@@ -28,10 +28,10 @@ class EchoGateway:
 
 
 @asynccontextmanager
-async def echo_gateway() -> AsyncIterator[EchoGateway]:
+async def echo_gateway(*flags: str) -> AsyncIterator[EchoGateway]:
     """Run `python -m tests.protocol.echo_gateway` on a free port; it must stop cleanly on SIGTERM."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.protocol.echo_gateway", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "tests.protocol.echo_gateway", *flags, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:

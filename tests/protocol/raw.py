@@ -125,9 +125,9 @@ class Server:
 
         self._telling = asyncio.get_running_loop().create_task(tell())
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool], wait_s: float = WAIT_S) -> None:
         """Wait until something that the handler was told makes the condition true."""
-        async with asyncio.timeout(WAIT_S), self._changed:
+        async with asyncio.timeout(wait_s), self._changed:
             await self._changed.wait_for(condition)
 
     async def connect(self, data: bytes = b"", **how: Any) -> Raw:

@@ -118,6 +118,9 @@ class Gateway(_Section):
     read_timeout_s: float = _knob(100.0, "A socket that was silent this long is closed.", gt=0)
     max_message_bytes: int = _knob(8192, "Largest message a client may send.", ge=125)
     max_fragments: int = _knob(64, "Most fragments of one message.", ge=1)
+    compression: bool = _knob(
+        False, "Send larger events compressed to clients that offer it; fewer bytes, a little more CPU."
+    )
     client_rate: float = _knob(50.0, "Actions per second that one socket may send in the long run.", gt=0)
     client_burst: int = _knob(200, "Actions that one socket may send at once.", ge=1)
     drain_s: float = _knob(

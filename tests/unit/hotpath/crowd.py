@@ -3,12 +3,27 @@
 import contextlib
 import json
 import socket
+import zlib
 from types import ModuleType
 
 from tests.unit.hotpath.test_frames import client_frame
 
 PREFIX = b'{"event":"posted","broadcast":{},"data":{"n":%d'
 USER = b"abcdefghijkmnopqrstuwxyz13"
+
+
+def inflated(payload: bytes) -> bytes:
+    """Return a compressed message as a client reads it (RFC 7692 7.2.2)."""
+    stream = zlib.decompressobj(-15)
+    message = stream.decompress(payload + b"\0\0\xff\xff")
+    assert not stream.unconsumed_tail + stream.unused_data
+    return message
+
+
+def deflated(message: bytes, **how) -> bytes:
+    """Return a message as a client compresses it (RFC 7692 7.2.1)."""
+    stream = zlib.compressobj(wbits=-15, **how)
+    return (stream.compress(message) + stream.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\0\0\xff\xff")
 
 
 class Peer:
@@ -43,12 +58,12 @@ class Peer:
         return new
 
     def frames(self) -> list[tuple[int, bytes]]:
-        """Return all whole frames so far, (opcode, payload)."""
+        """Return all whole frames so far, (opcode, payload); compressed ones inflated."""
         self.read()
         result, at = [], 0
         while at + 2 <= len(self.got):
-            opcode, size = self.got[at] & 15, self.got[at + 1]
-            assert self.got[at] & 0xF0 == 0x80
+            opcode, size, packed = self.got[at] & 15, self.got[at + 1], self.got[at] & 0x40
+            assert self.got[at] & 0xB0 == 0x80
             at += 2
             if size == 126:
                 size, at = int.from_bytes(self.got[at:at + 2], "big"), at + 2
@@ -56,7 +71,8 @@ class Peer:
                 size, at = int.from_bytes(self.got[at:at + 8], "big"), at + 8
             if at + size > len(self.got):
                 break
-            result.append((opcode, self.got[at:at + size]))
+            payload = self.got[at:at + size]
+            result.append((opcode, inflated(payload) if packed else payload))
             at += size
         return result
 

@@ -51,9 +51,10 @@ def test_an_event_wants_bytes(fanout):
     assert fanout.Event(b"x\0y").prefix == b"x\0y"
 
 
-@given(st.lists(st.tuples(st.booleans(), st.one_of(st.integers(0, 40), st.integers(0, 2**31))), max_size=300))
-def test_sets_match_the_twin_and_a_set(steps):
-    ours, twin, model = compiled.SlotSet(), reference.SlotSet(), set()
+@pytest.mark.parametrize("start", [0, 66, 126])  # sets of up to 128 are searched through; a table goes at 64
+@given(steps=st.lists(st.tuples(st.booleans(), st.one_of(st.integers(0, 140), st.integers(0, 2**31))), max_size=300))
+def test_sets_match_the_twin_and_a_set(start, steps):
+    ours, twin, model = compiled.SlotSet(range(start)), reference.SlotSet(range(start)), set(range(start))
     for add, slot in steps:
         for each in (ours, twin):
             (each.add if add else each.discard)(slot)

@@ -14,9 +14,10 @@ BOTH = pytest.mark.parametrize("frames", [compiled, reference], ids=["compiled",
 LIMIT = 1 << 20
 
 
-def client_frame(opcode: int, payload: bytes, *, fin: bool = True, mask: bytes = b"\x11\x22\x33\x44") -> bytes:
+def client_frame(opcode: int, payload: bytes, *, fin: bool = True, mask: bytes = b"\x11\x22\x33\x44",
+                 rsv: int = 0) -> bytes:
     size = len(payload)
-    head = bytes([opcode | (0x80 if fin else 0)])
+    head = bytes([opcode | (0x80 if fin else 0) | rsv << 4])
     if size <= 125:
         head += bytes([0x80 | size])
     elif size <= 65535:
@@ -27,8 +28,8 @@ def client_frame(opcode: int, payload: bytes, *, fin: bool = True, mask: bytes =
     return head + mask + (int.from_bytes(payload, "big") ^ wide).to_bytes(size, "big")
 
 
-def feed(frames, data, cuts=(), *, limit=LIMIT, fragments=64):
-    parser = frames.Parser(limit, fragments)
+def feed(frames, data, cuts=(), *, limit=LIMIT, fragments=64, deflate=False):
+    parser = frames.Parser(limit, fragments, deflate)
     result, at = [], 0
     for cut in [*sorted(cuts), len(data)]:
         result += parser.feed(data[at:cut])

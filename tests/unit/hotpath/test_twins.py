@@ -6,17 +6,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.hotpath.conftest import COMPILED, REFERENCE
-from tests.unit.hotpath.crowd import Crowd
+from tests.unit.hotpath.crowd import Crowd, deflated
 
 SLOTS = st.integers(0, 5)
 SLOT_LISTS = st.lists(SLOTS, unique=True, max_size=6)
 BITS = st.integers(0, 15)
 
 STEPS = st.one_of(
-    st.tuples(st.just("join"), st.sampled_from([b"u" * 26, b"v" * 26]), BITS),
+    st.tuples(st.just("join"), st.sampled_from([b"u" * 26, b"v" * 26]), BITS, st.booleans()),
     st.tuples(st.just("send"), SLOTS, st.sampled_from([1, 1, 2, 9, 10, 8, 0]), st.binary(max_size=40), st.booleans()),
     st.tuples(st.just("send"), SLOTS, st.just(1), st.sampled_from([b"!close", b"!release", b"!take_over", b"!silence",
                                                                   b"!deliver", b"!flush", b"!join"]), st.just(True)),
+    st.tuples(st.just("send packed"), SLOTS, st.sampled_from([1, 1, 2, 9, 0]),
+              st.sampled_from([deflated(b"text"), deflated(b"\xff"), deflated(b"!take_over"), deflated(b"x" * 61), b"",
+                               b"\xff", deflated(b"x" * 100_000), deflated(bytes(range(60)))]), st.booleans()),
     st.tuples(st.just("raw"), SLOTS, st.binary(max_size=8)),
     st.tuples(st.just("read"), SLOTS, st.sampled_from([1, 100, 1000, 1 << 20])),
     st.tuples(st.just("hang up"), SLOTS),
@@ -68,13 +71,13 @@ class World:
         elif data == b"!flush":
             gate.flush()
         elif data == b"!join":
-            self.step("join", b"u" * 26, 0)
+            self.step("join", b"u" * 26, 0, False)
 
     def on_close(self, slot, code, why):
         if why != "local" and (slot + code) % 2:
             self.crowd.gate.release(slot)
             if code == 1013:
-                self.step("join", b"u" * 26, 0)
+                self.step("join", b"u" * 26, 0, True)
 
     def step(self, kind, *arguments):
         """Return what a caller sees of one step."""
@@ -82,13 +85,13 @@ class World:
         result = None
         try:
             if kind == "join":
-                _, peer = c.join(*arguments)
+                _, peer = c.join(*arguments[:2], deflate=arguments[2])
                 self.all_peers.append(peer)
-            elif kind in ("send", "raw", "read", "hang up"):
+            elif kind in ("send", "send packed", "raw", "read", "hang up"):
                 if arguments[0] < len(self.all_peers):
                     peer = self.all_peers[-1 - arguments[0]]
-                    if kind == "send":
-                        peer.send(arguments[1], arguments[2], fin=arguments[3])
+                    if kind.startswith("send"):
+                        peer.send(arguments[1], arguments[2], fin=arguments[3], rsv=4 * (kind == "send packed"))
                     elif kind == "raw":
                         peer.raw(arguments[1])
                     elif kind == "read":
@@ -140,7 +143,7 @@ class World:
 @given(st.lists(STEPS, min_size=1, max_size=60))
 def test_the_twins_do_the_same(steps):
     ours, twin = World(COMPILED), World(REFERENCE)
-    for step in [("join", b"u" * 26, 8), ("join", b"u" * 26, 0), *steps]:
+    for step in [("join", b"u" * 26, 8, True), ("join", b"u" * 26, 0, False), *steps]:
         assert ours.step(*step) == twin.step(*step), step
     assert ours.drain() == twin.drain()
     assert ours.numbers() == twin.numbers()
