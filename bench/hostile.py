@@ -75,18 +75,31 @@ class Result:
         for name, turns in (("alone", [a for a, _ in pairs]), ("with mob", [b for _, b in pairs])):
             cpu = [100 * turn.window.cpu_s / turn.window.wall_s for turn in turns]
             lines.append(_row(name, [turn.p50 for turn in turns], [turn.p99 for turn in turns], cpu, 2, 1))
-        ratios = [[b.p50 / a.p50 for a, b in pairs], [b.p99 / a.p99 for a, b in pairs],
-                  [b.window.cpu_s * a.window.wall_s / (a.window.cpu_s * b.window.wall_s) for a, b in pairs]]
-        lines.append(_row("ratio", *ratios, 2, 2))
+        ratios = [
+            [b.p50 / a.p50 for a, b in pairs],
+            [b.p99 / a.p99 for a, b in pairs],
+            [b.window.cpu_s * a.window.wall_s / (a.window.cpu_s * b.window.wall_s) for a, b in pairs],
+        ]
+        lines.append(_row("ratio", ratios[0], ratios[1], ratios[2], 2, 2))
         noise = max(turn.window.others for pair in self.pairs for turn in pair)
-        lines.append("mob: " + ", ".join(f"{name} {count}" for name, count in self.attacks.items()) + " times")
-        verdict = "valid" if self.valid else f"NOT VALID: needs two cores, {LEAST_PAIRS} quiet pairs and no gap in seq"
-        lines.append(f"{verdict}; {len(self.quiet)} of {len(self.pairs)} pairs quiet (others' CPU at most {noise:.0%},"
-                     f" limit {QUIET_BELOW:.0%} of a core); gaps in seq: {self.gaps}")
+        lines.append(
+            "mob: " + ", ".join(f"{name} {count}" for name, count in self.attacks.items()) + " times"
+        )
+        verdict = (
+            "valid"
+            if self.valid
+            else f"NOT VALID: needs two cores, {LEAST_PAIRS} quiet pairs and no gap in seq"
+        )
+        lines.append(
+            f"{verdict}; {len(self.quiet)} of {len(self.pairs)} pairs quiet (others' CPU at most {noise:.0%},"
+            f" limit {QUIET_BELOW:.0%} of a core); gaps in seq: {self.gaps}"
+        )
         return "\n".join("  " + line for line in lines)
 
 
-def _row(name: str, p50: list[float], p99: list[float], cpu: list[float], digits: int, cpu_digits: int) -> str:
+def _row(
+    name: str, p50: list[float], p99: list[float], cpu: list[float], digits: int, cpu_digits: int
+) -> str:
     def spread(values: list[float], digits: int) -> str:
         return f"{median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
@@ -96,7 +109,9 @@ def _row(name: str, p50: list[float], p99: list[float], cpu: list[float], digits
 class Bench:
     """The gateway, the well-behaved clients and the mob. Raises: RuntimeError if a well-behaved client is lost."""
 
-    def __init__(self, running: Services, users: list[SeededUser], options: argparse.Namespace, scratch: Path) -> None:
+    def __init__(
+        self, running: Services, users: list[SeededUser], options: argparse.Namespace, scratch: Path
+    ) -> None:
         self._options = options
         self._channel_id = users[0].channel_id
         prefix = posted_prefix(self._channel_id, users[0].team_id, users[0].user_id, FRAME_BYTES)
@@ -141,7 +156,9 @@ class Bench:
         attacks: dict[str, int] = {}
         if mob:
             self._mob.say("off")
-            attacks = {name: int(count) for name, count in (word.split("=") for word in self._mob.hear("off"))}
+            attacks = {
+                name: int(count) for name, count in (word.split("=") for word in self._mob.hear("off"))
+            }
         return turn, attacks
 
     async def close(self) -> None:
@@ -190,8 +207,10 @@ def main(words: list[str] | None = None) -> int:
     os.sched_setaffinity(0, LOAD_CORE)  # every child begins there
     with services() as running:
         result = asyncio.run(measure(running, options))
-    print(f"{options.connections} well-behaved sockets, {options.hostile} hostile ones in half of the turns,"
-          f" {options.events} events of {FRAME_BYTES} bytes a turn, one every {options.every_ms:g} ms")
+    print(
+        f"{options.connections} well-behaved sockets, {options.hostile} hostile ones in half of the turns,"
+        f" {options.events} events of {FRAME_BYTES} bytes a turn, one every {options.every_ms:g} ms"
+    )
     print(result.report(), flush=True)
     return 0 if result.valid else 3
 

@@ -42,13 +42,17 @@ def _links_libfuzzer() -> bool:
 
 def _install() -> None:
     """Install clang and its runtimes. Raises: CalledProcessError."""
-    apt = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
-    quiet = {"env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, "stdout": sys.stderr, "check": True}
+
+    def apt_get(*words: str) -> None:
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "-qq", *words], env=environment, stdout=sys.stderr, check=True)
+
     print("installing clang for libFuzzer", file=sys.stderr)
-    subprocess.run(["apt-get", "update", "-qq"], **quiet)
-    subprocess.run([*apt, "clang"], **quiet)
-    version = subprocess.run(["clang", "-dumpversion"], capture_output=True, text=True, check=True).stdout.split(".")[0]
-    subprocess.run([*apt, f"libclang-rt-{version}-dev"], **quiet)  # its own package since Debian 12
+    apt_get("update")
+    apt_get("install", "-y", "--no-install-recommends", "clang")
+    dump = subprocess.run(["clang", "-dumpversion"], capture_output=True, text=True, check=True).stdout
+    # A package of its own since Debian 12.
+    apt_get("install", "-y", "--no-install-recommends", f"libclang-rt-{dump.split('.')[0]}-dev")
 
 
 @functools.cache
@@ -70,7 +74,7 @@ def build(which: str) -> Fuzzer:
     newest = max(path.stat().st_mtime for path in [*sources, Path(__file__), *(ROOT / "hotpath").glob("frames.p*")])
     if program.exists() and program.stat().st_mtime > newest:
         return Fuzzer(program, which)
-    cython = [sys.executable, "-m", "cython", "-3", ROOT / "hotpath/frames.pyx", "-o", frames]
+    cython: list[str | Path] = [sys.executable, "-m", "cython", "-3", ROOT / "hotpath/frames.pyx", "-o", frames]
     subprocess.run(cython, cwd=ROOT, check=True)
     compiler = ["clang", "-fsanitize=fuzzer,address,undefined"] if which == LIBFUZZER else [
         "gcc", "-fsanitize=address,undefined"]
@@ -80,6 +84,7 @@ def build(which: str) -> Fuzzer:
     link = [f"-lpython{config['LDVERSION']}", *config.get("LIBS", "").split(), "-lm"]
     define = f'-DFRAMES_C="{frames}"'
     unfinished = program.with_suffix(".new")
-    subprocess.run([*compiler, *SANITIZE, *WARNINGS, define, *python, *sources, "-o", unfinished, *link], check=True)
+    command: list[str | Path] = [*compiler, *SANITIZE, *WARNINGS, define, *python, *sources, "-o", unfinished, *link]
+    subprocess.run(command, check=True)
     unfinished.rename(program)
     return Fuzzer(program, which)

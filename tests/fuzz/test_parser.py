@@ -1,6 +1,8 @@
 """Twenty seconds of `make fuzz`: the frame parser under inputs that nobody thought of."""
 
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,7 @@ LEAST_COVERAGE = 150
 
 
 @pytest.mark.timeout(600)  # where a compiler must be installed first
-def test_no_input_breaks_the_parser(tmp_path, record_property):
+def test_no_input_breaks_the_parser(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     which = engine()
     if which == BLIND:
         warnings.warn("no libFuzzer on this machine: the parser's inputs were changed blindly", stacklevel=1)

@@ -176,7 +176,8 @@ async def soak(database_url: str, redis_url: str, sizes: Sizes, *, show: bool = 
     db, producer, notes = Database(database_url), RedisProducer(redis_url), Notes()
     users = await seed(db, Plan(sizes.listeners + sizes.hostile, channels=CHANNELS))
     await producer.connect()
-    loop, rests = asyncio.get_running_loop(), []
+    loop = asyncio.get_running_loop()
+    rests: list[Rest] = []
     with tempfile.TemporaryDirectory() as folder:
         try:
             async with gateway(database_url, redis_url, Path(folder, "log")) as running:

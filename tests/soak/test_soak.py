@@ -7,7 +7,7 @@ from tests.soak.soak import Sizes, soak, verdict
 
 
 @pytest.mark.timeout(300)
-async def test_nothing_is_kept_of_what_came_and_went(database_url, redis_url):
+async def test_nothing_is_kept_of_what_came_and_went(database_url: str, redis_url: str) -> None:
     rests, notes = await soak(
         database_url, redis_url, Sizes(seconds=32, round_s=6, listeners=40, hostile=48, rate=200))
     assert verdict(rests, notes) == []
