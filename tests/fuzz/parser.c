@@ -1,6 +1,7 @@
 /* What libFuzzer (or mutate.c, where there is none) calls: the parser of hotpath/frames.pyx under any bytes.
  *
- * Input: 1 byte chooses max_message, 1 byte max_fragments, 4 bytes seed the cuts; the rest is what the peer sends.
+ * Input: 1 byte chooses max_message, 1 byte max_fragments (its highest bit: compression was agreed on), 4 bytes seed the
+ * cuts; the rest is what the peer sends.
  * The bytes are parsed in one piece, in pieces cut anywhere, and (short inputs) byte by byte; all must find the same.
  * Each piece lies in a block of its own size, so that AddressSanitizer sees the first byte read beside it.
  *
@@ -36,7 +37,7 @@ typedef enum __pyx_t_7hotpath_6frames_Found Found;
 
 /* Around every border of the format, what the gateway uses, and "no limit". */
 static const uint64_t MAX_MESSAGE[] = {0, 1, 2, 7, 124, 125, 126, 127, 128, 1000, 8192, 65535, 65536, 65537,
-                                       1ull << 31, UINT64_MAX};
+                                       1ull << 31, 1ull << 62};
 static const uint32_t MAX_FRAGMENTS[] = {1, 2, 3, 64, 65536, UINT32_MAX};
 #define CHOOSE(list, byte) ((list)[(byte) % (sizeof(list) / sizeof(list[0]))])
 
@@ -79,7 +80,7 @@ static int is_utf8(const uint8_t *s, size_t n)
 
 /* What a run found: one line per message, control frame or fault, and the payloads one behind the other. */
 typedef struct {
-    struct line { Found found; uint16_t code; size_t size; } *lines;
+    struct line { Found found; uint16_t code; uint8_t packed; size_t size; } *lines;
     size_t count, room;
     uint8_t *payload;
     size_t bytes, payload_room;
@@ -89,7 +90,7 @@ static void note(Log *log, Found found, const Frame *frame)
 {
     if (log->count == log->room)
         log->lines = realloc(log->lines, (log->room = 2 * log->room + 8) * sizeof(struct line));
-    log->lines[log->count++] = (struct line){found, frame->code * (found >= CLOSE), frame->size};
+    log->lines[log->count++] = (struct line){found, frame->code * (found >= CLOSE), frame->packed, frame->size};
     if (log->bytes + frame->size > log->payload_room)
         log->payload = realloc(log->payload, log->payload_room = 2 * (log->bytes + frame->size));
     if (frame->size)
@@ -97,16 +98,20 @@ static void note(Log *log, Found found, const Frame *frame)
     log->bytes += frame->size;
 }
 
-static void check(const Reader *r, const Limits *limits, Found found, const Frame *frame, size_t took, size_t given)
+static void check(const Reader *r, const Limits *limits, int packable, Found found, const Frame *frame, size_t took,
+                  size_t given)
 {
+    /* RFC 7692: a compressed message may be a little longer; its text is not seen before it is inflated. */
+    uint64_t most = limits->max_message + (r->packed || frame->packed ? limits->max_message / 8 + 64 : 0);
     must(took <= given, "%zu bytes taken of %zu", took, given);
     must(found == NEED_MORE || found == BROKEN || took, "a frame out of nothing");
     must(found != NEED_MORE || took == given, "asks for more with %zu bytes left", given - took);
-    must(r->body_len <= r->body_cap && r->body_cap <= limits->max_message, "%llu of %llu bytes kept, limit %llu",
-         (unsigned long long)r->body_len, (unsigned long long)r->body_cap, (unsigned long long)limits->max_message);
+    must(r->body_len <= r->body_cap && r->body_cap <= most, "%llu of %llu bytes kept, limit %llu",
+         (unsigned long long)r->body_len, (unsigned long long)r->body_cap, (unsigned long long)most);
     must(r->fragments <= limits->max_fragments, "%u fragments, limit %u", r->fragments, limits->max_fragments);
-    must((found != TEXT && found != BINARY) || frame->size <= limits->max_message, "message of %zu bytes", frame->size);
-    must(found != TEXT || is_utf8(frame->data, frame->size), "text that is not UTF-8");
+    must((found != TEXT && found != BINARY) || frame->size <= most, "message of %zu bytes", frame->size);
+    must(!frame->packed || (packable && (found == TEXT || found == BINARY)), "a compressed frame of kind %d", found);
+    must(found != TEXT || frame->packed || is_utf8(frame->data, frame->size), "text that is not UTF-8");
     must(found < PING || frame->size <= 125, "control frame of %zu bytes", frame->size);
     must(found < CLOSE || r->ended, "goes on after the end");
     must(found != CLOSE || (frame->size <= 123 && is_utf8(frame->data, frame->size)), "close reason");
@@ -116,12 +121,13 @@ static void check(const Reader *r, const Limits *limits, Found found, const Fram
 }
 
 /* Parse the bytes in pieces of at most `most` (random below it if seed is not 0). */
-static void run(Log *log, const Limits *limits, const uint8_t *data, size_t size, size_t most, uint32_t seed)
+static void run(Log *log, const Limits *limits, int packable, const uint8_t *data, size_t size, size_t most, uint32_t seed)
 {
     Reader reader;
     uint64_t fed = 0;
     size_t small = size <= BYTE_BY_BYTE ? 16 : 2048;
     memset(&reader, 0, sizeof reader);
+    reader.deflate = packable;
     while (size) {
         size_t piece = most;
         if (seed) {
@@ -137,7 +143,7 @@ static void run(Log *log, const Limits *limits, const uint8_t *data, size_t size
         for (;;) {
             Frame frame = {0};
             Found found = parse(&reader, limits, at, left, &used, &frame);
-            check(&reader, limits, found, &frame, used, left);
+            check(&reader, limits, packable, found, &frame, used, left);
             must(reader.body_cap <= 2 * fed, "%llu bytes kept of %llu received",
                  (unsigned long long)reader.body_cap, (unsigned long long)fed);
             at += used, left -= used;
@@ -159,7 +165,7 @@ static void compare(const Log *whole, const Log *cut, const char *how)
     must(whole->count == cut->count, "%zu results in one piece, %zu %s", whole->count, cut->count, how);
     for (size_t i = 0; i < whole->count; i++)
         must(whole->lines[i].found == cut->lines[i].found && whole->lines[i].code == cut->lines[i].code &&
-                 whole->lines[i].size == cut->lines[i].size,
+                 whole->lines[i].packed == cut->lines[i].packed && whole->lines[i].size == cut->lines[i].size,
              "result %zu in one piece: %d, code %u, %zu bytes; %s: %d, code %u, %zu bytes", i, whole->lines[i].found,
              whole->lines[i].code, whole->lines[i].size, how, cut->lines[i].found, cut->lines[i].code, cut->lines[i].size);
     must(whole->bytes == cut->bytes && (!whole->bytes || !memcmp(whole->payload, cut->payload, whole->bytes)),
@@ -207,17 +213,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < HEADER)
         return 0;
-    Limits limits = {CHOOSE(MAX_MESSAGE, data[0]), CHOOSE(MAX_FRAGMENTS, data[1])};
+    Limits limits = {CHOOSE(MAX_MESSAGE, data[0]), CHOOSE(MAX_FRAGMENTS, data[1] & 127)};
+    int packable = data[1] >> 7;
     uint32_t seed = data[2] | data[3] << 8 | data[4] << 16 | (uint32_t)data[5] << 24;
     Log whole = {0}, cut = {0}, bytes = {0};
     check_head(seed);
     check_head((uint64_t)seed << (seed & 31));
     data += HEADER, size -= HEADER;
-    run(&whole, &limits, data, size, size, 0);
-    run(&cut, &limits, data, size, size, seed | 1);
+    run(&whole, &limits, packable, data, size, size, 0);
+    run(&cut, &limits, packable, data, size, size, seed | 1);
     compare(&whole, &cut, "in pieces");
     if (size <= BYTE_BY_BYTE) {
-        run(&bytes, &limits, data, size, 1, 0);
+        run(&bytes, &limits, packable, data, size, 1, 0);
         compare(&whole, &bytes, "byte by byte");
     }
     discard(&whole), discard(&cut), discard(&bytes);

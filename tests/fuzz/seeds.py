@@ -4,6 +4,7 @@ Layout of an input: see parser.c. Writes files; runs nothing.
 """
 
 import struct
+import zlib
 from pathlib import Path
 
 from tests.protocol.raw import frame
@@ -11,6 +12,7 @@ from tests.protocol.raw import frame
 # Places in parser.c's lists: max_message 8192, unlimited, and small ones; max_fragments 64 and 3.
 USUAL, UNLIMITED, SMALL = 10, 15, (3, 6)
 MANY, FEW = 3, 2
+COMPRESSED = 0x80  # beside them: permessage-deflate was agreed on
 
 BORDERS = (0, 1, 7, 8, 124, 125, 126, 127, 8191, 8192, 8193, 65535, 65536)
 TEXTS = ("", "a", "zwölf", "€" * 40, "𝄞 clef", "a" * 7 + "ö" + "b" * 9)
@@ -42,7 +44,13 @@ def streams() -> dict[str, bytes]:
     found["long ping"] = frame(9, b"p" * 126)
     found["unmasked"] = b"\x81\x01a"
     for bits in (0x10, 0x20, 0x40):
-        found[f"reserved bit {bits}"] = bytes([0x81 | bits]) + frame(1, b"a")[1:]
+        for opcode in (1, 2, 0, 9):
+            found[f"reserved bit {bits} of opcode {opcode}"] = bytes([0x80 | opcode | bits]) + frame(1, b"a")[1:]
+    packed = zlib.compressobj(wbits=-15)
+    body = packed.compress(b"hello " * 40) + packed.flush(zlib.Z_SYNC_FLUSH)
+    found["compressed"] = b"\xc1" + frame(1, body[:-4])[1:] + frame(1, b"plain")
+    found["compressed fragments"] = b"\x41" + frame(1, body[:9], fin=False)[1:] + frame(9, b"p") + frame(0, body[9:-4])
+    found["compressed too long"] = b"\xc2" + frame(2, b"\xff" * (8192 + 1024 + 65))[1:]
     found["announces 125 in 16 bits"] = b"\x82\xfe" + struct.pack(">H", 125) + b"mask"
     for length in (65535, 65536, 1 << 62, 1 << 63, (1 << 64) - 1):
         found[f"announces {length}"] = b"\x82\xff" + struct.pack(">Q", length) + b"mask"
@@ -53,10 +61,10 @@ def write(folder: Path) -> int:
     """Write an input per stream and limits; return how many there are."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, (name, stream) in enumerate(streams().items()):
-        limits = [(USUAL, MANY), (UNLIMITED, MANY)]
+        limits = [(USUAL, MANY), (USUAL, MANY | COMPRESSED), (UNLIMITED, MANY)]
         if len(stream) < 400:
-            limits += [(small, FEW) for small in SMALL]
+            limits += [(SMALL[0], FEW), (SMALL[1], FEW | COMPRESSED)]
         for size, fragments in limits:
             header = bytes([size, fragments]) + struct.pack("<I", 2654435761 * (number + 1) & 0xFFFFFFFF)
-            (folder / f"{name.replace(' ', '-')}-{size}").write_bytes(header + stream)
+            (folder / f"{name.replace(' ', '-')}-{size}-{fragments}").write_bytes(header + stream)
     return len(list(folder.iterdir()))
