@@ -101,6 +101,7 @@ class Gateway:
         )
         self.presence = Presence(
             context.redis,
+            settings.redis.url,
             context.db,
             context.producer.ephemeral,
             process=new_id(),

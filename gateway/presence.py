@@ -7,13 +7,14 @@ collect (one entry per user) and nothing else happens. Reading is tidewire/actio
 import asyncio
 from collections.abc import Callable
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from redis.asyncio import Redis
 
 from tidewire.actions.status import GONE, LIVE_BEATS, OFFLINE, PROCESSES, Seen, combine, held_key, user_key
 from tidewire.bus.envelope import Copy, encode_copy
+from tidewire.bus.resp import Link, ReplyError, Word
 from tidewire.store.db import Database
 from tidewire.store.statuses import clear_manual, load_manual, save_manual
 from tidewire.wire.errors import Unavailable
@@ -23,20 +24,10 @@ from tidewire.wire.ids import now_ms
 log = structlog.get_logger()
 
 TICK_S = 0.1
+ANSWER_TIMEOUT_S = 1.0
 FLUSH_USERS = 500  # in one pipeline: about 2 ms of Redis
 STOP_S = 3.0  # `tidewire serve` kills what has not stopped within 10 s
-REFRESH_MS = 10_000  # activity of somebody who is online already is written at most this often
-
-
-class _Here:
-    """A user with a socket here."""
-
-    __slots__ = ("activity_ms", "away", "written_ms")
-
-    def __init__(self, at_ms: int) -> None:
-        self.activity_ms = at_ms
-        self.written_ms = 0
-        self.away = False
+REFRESH_MS = 10_000  # activity of somebody who is online already is noted and written at most this often
 
 
 class Presence:
@@ -45,6 +36,7 @@ class Presence:
     def __init__(
         self,
         client: Redis,
+        url: str,
         db: Database,
         publish: Callable[[list[bytes]], None],
         *,
@@ -53,12 +45,16 @@ class Presence:
         away_after_s: float,
     ) -> None:
         self._redis = client
+        self._url = url  # of the same Redis, for a connection of its own
+        self._link: Link | None = None
         self._db = db
         self._publish = publish
         self._process = process.encode()
         self._heartbeat_s = heartbeat_s
         self._away_after_ms = int(away_after_s * 1000)
-        self._here: dict[str, _Here] = {}  # in the order of their last activity
+        self._refresh_ms = min(REFRESH_MS, self._away_after_ms // 10)
+        # User with a socket here → last activity, ms, times 2, plus 1 if away; in the order of activity.
+        self._here: dict[str, int] = {}
         self._changed: dict[str, None] = {}
         self._live: list[bytes] = [self._process]
         self._beaten = False
@@ -66,25 +62,24 @@ class Presence:
     def here(self, limit: int) -> dict[str, str]:
         """Return the statuses of users who have a socket here, at most `limit`, the last to be active first."""
         latest = islice(reversed(self._here.items()), limit)
-        return {user_id: "away" if here.away else "online" for user_id, here in latest}
+        return {user_id: "away" if here & 1 else "online" for user_id, here in latest}
 
     def active(self, user_id: str) -> None:
         """Take note that the user opened a socket or did something."""
-        at = now_ms()
-        here = self._here.pop(user_id, None) or _Here(at)
-        self._here[user_id] = here
-        here.activity_ms = at
-        if here.away or at - here.written_ms > REFRESH_MS:
-            here.away = False
-            self._changed[user_id] = None
+        at, here = now_ms(), self._here.get(user_id)
+        if here is not None and not here & 1 and at - (here >> 1) < self._refresh_ms:
+            return
+        self._here.pop(user_id, None)
+        self._here[user_id] = at << 1
+        self._changed[user_id] = None
 
     def away(self, user_id: str, *, at_once: bool = False) -> None:
         """Make the user away, if idle long enough or at_once. Source: Mattermost API v4, UserStatusAwayTimeout."""
         here = self._here.get(user_id)
-        if here is None or here.away:
+        if here is None or here & 1:
             return
-        if at_once or now_ms() - here.activity_ms >= self._away_after_ms:
-            here.away = True
+        if at_once or now_ms() - (here >> 1) >= self._away_after_ms:
+            self._here[user_id] = here | 1
             self._changed[user_id] = None
 
     def gone(self, user_id: str) -> None:
@@ -116,7 +111,7 @@ class Presence:
                     self._sweep()
                 while self._changed:
                     await self._flush()
-            except GONE as error:
+            except (*GONE, Unavailable) as error:
                 log.warning("presence waits for redis", error=type(error).__name__)
                 self._beaten = False
                 await asyncio.sleep(1)
@@ -131,10 +126,13 @@ class Presence:
                 while self._changed:
                     await self._flush()
                 await self._redis.zrem(PROCESSES, self._process)
-        except GONE:
+        except (*GONE, Unavailable):
             log.warning(
                 "presence not cleared", users=len(self._changed)
             )  # the janitor of another process will
+        finally:
+            if self._link is not None:
+                self._link.close()
 
     async def _beat(self) -> None:
         at = now_ms()
@@ -166,7 +164,7 @@ class Presence:
         """Make idle users away; the idlest stand first."""
         oldest = now_ms() - self._away_after_ms
         for user_id, here in list(self._here.items())[:10_000]:
-            if here.activity_ms > oldest:
+            if here >> 1 > oldest:
                 break
             self.away(user_id)
 
@@ -174,33 +172,46 @@ class Presence:
         users = list(self._changed)[:FLUSH_USERS]
         held = held_key(self._process.decode())
         now: dict[str, Seen] = {}
-        pipe = self._redis.pipeline(transaction=False)
+        commands: list[tuple[Word, ...]] = []
         for user_id in users:
-            here = self._here.get(user_id)
-            pipe.hgetall(user_key(user_id))
+            here, key = self._here.get(user_id), user_key(user_id)
+            commands.append(("HGETALL", key))
             if here is None:
                 now[user_id] = OFFLINE
-                pipe.hdel(user_key(user_id), self._process)
-                pipe.srem(held, user_id)
+                commands.append(("HDEL", key, self._process))
             else:
-                now[user_id] = Seen("away" if here.away else "online", here.activity_ms)
-                pipe.sadd(held, user_id)
-                pipe.hset(user_key(user_id), self._process, f"{now[user_id].status}:{here.activity_ms}")
-        answers = await pipe.execute()
+                seen = now[user_id] = Seen("away" if here & 1 else "online", here >> 1)
+                commands.append(("HSET", key, self._process, f"{seen.status}:{seen.last_activity_at}"))
+        gone = [user_id for user_id in users if now[user_id] is OFFLINE]
+        there = [user_id for user_id in users if now[user_id] is not OFFLINE]
+        if there:  # first: a field that nobody remembers would outlive this process
+            commands.insert(0, ("SADD", held, *there))
+        if gone:
+            commands.append(("SREM", held, *gone))
+        answers = await self._calls(commands)
+        hashes = answers[bool(there) : bool(there) + 2 * len(users) : 2]
         changed: dict[str, str] = {}
-        for user_id, fields in zip(users, answers[::3], strict=True):
-            here = self._here.get(user_id)
-            seen = now[user_id]
-            if here is not None:
-                here.written_ms = seen.last_activity_at
-            if (here is None) == (seen is OFFLINE) and (here is None or here.away == (seen.status == "away")):
+        for user_id, flat in zip(users, hashes, strict=True):
+            here, seen = self._here.get(user_id), now[user_id]
+            if (here is None) == (seen is OFFLINE) and (here is None or bool(here & 1) == (seen.status == "away")):
                 self._changed.pop(user_id, None)  # else it changed meanwhile: once more
+            fields = dict(zip(flat[::2], flat[1::2], strict=True))
             after = {process: value for process, value in fields.items() if process != self._process}
             if seen is not OFFLINE:
                 after[self._process] = f"{seen.status}:0".encode()
             if combine(fields, self._live).status != (status := combine(after, self._live).status):
                 changed[user_id] = status
         await self._announce(changed)
+
+    async def _calls(self, commands: list[tuple[Word, ...]]) -> list[Any]:
+        """Send commands in one write; redis-py's pipelines cost more than the rest of a log-in's presence."""
+        if self._link is None or self._link.closed:
+            self._link = await Link.open(self._url)
+        try:
+            return await self._link.calls(commands, ANSWER_TIMEOUT_S)
+        except ReplyError as error:  # a replica, out of memory: not ours to write to at present
+            self._link.close()
+            raise Unavailable("redis") from error
 
     async def _announce(self, changed: dict[str, str]) -> None:
         """Send status_change to the users' own devices; a status chosen by hand does not change by presence."""

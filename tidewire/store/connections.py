@@ -43,15 +43,10 @@ async def load_memberships(db: Database, user_ids: Sequence[str]) -> dict[str, M
     Raises: Unavailable. Cost: one statement, about 10 index look-ups a user and one per membership.
     """
     found = {}
-    for row in await db.fetch(_Q["memberships"], user_ids):
-        keys = {"u:" + row["id"]: row["event_n"]}
-        keys.update(
-            ("c:" + key, n) for key, n in zip(row["channel_ids"] or (), row["channel_ns"] or (), strict=True)
-        )
-        keys.update(
-            ("t:" + key, n) for key, n in zip(row["team_ids"] or (), row["team_ns"] or (), strict=True)
-        )
-        found[row["id"]] = Memberships(row["roles"], keys)
+    for user_id, roles, number, names, numbers in await db.fetch(_Q["memberships"], user_ids):
+        keys = dict(zip(names.split(" "), numbers, strict=True)) if names else {}
+        keys["u:" + user_id] = number
+        found[user_id] = Memberships(roles, keys)
     return found
 
 
