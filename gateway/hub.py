@@ -293,9 +293,14 @@ class Hub:
 
     def concerns(self, envelope: Envelope) -> bool:
         """Tell whether anybody here could notice the announcement."""
-        if any(effect.user_id in self.members for effect in envelope.effects):
-            return True
-        return any(len(self._audience(copy)) for copy in envelope.copies)
+        # Loops, not any(): every announcement of the whole installation comes by here.
+        for effect in envelope.effects:
+            if effect.user_id in self.members:
+                return True
+        for copy in envelope.copies:  # noqa: SIM110 - as above
+            if len(self._audience(copy)):
+                return True
+        return False
 
     def _audience(self, copy: Copy) -> SlotSet | list[int]:
         """Return the slots of the widest audience the copy names, before omissions."""
