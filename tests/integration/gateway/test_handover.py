@@ -192,6 +192,7 @@ async def test_a_taker_that_is_behind(pair: Pair) -> None:
     """It waits until it has read what the owner has delivered: nothing comes twice."""
     visit = await pair.visit()
     probe = await visit.probe(pair.here)
+    await visit.probe(pair.there)  # somebody hears the channel there already
     link = pair.readers[1]._link
     assert link is not None and link._transport is not None
     link._transport.pause_reading()
@@ -201,6 +202,31 @@ async def test_a_taker_that_is_behind(pair: Pair) -> None:
     again = await visit.move(pair.there)
     await visit.post("3")
     assert await again.posts(3) == ["1", "2", "3"]
+    assert [event["event"] for event in again.events] == ["posted"] * 3
+
+
+async def test_what_was_published_twice_comes_once(pair: Pair) -> None:
+    """The repetition is beyond what the owner has read; its number, or its first coming, tells."""
+    visit = await pair.visit()
+    probe = await visit.probe(pair.there)
+    other = user_key(await pair.here.user())
+    body = encode_prefix("posted", {"post": "to all"})
+    to_all = Copy(body, everyone=True, name="posted")
+    await pair.here.announce(other, to_all)
+    n = await pair.here.post(visit.channel, "1")
+    for client in (visit.client, probe):
+        assert await client.posts(2) == ["to all", "1"]
+    link = pair.readers[0]._link
+    assert link is not None and link._transport is not None
+    link._transport.pause_reading()
+    await pair.here.publish(other, 1, to_all)
+    await pair.here.publish(channel_key(visit.channel), n, posted(visit.channel, "1"))
+    await visit.post("2")
+    assert await probe.posts(1) == ["2"]
+    again = await visit.move(pair.there)
+    assert await again.posts(1) == ["2"]
+    link._transport.resume_reading()
+    assert await again.quiet() == []
 
 
 async def test_who_was_removed_meanwhile_hears_only_that(pair: Pair) -> None:
