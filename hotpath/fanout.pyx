@@ -20,16 +20,25 @@ cdef extern from *:
     #include <errno.h>
     #include <sys/epoll.h>
     #include <sys/socket.h>
+    #include <sys/uio.h>
     #include <time.h>
     static inline unsigned long long tw_now_ns(void) {
         struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t);
         return (unsigned long long)t.tv_sec * 1000000000ull + (unsigned long long)t.tv_nsec;
+    }
+    /* data and size of each piece lie as in struct iovec */
+    static inline ssize_t tw_send_pieces(int fd, void *pieces, size_t count) {
+        struct msghdr message = {0};
+        message.msg_iov = (struct iovec *)pieces;
+        message.msg_iovlen = count;
+        return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     #define tw_prefetch(p) __builtin_prefetch((p), 1)
     """
     int errno
     int EAGAIN, EWOULDBLOCK, EINTR, MSG_NOSIGNAL, MSG_DONTWAIT
     Py_ssize_t send(int fd, const void* data, size_t size, int flags) nogil
+    Py_ssize_t tw_send_pieces(int fd, void* pieces, size_t count) nogil
     uint64_t tw_now_ns() nogil
     int EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_MOD
     ctypedef union epoll_data_t:
@@ -338,7 +347,7 @@ cdef int fan_out(Crowd* crowd, Shared* shared, const uint32_t* slots, uint32_t c
 
 
 cdef void flush_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
-    """One send() with every frame that waits for this connection, as far as the scratch buffer holds."""
+    """One system call with every frame that waits for this connection, up to SCRATCH bytes."""
     cdef Slot* s = &crowd.slots[slot]
     cdef Marks marks
     cdef bint notes_only = s.state != OPEN
@@ -346,7 +355,10 @@ cdef void flush_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
     cdef Py_ssize_t sent
     size = outbox_fill(&s.box, s.user, s.user_size, notes_only, crowd.scratch, SCRATCH, &marks)
     if size:
-        sent = send(s.fd, crowd.scratch, size, MSG_NOSIGNAL | MSG_DONTWAIT)
+        if marks.pieces == 1:
+            sent = send(s.fd, marks.piece[0].data, size, MSG_NOSIGNAL | MSG_DONTWAIT)
+        else:
+            sent = tw_send_pieces(s.fd, marks.piece, marks.pieces)
         crowd.sends += 1
         if sent < 0:
             if errno != EAGAIN and errno != EWOULDBLOCK and errno != EINTR:

@@ -12,6 +12,7 @@ cdef enum:
     ENTRY_BITS = 15          # kept in the low bits of a ring entry: malloc aligns to 16
     USER_ID_MAX = 32
     MARKS = 512              # frames carried by one system call at most
+    PIECES = 64              # pieces of memory handed to one system call at most
 
 # The bytes of one event that all its receivers share. They follow the struct in the same allocation.
 cdef struct Shared:
@@ -56,8 +57,14 @@ cdef struct Outbox:
     uint32_t sent            # bytes of the first waiting frame that are already out
     uint8_t deflate          # the connection takes compressed messages; as long as its socket lives
 
-# Sizes of the frames that outbox_fill() put into a buffer.
+# What outbox_fill() gathered: the memory to send, and the sizes of the frames in it.
+cdef struct Piece:           # as the kernel's struct iovec
+    const uint8_t* data
+    size_t size
+
 cdef struct Marks:
+    Piece piece[PIECES]
+    uint32_t pieces
     uint32_t count
     uint32_t size[MARKS]
     uint8_t is_note[MARKS]

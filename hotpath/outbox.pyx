@@ -20,6 +20,7 @@ cdef enum:
     OP_TEXT = 1
     RSV1 = 64                # RFC 7692: this message is compressed
     RING_START = 4
+    NAMED_FROM = 4096        # copying costs less below some 3 KiB: bench/c/copy_or_iovec.c
     # Longest tail: 2 x (14 + 2 x quotes + id) + should_ack + seq; 256 leaves room over 32-byte ids.
     TAIL_MAX = 256
 
@@ -277,6 +278,13 @@ cdef inline const uint8_t* _body(Shared* shared, uint8_t bits, size_t* size) noe
     return shared_data(shared)
 
 
+cdef inline void _add_piece(Marks* marks, const uint8_t* data, size_t size) noexcept nogil:
+    if size:
+        marks.piece[marks.pieces].data = data
+        marks.piece[marks.pieces].size = size
+        marks.pieces += 1
+
+
 cdef inline size_t _copy_part(const uint8_t* data, size_t size, size_t* skip, uint8_t** out,
                               size_t* room) noexcept nogil:
     """Copy data but its first `skip` bytes, as far as there is room. Return how many of its bytes are covered."""
@@ -297,21 +305,23 @@ cdef inline size_t _copy_part(const uint8_t* data, size_t size, size_t* skip, ui
 
 cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bint notes_only, uint8_t* out,
                         size_t room, Marks* marks) noexcept nogil:
-    """Copy the waiting frames side by side into `out`, starting where the last send ended. Changes nothing.
+    """Gather the waiting frames in marks.piece, starting where the last send ended. Changes nothing.
 
-    notes_only: leave the events waiting. Return the number of bytes; the last frame may be cut by `room`.
+    Small parts are copied side by side into `out`; large shared bytes are named where they are: valid until the ring
+    changes. notes_only: leave the events waiting. Return the number of bytes; the last frame may be cut by `room`.
     """
     cdef uint8_t ends[10 + TAIL_MAX]
     cdef const uint8_t* body
     cdef uint8_t bits
-    cdef uint8_t* start = out
+    cdef uint8_t* copied = out           # from here on no piece names what is in the buffer
+    cdef size_t most = room
     cdef Note* note = box.first
     cdef uint64_t seq = box.cursor
     cdef uintptr_t entry
     cdef Shared* shared
     cdef size_t skip = box.sent, tail, size
     cdef uint32_t head
-    marks.count = 0
+    marks.count = marks.pieces = 0
     while room and marks.count < MARKS:
         if note != NULL and (notes_only or note.at <= seq):
             marks.size[marks.count] = note.size
@@ -327,13 +337,21 @@ cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bin
             marks.size[marks.count] = <uint32_t>(head + size + tail)
             marks.is_note[marks.count] = 0
             _copy_part(ends, head, &skip, &out, &room)
-            _copy_part(body, size, &skip, &out, &room)
+            if size >= NAMED_FROM and skip < size and room and marks.pieces + 3 <= PIECES:
+                _add_piece(marks, copied, out - copied)
+                copied = out
+                _add_piece(marks, body + skip, size - skip if size - skip < room else room)
+                room -= marks.piece[marks.pieces - 1].size
+                skip = 0
+            else:
+                _copy_part(body, size, &skip, &out, &room)
             _copy_part(ends + head, tail, &skip, &out, &room)
             seq += 1
         else:
             break
         marks.count += 1
-    return out - start
+    _add_piece(marks, copied, out - copied)
+    return most - room
 
 
 cdef void outbox_advance(Outbox* box, size_t sent, const Marks* marks) noexcept nogil:

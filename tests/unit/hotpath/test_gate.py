@@ -377,3 +377,20 @@ def test_no_descriptor_is_left_behind(crowd):
         peer.sock.close()
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_large_events_among_small_ones_and_replies(crowd):
+    """More large parts than one system call names, and frames cut wherever the socket was full."""
+    c = crowd(send_buffer=100_000, outbox_close_at=1000, retain_events=1000)
+    slot, peer = c.join(user=USER)
+    for n in range(200):
+        c.post([slot], n, size=(4080 + n) if n % 3 else 10, tails={slot: n % 4})
+        if n % 5 == 0:
+            c.gate.reply(slot, b"reply %d" % n)
+    for _ in range(200):
+        c.turn()
+        peer.read(7001)
+    assert peer.events() == [(n, n) for n in range(200)]
+    texts = peer.texts()
+    assert [text for text in texts if text.startswith(b"reply")] == [b"reply %d" % n for n in range(0, 200, 5)]
+    assert texts.index(b"reply 100") == 100 + 1 + 100 // 5

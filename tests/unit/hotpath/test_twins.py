@@ -23,7 +23,7 @@ STEPS = st.one_of(
     st.tuples(st.just("raw"), SLOTS, st.binary(max_size=8)),
     st.tuples(st.just("read"), SLOTS, st.sampled_from([1, 100, 1000, 1 << 20])),
     st.tuples(st.just("hang up"), SLOTS),
-    st.tuples(st.just("deliver"), SLOT_LISTS, st.sampled_from([0, 50, 900, 5000, 66_000]), st.booleans(),
+    st.tuples(st.just("deliver"), SLOT_LISTS, st.sampled_from([0, 50, 900, 4000, 5000, 66_000]), st.booleans(),
               st.sampled_from([0, 1, 4]), st.sampled_from([0, 2]), SLOT_LISTS, st.dictionaries(SLOTS, BITS)),
     st.tuples(st.just("deliver"), SLOT_LISTS, st.just(200), st.just(False), st.just(0), st.just(0), st.just([]),
               st.just({})),
