@@ -50,9 +50,7 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM (drain, then stop) or SIGINT (stop). Raises: OSError if the address is taken."""
     setup_log(settings.log, process=f"gateway-{settings.gateway.port}")
     logging.getLogger("picows").setLevel(logging.WARNING)
-    # What is imported by now stays; connections are no garbage either, so the collector need not look at them often.
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.freeze()  # what is imported by now stays: the collector need not look at it
     uvloop.run(_main(settings))
 
 
