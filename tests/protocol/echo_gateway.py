@@ -18,7 +18,13 @@ from gateway.room import Room
 from tidewire.settings import Settings
 
 LIMITS = {
-    "gateway": {"max_message_bytes": 64 << 20, "max_fragments": 1 << 20},
+    "gateway": {
+        "max_message_bytes": 64 << 20,
+        "max_fragments": 1 << 20,
+        # kosoku fails a case of compression that gets a ping: on a busy machine some last over a minute.
+        "ping_interval_s": 3600.0,
+        "read_timeout_s": 7200.0,
+    },
     "outbox": {"close_at": 1 << 20},
 }
 
