@@ -24,6 +24,18 @@ class Credentials(NamedTuple):
     password_hash: str
     failed_attempts: int
     delete_at: int
+    is_bot: bool
+    auth_service: str
+    email_verified: bool
+    mfa_active: bool
+
+
+class Mfa(NamedTuple):
+    """A user's second factor. last_step: the 30 s step of the last accepted code."""
+
+    active: bool
+    secret: str
+    last_step: int
 
 
 def _users(rows: list[Record]) -> list[User]:
@@ -53,9 +65,11 @@ async def by_email(source: Source, email: str) -> User | None:
     return None if row is None else User(**row)
 
 
-async def credentials(source: Source, login: str) -> Credentials | None:
+async def credentials(
+    source: Source, login: str, *, by_username: bool = True, by_email: bool = True
+) -> Credentials | None:
     """Return what a login by id, username or e-mail is checked against, or None."""
-    row = await source.fetchrow(_Q["credentials"], login)
+    row = await source.fetchrow(_Q["credentials"], login, by_username, by_email)
     return None if row is None else Credentials(*row)
 
 
@@ -85,7 +99,7 @@ async def insert(tx: Transaction, user: User, password_hash: str) -> None:
         await tx.execute(
             _Q["insert_user"], user.id, user.create_at, user.username, user.email, password_hash, user.nickname,
             user.first_name, user.last_name, user.position, user.roles, user.props, user.notify_props, user.locale,
-            user.timezone,
+            user.timezone, user.email_verified, user.is_bot, user.bot_description,
         )  # fmt: skip
     except UniqueViolationError as error:
         raise _taken(error) from error
@@ -111,6 +125,37 @@ async def note_attempt(source: Source, user_id: str, *, failed: bool) -> None:
 async def set_password_hash(source: Source, user_id: str, password_hash: str) -> None:
     """Replace the hash of an unchanged password."""
     await source.execute(_Q["set_password_hash"], user_id, password_hash)
+
+
+async def change_password(tx: Transaction, user_id: str, password_hash: str, *, at: int) -> None:
+    """Give a user another password, and all of his attempts back."""
+    await tx.execute(_Q["change_password"], user_id, password_hash, at)
+
+
+async def set_mfa(tx: Transaction, user_id: str, secret: str, *, active: bool, at: int) -> None:
+    """Store a second factor; "" is none."""
+    await tx.execute(_Q["set_mfa"], user_id, secret, active, at)
+
+
+async def mfa_of(source: Source, user_id: str) -> Mfa | None:
+    """Return a user's second factor; None for nobody."""
+    row = await source.fetchrow(_Q["mfa_of"], user_id)
+    return None if row is None else Mfa(*row)
+
+
+async def take_mfa_step(source: Source, user_id: str, step: int) -> bool:
+    """Use up a code's step and all before it. False if somebody has used it."""
+    return await source.fetchrow(_Q["take_mfa_step"], user_id, step) is not None
+
+
+async def verify_email(tx: Transaction, user_id: str, *, at: int) -> None:
+    """Store that the user has shown the address to be his."""
+    await tx.execute(_Q["verify_email"], user_id, at)
+
+
+async def set_terms(tx: Transaction, user_id: str, terms_id: str, *, at: int) -> None:
+    """Store which terms of service a user has accepted; "" and 0: none."""
+    await tx.execute(_Q["set_terms"], user_id, terms_id, at)
 
 
 async def count(source: Source) -> int:

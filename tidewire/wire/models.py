@@ -34,6 +34,11 @@ class User(Struct, omit_defaults=False):
     locale: str = "en"
     timezone: dict[str, str] = field(default_factory=dict)
     mfa_active: bool = False
+    is_bot: bool = False
+    bot_description: str = ""
+    bot_last_icon_update: int = 0
+    terms_of_service_id: str = ""
+    terms_of_service_create_at: int = 0
     disable_welcome_email: bool = False
 
 

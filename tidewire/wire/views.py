@@ -41,6 +41,11 @@ class UserView(Struct, omit_defaults=True):
     last_picture_update: int = 0
     failed_attempts: int = 0
     mfa_active: bool = False
+    is_bot: bool = False
+    bot_description: str = ""
+    bot_last_icon_update: int = 0
+    terms_of_service_id: str = ""
+    terms_of_service_create_at: int = 0
 
 
 _FIELDS = list(UserView.__struct_fields__)
