@@ -5,9 +5,15 @@ Ends with 3 if a figure does not count, as on a noisy machine.
 
 import sys
 
-from bench import compression, fanout, hostile, posts
+from bench import compression, connect, fanout, hostile, posts
 
-BENCHES = {"compression": compression.main, "fanout": fanout.main, "hostile": hostile.main, "posts": posts.main}
+BENCHES = {
+    "compression": compression.main,
+    "connect": connect.main,
+    "fanout": fanout.main,
+    "hostile": hostile.main,
+    "posts": posts.main,
+}
 
 if __name__ == "__main__":
     name, *flags = sys.argv[1:] or [""]

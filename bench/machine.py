@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -66,7 +67,12 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return spent_ns / 1e9
 
 
-def rss_kib(pids: Iterable[int]) -> int:
+def user_seconds(pid: int) -> float:
+    """Return the CPU time that a process spent outside the kernel, in steps of a clock tick."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11]) / TICKS
+
+
+def rss_kib(pids: Iterable[int | Literal["self"]]) -> int:
     """Return the resident memory of these processes in KiB, what they share counted for each."""
     total = 0
     for pid in pids:
@@ -100,18 +106,21 @@ class Window:
 class Watch:
     """Measures the CPU of one process and of strangers, from `start` to `stop`.
 
-    ours: processes that belong to the measurement, the measured one included; their children are found at each start.
+    ours: processes that belong to the measurement, the measured one included, and their children, those that begin
+    meanwhile too.
     """
 
     def __init__(self, measured: int, ours: Iterable[int]) -> None:
         self._measured = tree([measured])
-        self._ours = tree([measured, *ours, os.getpid()])
+        self._roots = [measured, *ours, os.getpid()]
+        self._ours = tree(self._roots)
         self._start = (time.monotonic(), cpu_seconds(self._measured), cpu_seconds(self._ours), busy_seconds())
 
     def stop(self) -> Window:
         """Return what happened since the start."""
         wall = time.monotonic() - self._start[0]
-        others = busy_seconds() - self._start[3] - (cpu_seconds(self._ours) - self._start[2])
+        ours = dict.fromkeys([*self._ours, *tree(self._roots)])
+        others = busy_seconds() - self._start[3] - (cpu_seconds(ours) - self._start[2])
         return Window(wall, cpu_seconds(self._measured) - self._start[1], max(0.0, others / wall))
 
 

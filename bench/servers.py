@@ -90,13 +90,12 @@ class Gateway:
     name = "tidewire gateway"
 
     def __init__(self, services: Services, prefix: bytes, channel_id: str, scratch: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port, self._metrics_port = _free_port(), _free_port()
         settings: dict[str, dict[str, Any]] = {
             "database": {"url": services.postgres.url()},
             "redis": {"url": services.redis.url},
             "gateway": {"port": self.port},
+            "metrics": {"port": self._metrics_port},
         }
         self._log = scratch / "gateway.log"
         with self._log.open("ab") as log:
@@ -130,6 +129,14 @@ class Gateway:
                     ) from error
                 time.sleep(0.05)
 
+    def loop_lag_s(self) -> float:
+        """Return how late the event loop came at worst since the last call."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=5) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith("tidewire_gateway_loop_lag_seconds "):
+                    return float(line.split()[1])
+        raise RuntimeError("the gateway does not tell its lag")
+
     async def publish(self, events: int) -> None:
         """Publish the next events of the channel in one pipeline."""
         if self._producer is None:
@@ -143,3 +150,9 @@ class Gateway:
         """Stop it: by SIGKILL, for the thousands of clients are gone the same way."""
         self._process.kill()
         self._process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
