@@ -6,12 +6,14 @@ Ends with 3 if a figure does not count, as on a noisy machine.
 import sys
 
 from bench import compression, connect, fanout, hostile, posts
+from bench.peers import compare
 
 BENCHES = {
     "compression": compression.main,
     "connect": connect.main,
     "fanout": fanout.main,
     "hostile": hostile.main,
+    "peers": compare.main,
     "posts": posts.main,
 }
 

@@ -15,13 +15,15 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
 from bench.events import posted_prefix
-from bench.fanout import LEAST_PAIRS, LOAD_CORE, PATIENCE, SERVER_CORE
-from bench.machine import QUIET_BELOW, Watch, Window, conditions, pin
+from bench.machine import Watch, Window, conditions, pin
+from bench.pairs import INVALID, LOAD_CORE, SERVER_CORE, Pairs, spread
 from bench.programs import Program, build
 from bench.servers import Gateway, Services, services
 from loadtest.seed import Plan, SeededUser, seed
@@ -49,61 +51,27 @@ class Turn:
         """99 of 100 events were not later."""
         return quantiles(self.latencies_ms, n=100)[98]
 
-
-@dataclass
-class Result:
-    """Pairs of (alone, with the mob), and what the mob did in all."""
-
-    pairs: list[tuple[Turn, Turn]] = field(default_factory=list)
-    attacks: dict[str, int] = field(default_factory=dict)
-    gaps: int = 0
-
     @property
-    def quiet(self) -> list[tuple[Turn, Turn]]:
-        """The pairs that count."""
-        return [pair for pair in self.pairs if all(turn.window.quiet for turn in pair)]
-
-    @property
-    def valid(self) -> bool:
-        """Tell whether the figures may be quoted."""
-        return len(self.quiet) >= LEAST_PAIRS and not self.gaps and SERVER_CORE != LOAD_CORE
-
-    def report(self) -> str:
-        """Return the block that is printed."""
-        pairs = self.quiet if self.valid else self.pairs
-        lines = [f"{'':12}{'p50 ms':>24}{'p99 ms':>24}{'server CPU, % of a core':>32}"]
-        for name, turns in (("alone", [a for a, _ in pairs]), ("with mob", [b for _, b in pairs])):
-            cpu = [100 * turn.window.cpu_s / turn.window.wall_s for turn in turns]
-            lines.append(_row(name, [turn.p50 for turn in turns], [turn.p99 for turn in turns], cpu, 2, 1))
-        ratios = [
-            [b.p50 / a.p50 for a, b in pairs],
-            [b.p99 / a.p99 for a, b in pairs],
-            [b.window.cpu_s * a.window.wall_s / (a.window.cpu_s * b.window.wall_s) for a, b in pairs],
-        ]
-        lines.append(_row("ratio", ratios[0], ratios[1], ratios[2], 2, 2))
-        noise = max(turn.window.others for pair in self.pairs for turn in pair)
-        lines.append(
-            "mob: " + ", ".join(f"{name} {count}" for name, count in self.attacks.items()) + " times"
-        )
-        verdict = (
-            "valid"
-            if self.valid
-            else f"NOT VALID: needs two cores, {LEAST_PAIRS} quiet pairs and no gap in seq"
-        )
-        lines.append(
-            f"{verdict}; {len(self.quiet)} of {len(self.pairs)} pairs quiet (others' CPU at most {noise:.0%},"
-            f" limit {QUIET_BELOW:.0%} of a core); gaps in seq: {self.gaps}"
-        )
-        return "\n".join("  " + line for line in lines)
+    def cpu(self) -> float:
+        """The server's CPU time, % of a core."""
+        return 100 * self.window.cpu_s / self.window.wall_s
 
 
-def _row(
-    name: str, p50: list[float], p99: list[float], cpu: list[float], digits: int, cpu_digits: int
-) -> str:
-    def spread(values: list[float], digits: int) -> str:
-        return f"{median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+def report(pairs: Pairs[Turn], attacks: dict[str, int]) -> str:
+    """Return the block that is printed."""
+    lines = [f"{'':12}{'p50 ms':>24}{'p99 ms':>24}{'server CPU, % of a core':>32}"]
+    figures = (lambda turn: turn.p50, lambda turn: turn.p99, lambda turn: turn.cpu)
+    for which, name in enumerate(("alone", "with mob")):
+        lines.append(_row(name, [pairs.values(which, figure) for figure in figures], 1))
+    ratios = [[1 / value for value in pairs.ratios(figure)] for figure in figures]  # with the mob, alone
+    lines.append(_row("ratio", ratios, 2))
+    lines.append("mob: " + ", ".join(f"{name} {count}" for name, count in attacks.items()) + " times")
+    return "\n".join("  " + line for line in [*lines, pairs.verdict()])
 
-    return f"{name:12}{spread(p50, digits):>24}{spread(p99, digits):>24}{spread(cpu, cpu_digits):>32}"
+
+def _row(name: str, figures: list[list[float]], cpu_digits: int) -> str:
+    p50, p99, cpu = figures
+    return f"{name:12}{spread(p50, 2):>24}{spread(p99, 2):>24}{spread(cpu, cpu_digits):>32}"
 
 
 class Bench:
@@ -169,28 +137,26 @@ class Bench:
         self._gateway.end()
 
 
-async def measure(running: Services, options: argparse.Namespace) -> Result:
-    """Return the pairs."""
-    result = Result()
+async def measure(running: Services, options: argparse.Namespace) -> tuple[Pairs[Turn], dict[str, int]]:
+    """Return pairs of (alone, with the mob), and what the mob did in all."""
+    pairs, attacks = Pairs[Turn](options.pairs), Counter[str]()
     users = await seed(Database(running.postgres.url()), Plan(options.connections + options.hostile))
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(running, users, options, Path(scratch))
         try:
             for _ in range(_WARM_UP_EVENTS):
                 await bench.event()
-            for number in range(options.pairs * PATIENCE):
-                turns: dict[bool, Turn] = {}
-                for mob in (False, True) if number % 2 else (True, False):
-                    turns[mob], attacks = await bench.turn(mob=mob)
-                    for name, count in attacks.items():
-                        result.attacks[name] = result.attacks.get(name, 0) + count
-                result.pairs.append((turns[False], turns[True]))
-                if len(result.quiet) == options.pairs:
-                    break
-            result.gaps = bench.gaps
+
+            async def turn(mob: bool) -> Turn:
+                turn, done = await bench.turn(mob=mob)
+                attacks.update(done)
+                return turn
+
+            await pairs.take(partial(turn, False), partial(turn, True))
+            pairs.gaps = bench.gaps
         finally:
             await bench.close()
-    return result
+    return pairs, attacks
 
 
 def main(words: list[str] | None = None) -> int:
@@ -206,13 +172,13 @@ def main(words: list[str] | None = None) -> int:
     print(f"cores     server on {SERVER_CORE}, all else on {LOAD_CORE}, the mob with idle priority\n")
     os.sched_setaffinity(0, LOAD_CORE)  # every child begins there
     with services() as running:
-        result = asyncio.run(measure(running, options))
+        pairs, attacks = asyncio.run(measure(running, options))
     print(
         f"{options.connections} well-behaved sockets, {options.hostile} hostile ones in half of the turns,"
         f" {options.events} events of {FRAME_BYTES} bytes a turn, one every {options.every_ms:g} ms"
     )
-    print(result.report(), flush=True)
-    return 0 if result.valid else 3
+    print(report(pairs, attacks), flush=True)
+    return 0 if pairs.valid else INVALID
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,35 +84,43 @@ class Yardstick:
         self._program.end()
 
 
-class Gateway:
-    """`tidewire gateway`, fed by the real producer."""
+class Process:
+    """A gateway process and its port; nothing is published for it."""
 
     name = "tidewire gateway"
 
-    def __init__(self, services: Services, prefix: bytes, channel_id: str, scratch: Path) -> None:
-        self.port, self._metrics_port = _free_port(), _free_port()
-        settings: dict[str, dict[str, Any]] = {
+    def __init__(
+        self,
+        services: Services,
+        scratch: Path,
+        *,
+        module: str = "tidewire",
+        words: Sequence[str] = ("gateway",),
+        settings: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        """module, words: of the `python -m` that serves by the settings. settings: laid over the usual ones."""
+        self.port, self._metrics_port = free_port(), free_port()
+        usual: dict[str, dict[str, Any]] = {
             "database": {"url": services.postgres.url()},
             "redis": {"url": services.redis.url},
             "gateway": {"port": self.port},
             "metrics": {"port": self._metrics_port},
         }
-        self._log = scratch / "gateway.log"
+        for section, values in (settings or {}).items():
+            usual.setdefault(section, {}).update(values)
+        self._log = scratch / f"gateway-{self.port}.log"
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tidewire", "gateway"],
-                env=child_environment(settings),
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, *words],
+                env=child_environment(usual),
                 cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdin=subprocess.PIPE,
+                stdout=log if module == "tidewire" else subprocess.PIPE,
                 stderr=log,
+                text=True,
+                bufsize=1,
             )
-        self.pid = self._process.pid
-        self._channel_id = channel_id
-        self._envelope = envelope(prefix, channel_id)
-        self._n = 0
-        self._url = services.redis.url
-        self._producer: RedisProducer | None = None
+        self.pid = self.process.pid
         self._wait()
 
     def _wait(self) -> None:
@@ -122,7 +130,7 @@ class Gateway:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2).close()
                 return
             except (OSError, urllib.error.URLError) as error:
-                if self._process.poll() is not None or time.monotonic() > deadline:
+                if self.process.poll() is not None or time.monotonic() > deadline:
                     self.end()
                     raise RuntimeError(
                         f"the gateway does not start ({error}):\n{self._log.read_text()}"
@@ -137,6 +145,26 @@ class Gateway:
                     return float(line.split()[1])
         raise RuntimeError("the gateway does not tell its lag")
 
+    def end(self) -> None:
+        """Stop it: by SIGKILL, for the thousands of clients are gone the same way."""
+        self.process.kill()
+        self.process.wait()
+
+
+class Gateway(Process):
+    """`tidewire gateway`, fed by the real producer with events of one channel."""
+
+    def __init__(
+        self, services: Services, prefix: bytes, channel_id: str, scratch: Path, **options: Any
+    ) -> None:
+        """options: as Process has them."""
+        super().__init__(services, scratch, **options)
+        self._channel_id = channel_id
+        self._envelope = envelope(prefix, channel_id)
+        self._n = 0
+        self._url = services.redis.url
+        self._producer: RedisProducer | None = None
+
     async def publish(self, events: int) -> None:
         """Publish the next events of the channel in one pipeline."""
         if self._producer is None:
@@ -146,13 +174,9 @@ class Gateway:
         key = channel_key(self._channel_id)
         await self._producer.publish([(key, n, self._envelope) for n in range(first, self._n + 1)])
 
-    def end(self) -> None:
-        """Stop it: by SIGKILL, for the thousands of clients are gone the same way."""
-        self._process.kill()
-        self._process.wait()
 
-
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -5,9 +5,12 @@
  * Connects to 127.0.0.1:PORT from many addresses of 127.0.0.0/8, logs in by the tokens (first word of each line), waits
  * for every `hello` and prints "ready COUNT". Then reads commands:
  *
- *   expect K   poll until K more `posted` events have come to every connection, then print
- *              "done NANOSECONDS GAPS": CLOCK_MONOTONIC of the last one, and breaks in `seq` since the start
+ *   expect K       poll until K more `posted` events have come to every connection, then print
+ *                  "done NANOSECONDS GAPS": CLOCK_MONOTONIC of the last one, and breaks in `seq` since the start
+ *   stamp K FILE   the same, and write to FILE when each of them was read: K times COUNT int64, by event
+ *   totals         print "totals SUM LEAST MOST GAPS": `posted` events in all, least and most of one connection
  *
+ * Without a command it sleeps until something comes.
  * Answers pings at all times. A connection that ends, or 60 s without the expected events, ends the process with 1.
  */
 #include <arpa/inet.h>
@@ -33,7 +36,7 @@ typedef enum { CONNECTING, UPGRADING, GREETED, OPEN } State;
 typedef struct {
     int fd;
     State state;
-    uint64_t next_seq;
+    uint64_t next_seq, posted;
     unsigned char *partial;  /* the start of a frame whose end has not come */
     size_t partial_length;
 } Client;
@@ -42,6 +45,8 @@ static Client clients[MAX_CLIENTS];
 static char tokens[MAX_CLIENTS][64];
 static int count, started, ready, poll_fd;
 static uint64_t posted, target, gaps;
+static int64_t *stamps;  /* of the events from `stamped` on, `stamp_count` of them; NULL: none are taken */
+static uint64_t stamped, stamp_count;
 static uint16_t port;
 static unsigned char buffer[BUFFER];
 
@@ -108,7 +113,11 @@ static void on_text(Client *client, const unsigned char *text, size_t length) {
     for (; at > text && *at >= '0' && *at <= '9'; at--, scale *= 10) seq += (uint64_t)(*at - '0') * scale;
     if (seq != client->next_seq) gaps++;
     client->next_seq = seq + 1;
-    posted += !memcmp(text + 10, "posted\"", 7);
+    if (memcmp(text + 10, "posted\"", 7)) return;
+    if (stamps && client->posted - stamped < stamp_count)
+        stamps[(client->posted - stamped) * (uint64_t)count + (uint64_t)(client - clients)] = now_ns();
+    client->posted++;
+    posted++;
 }
 
 static void on_frame(int number, unsigned char first, const unsigned char *payload, size_t length) {
@@ -194,6 +203,25 @@ static void read_tokens(const char *name) {
     if (lines < count) die("%s has %d tokens, %d are needed", name, lines, count);
 }
 
+static void write_stamps(const char *name) {
+    FILE *file = fopen(name, "wb");
+    size_t size = (size_t)stamp_count * (size_t)count;
+    if (!file || fwrite(stamps, sizeof *stamps, size, file) != size || fclose(file)) die("%s: %s", name, strerror(errno));
+    free(stamps);
+    stamps = NULL;
+}
+
+static void print_totals(void) {
+    uint64_t least = clients[0].posted, most = least;
+    for (int i = 1; i < count; i++) {
+        if (clients[i].posted < least) least = clients[i].posted;
+        if (clients[i].posted > most) most = clients[i].posted;
+    }
+    printf("totals %llu %llu %llu %llu\n", (unsigned long long)posted, (unsigned long long)least,
+           (unsigned long long)most, (unsigned long long)gaps);
+    fflush(stdout);
+}
+
 int main(int words, char **args) {
     if (words != 4) die("usage: swarm PORT TOKENS_FILE COUNT");
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -211,19 +239,33 @@ int main(int words, char **args) {
     printf("ready %d\n", ready);
     fflush(stdout);
     watch(0, STDIN, EPOLLIN, EPOLL_CTL_ADD);
-    char line[64];
+    char line[512];
     for (;;) {
         if (!poll_once(-1)) continue;
         long events;
         if (!fgets(line, sizeof line, stdin)) return 0;
-        if (sscanf(line, "expect %ld", &events) != 1) die("unknown command %s", line);
+        if (!strcmp(line, "totals\n")) {
+            print_totals();
+            continue;
+        }
+        char name[256] = "";
+        if (sscanf(line, "expect %ld", &events) != 1 && sscanf(line, "stamp %ld %255s", &events, name) != 2)
+            die("unknown command %s", line);
+        if (*name) {
+            stamped = clients[0].posted; /* all that came before has come to everyone */
+            stamp_count = (uint64_t)events;
+            stamps = calloc((size_t)events * (size_t)count, sizeof *stamps);
+            if (!stamps) die("out of memory");
+        }
         target += (uint64_t)events * (uint64_t)count;
         deadline = now_ns() + PATIENCE_S * 1000000000LL;
         while (posted < target) {
             poll_once(0);
             if (now_ns() > deadline) die("%llu of %llu events came", (unsigned long long)posted, (unsigned long long)target);
         }
-        printf("done %lld %llu\n", (long long)now_ns(), (unsigned long long)gaps);
+        int64_t done_at = now_ns();
+        if (*name) write_stamps(name);
+        printf("done %lld %llu\n", (long long)done_at, (unsigned long long)gaps);
         fflush(stdout);
     }
 }
