@@ -4,7 +4,7 @@ from typing import Any
 
 from api.call import Call
 from api.routing import Raw, route
-from tidewire.actions import config, permissions
+from tidewire.actions import permissions
 from tidewire.actions.status import load_statuses
 from tidewire.store import system
 from tidewire.store import users as user_store
@@ -44,8 +44,13 @@ async def ping(call: Call) -> Any:
 
 @route("GET", "/config/client", session=False)
 async def client_config(call: Call) -> dict[str, str]:
-    """What clients need to know; strangers get the login page's part."""
-    return await config.client_config(call.services, logged_in=call.session is not None)
+    """What clients need to know; strangers get the login page's part, and hear whether there is any account yet."""
+    config = call.services.config
+    if call.session is not None:
+        return config.client
+    if await user_store.any_user(call.services.db):
+        return config.limited
+    return config.limited | {"NoAccounts": "true"}
 
 
 @route("GET", "/license/client", session=False)

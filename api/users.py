@@ -112,7 +112,7 @@ async def get_user_by_username(call: Call) -> UserView | Raw:
 @route("GET", "/users/email/{email}")
 async def get_user_by_email(call: Call) -> UserView | Raw:
     """One account, by address, where addresses are shown."""
-    if not call.services.settings.users.show_email:
+    if not call.services.config.flag("PrivacySettings.ShowEmailAddress"):
         raise forbidden()
     user = await store.by_email(call.services.db, call.param("email").lower())
     if user is None:

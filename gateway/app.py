@@ -61,7 +61,7 @@ def _hello_of(context: Context) -> tuple[bytes, bytes, bytes]:
     """Return what stands before, between and behind the user's and the connection's id in a whole hello."""
     data = {
         "connection_id": "{connection}",
-        "server_version": context.version_id,
+        "server_version": context.config.version_id,
         "server_hostname": context.hostname,
     }
     text = encode_prefix("hello", data, user_id="{user}") + b'},"seq":0}'
@@ -141,6 +141,13 @@ class Gateway:
         self.unauthenticated = self.resumed = self.refused = self.resyncs = self._pushed = 0
         self.stopping = False
         self.door: Door | None = None  # main's
+
+    def on_config(self) -> None:
+        """Say to new connections what the run-time configuration says from now on."""
+        config = self._context.config
+        self._hello = _hello_of(self._context)
+        if self.door is not None:
+            self.door.configure(site_url=config.text("ServiceSettings.SiteURL"), version_id=config.version_id)
 
     # The door
 

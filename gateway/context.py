@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from tidewire.actions.config import Config
 from tidewire.bus.contract import Producer
 from tidewire.settings import Settings
 from tidewire.store.db import Database
@@ -11,11 +12,11 @@ from tidewire.store.db import Database
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Handles and names. version_id: version, build, configuration and licence, as in X-Version-ID."""
+    """Handles and names."""
 
     settings: Settings
     db: Database
     redis: Redis
     producer: Producer
-    version_id: str
+    config: Config
     hostname: str

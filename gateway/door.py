@@ -92,17 +92,20 @@ class Door:
         self._resting = False  # out of descriptors: the listener is left alone for a moment
 
     @classmethod
-    def of(cls, room: Room, handler: Handler, settings: Settings, version_id: str) -> "Door":
+    def of(cls, room: Room, handler: Handler, settings: Settings) -> "Door":
         """Return a door as the settings describe it."""
         return cls(
             room,
             handler,
-            site_url=settings.site.url,
             allowed_origins=settings.gateway.allowed_origins,
-            version_id=version_id,
             max_sockets=settings.gateway.max_connections,
             compression=settings.gateway.compression,
         )
+
+    def configure(self, *, site_url: str, version_id: str) -> None:
+        """Take what the run-time configuration says from now on."""
+        self.handshake.site_url = site_url
+        self.handshake.version_id = version_id
 
     async def start(
         self, host: str = "", port: int = 0, *, sock: socket.socket | None = None, reuse_port: bool = False

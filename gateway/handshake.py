@@ -127,17 +127,17 @@ class Handshake:
         compression: bool = False,
         paths: frozenset[str] = WEBSOCKET_PATHS,
     ) -> None:
-        self._site_url = site_url
+        self.site_url = site_url
         self._allowed_origins = allowed_origins
-        self._version_id = version_id
+        self.version_id = version_id
         self._compression = compression
         self._paths = paths
         self.draining = False
 
     def _headers(self, request_id: str) -> dict[str, str]:
         headers = {"X-Request-ID": request_id}
-        if self._version_id:
-            headers["X-Version-ID"] = self._version_id
+        if self.version_id:
+            headers["X-Version-ID"] = self.version_id
         return headers
 
     def refusal(self, status: int, error_id: str, **headers: str) -> Refusal:
@@ -184,7 +184,7 @@ class Handshake:
         except RuntimeError as error:
             raise self.refusal(400, "api.web_socket.connect.upgrade.app_error") from error
         if not origin_allowed(
-            headers.get("Origin"), headers.get("Host", ""), self._site_url, self._allowed_origins
+            headers.get("Origin"), headers.get("Host", ""), self.site_url, self._allowed_origins
         ):
             raise self.refusal(403, "api.web_socket.connect.upgrade.app_error")
         answer = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept}

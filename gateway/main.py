@@ -27,7 +27,8 @@ from gateway.feed import Feed
 from gateway.metrics import GatewayCollector
 from gateway.room import Room
 from tidewire import metrics
-from tidewire.actions import config
+from tidewire.actions.config import Config
+from tidewire.actions.revisions import Revisions
 from tidewire.bus.redis import RedisProducer
 from tidewire.bus.redis_reader import RedisReader
 from tidewire.log import setup as setup_log
@@ -104,14 +105,16 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
         stack.push_async_callback(producer.close)
         reader = RedisReader(settings.redis.url, shards=settings.bus.shards)
         stack.push_async_callback(reader.close)
-        version_id = await _load_version_id(settings, db)
-        context = Context(settings, db, client, producer, version_id, socket.gethostname())
+        config = await _load_config(settings, db)
+        revisions = Revisions(db, config)
+        context = Context(settings, db, client, producer, config, socket.gethostname())
         _raise_descriptor_limit()
         room = Room.of(settings)
         stack.push_async_callback(room.stop)
         gateway = Gateway(room, context, slots=room.gate.stats()["capacity"])
         _watch_exceptions(gateway)
         stack.push_async_callback(gateway.handover.exchange.close)
+        gateway.relay.on_stale = revisions.poke
         feed = _feed(gateway, reader, settings, db)
         collector = GatewayCollector(gateway, feed)
         collector.register()
@@ -122,7 +125,11 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
         await reader.ready()
         gateway.handover.history.begin(reader.starts)
         await gateway.handover.exchange.ready()
-        door = gateway.door = Door.of(room, gateway, settings, version_id)
+        door = gateway.door = Door.of(room, gateway, settings)
+        config.on_change = gateway.on_config
+        gateway.on_config()
+        revisions.start()
+        stack.push_async_callback(revisions.close)
         inherited = settings.gateway.listen_fd
         port = await door.start(
             settings.gateway.host,
@@ -137,11 +144,11 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
             await gateway.stop()
 
 
-async def _load_version_id(settings: Settings, db: Database) -> str:
-    """Return the version as X-Version-ID has it; waits for a database that is not there yet."""
+async def _load_config(settings: Settings, db: Database) -> Config:
+    """Return the run-time configuration; waits for a database that is not there yet."""
     while True:
         try:
-            return await config.load_version_id(settings, db)
+            return await Config.open(settings, db)
         except Unavailable:
             log.warning("waiting for the database")
             await asyncio.sleep(1)

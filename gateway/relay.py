@@ -59,11 +59,15 @@ class Recording:
 
 
 class Relay:
-    """The order of keys. on_gap(user ids): these may have missed something and must load everything anew."""
+    """The order of keys. on_gap(user ids): these may have missed something and must load everything anew.
+
+    on_stale(cache keys): rows that an announcement changed, as soon as it is here.
+    """
 
     def __init__(self, hub: Hub, on_gap: Callable[[set[str]], None], *, hold_ms: int) -> None:
         self._hub = hub
         self._on_gap = on_gap
+        self.on_stale: Callable[[list[str]], None] = lambda keys: None
         self._hold_s = hold_ms / 1000
         self.lines: dict[str, Line] = {}
         self._idle: dict[str, float] = {}  # keys with a line that nobody hears, oldest first
@@ -89,6 +93,8 @@ class Relay:
             self.unreadable += 1
             log.error("unreadable announcement", key=key, n=n)
             return
+        if envelope.invalidates:
+            self.on_stale(envelope.invalidates)
         if line is None:
             line = self._open(key, n, envelope, now)
             if line is None:

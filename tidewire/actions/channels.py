@@ -93,7 +93,9 @@ async def do_create_channel(services: Services, session: Session, new: NewChanne
     user = await get_user(services, session.user_id)
     data = {"channel_id": channel.id, "team_id": channel.team_id}
     async with services.db.transaction() as tx:
-        if await channels.count_locked(tx, channel.team_id) >= services.settings.teams.max_channels:
+        if await channels.count_locked(tx, channel.team_id) >= services.config.number(
+            "TeamSettings.MaxChannelsPerTeam"
+        ):
             raise AppError(
                 "store.sql_channel.save_channel.limit.app_error", 400, "The team has too many channels."
             )

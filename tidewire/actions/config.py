@@ -1,91 +1,146 @@
-"""What the server says about itself: version, client configuration, licence. Nothing in it is secret.
+"""The run-time configuration of this process: always the newest one that all nodes share.
 
-The version id is the same on all nodes of an installation and changes with what clients must fetch again.
+Defaults, over them what is stored, over that what the settings give explicitly. It is changed by
+tidewire.actions.config_edit.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
-from tidewire.actions.services import Services
 from tidewire.settings import Settings
-from tidewire.store import system, users
+from tidewire.store import config as store
+from tidewire.store import system
 from tidewire.store.db import Database
 from tidewire.store.migrate import migrations
-from tidewire.wire.client_config import FLAGS, FULL, LIMITED
+from tidewire.wire.client_config import FULL, LIMITED, client_values
+from tidewire.wire.config import DEFAULTS
 from tidewire.wire.ids import new_token, now_ms
 
 API_VERSION = "11.6.0"  # of the Mattermost API that we speak; clients switch features by it
 BUILD = "tidewire"
 
-
-def version_id(settings: Settings, server_id: str) -> str:
-    """Return `<version>.<build>.<configuration hash>.<licensed>`, the value of X-Version-ID and of hello."""
-    config = _limited(settings, server_id) | _full(settings)
-    return f"{API_VERSION}.{BUILD}.{sha256(msgspec.json.encode(config)).hexdigest()}.false"
-
-
-async def load_server_id(db: Database) -> str:
-    """Return the installation's id, made by whoever asks first. Raises: Unavailable."""
-    return await system.keep(db, "DiagnosticId", new_token())
-
-
-async def load_version_id(settings: Settings, db: Database) -> str:
-    """Return the installation's version id. Raises: Unavailable."""
-    await system.keep(db, "InstallationDate", str(now_ms()))
-    return version_id(settings, await load_server_id(db))
+# Which settings of ours stand behind which keys: they give the default, and when given explicitly they win.
+SETTINGS: dict[str, tuple[str, str]] = {
+    "PrivacySettings.ShowEmailAddress": ("users", "show_email"),
+    "PrivacySettings.ShowFullName": ("users", "show_full_name"),
+    "ServiceSettings.MaximumLoginAttempts": ("limits", "login_attempts"),
+    "ServiceSettings.SessionLengthMobileInHours": ("session", "length_hours"),
+    "ServiceSettings.SessionLengthSSOInHours": ("session", "length_hours"),
+    "ServiceSettings.SessionLengthWebInHours": ("session", "length_hours"),
+    "ServiceSettings.SiteURL": ("site", "url"),
+    "TeamSettings.EnableOpenServer": ("users", "open_signup"),
+    "TeamSettings.MaxChannelsPerTeam": ("teams", "max_channels"),
+    "TeamSettings.SiteName": ("site", "name"),
+}
 
 
-@lru_cache(maxsize=4)
-def _limited(settings: Settings, server_id: str) -> dict[str, str]:
-    return LIMITED | {
-        "AsymmetricSigningPublicKey": "",
-        "BuildDate": "",
-        "BuildHash": BUILD,
-        "BuildNumber": BUILD,
-        "DiagnosticId": server_id,
-        "EnableOpenServer": _text(settings.users.open_signup),
-        "EnableUserCreation": _text(settings.users.open_signup),
-        "SiteName": settings.site.name,
-        "SiteURL": settings.site.url.rstrip("/"),
-        "TelemetryId": server_id,
-        "Version": API_VERSION,
+def explicit(settings: Settings) -> dict[str, Any]:
+    """Return the keys, with values, that the environment or the settings file decides."""
+    return {
+        name: getattr(getattr(settings, section), field)
+        for name, (section, field) in SETTINGS.items()
+        if section in settings.model_fields_set and field in getattr(settings, section).model_fields_set
     }
 
 
-@lru_cache(maxsize=4)
-def _full(settings: Settings) -> dict[str, str]:
-    return (
-        FULL
-        | FLAGS
-        | {
-            "SchemaVersion": str(migrations()[-1][0]),
-            "ShowEmailAddress": _text(settings.users.show_email),
-            "ShowFullName": _text(settings.users.show_full_name),
+class Config:
+    """Look-ups cost one dict access and are never out of date by more than revisions.RECHECK_S.
+
+    values: everything, flat. client, limited: what clients get, with and without a login, but for what is computed at
+    each call. version_id: the value of X-Version-ID and of hello; the same on all nodes.
+    """
+
+    name = "config"
+
+    def __init__(
+        self, settings: Settings, db: Database, *, server_id: str = "", installed_at: str = ""
+    ) -> None:
+        self._db = db
+        self._explicit = explicit(settings)
+        self.server_id = server_id
+        self.installed_at = installed_at
+        self.on_change: Callable[[], None] = lambda: None
+        self._schema = str(migrations()[-1][0])
+        self.n = -1
+        self.apply(0, {})
+
+    @classmethod
+    async def open(cls, settings: Settings, db: Database) -> "Config":
+        """Return the configuration in force. Raises: Unavailable."""
+        server_id = await system.keep(db, "DiagnosticId", new_token())
+        installed_at = await system.keep(db, "InstallationDate", str(now_ms()))
+        config = cls(settings, db, server_id=server_id, installed_at=installed_at)
+        await config.reload()
+        return config
+
+    async def reload(self) -> None:
+        """Take the newest revision from the database. Raises: Unavailable."""
+        n, stored = await store.load(self._db)
+        self.apply(n, stored)
+
+    def effective(self, stored: dict[str, Any]) -> dict[str, Any]:
+        """Return all values that would be in force with these stored ones. Stored keys of another version are left."""
+        known = {name: value for name, value in stored.items() if name in DEFAULTS}
+        return DEFAULTS | known | self._explicit
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The keys that the environment or the settings file decides."""
+        return self._explicit
+
+    def apply(self, n: int, stored: dict[str, Any]) -> None:
+        """Put a revision in force in this process, unless a newer one is."""
+        if n < self.n:
+            return
+        self.n = n
+        self.stored = stored
+        self.values = self.effective(stored)
+        self.limited, self.client = self.client_config(self.values)
+        digest = sha256(msgspec.json.encode(self.client, order="sorted")).hexdigest()
+        self.version_id = f"{API_VERSION}.{BUILD}.{digest}.false"
+        self.on_change()
+
+    def client_config(self, values: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return what strangers and what members would be told of these values."""
+        limited = client_values(LIMITED, values) | {
+            "AsymmetricSigningPublicKey": "",
+            "BuildDate": "",
+            "BuildHash": BUILD,
+            "BuildNumber": BUILD,
+            "DiagnosticId": self.server_id,
+            "NoAccounts": "false",
+            "SiteURL": values["ServiceSettings.SiteURL"].rstrip("/"),
+            "TelemetryId": self.server_id,
+            "Version": API_VERSION,
         }
-    )
+        computed = {"InstallationDate": self.installed_at, "SchemaVersion": self._schema}
+        return limited, limited | client_values(FULL, values) | computed
 
+    def flag(self, name: str) -> bool:
+        """Return a key that is true or false. Raises: KeyError for one that does not exist or is no flag."""
+        value: bool = self._typed(name, bool)
+        return value
 
-def _text(flag: bool) -> str:
-    return "true" if flag else "false"
+    def number(self, name: str) -> int:
+        """Return a key that is a whole number. Raises: KeyError."""
+        value: int = self._typed(name, int)
+        return value
 
+    def text(self, name: str) -> str:
+        """Return a key that is a text. Raises: KeyError."""
+        value: str = self._typed(name, str)
+        return value
 
-async def client_config(services: Services, *, logged_in: bool) -> dict[str, str]:
-    """Return the flat map of strings; strangers get the part that a login page needs. Raises: Unavailable."""
-    config = _limited(services.settings, await _fact(services, "DiagnosticId"))
-    if not logged_in:
-        return config | {"NoAccounts": _text(not await users.any_user(services.db))}
-    installed = await _fact(services, "InstallationDate")
-    return config | _full(services.settings) | {"NoAccounts": "false", "InstallationDate": installed}
+    def words(self, name: str) -> list[str]:
+        """Return a key that is a list of texts. Raises: KeyError."""
+        value: list[str] = self._typed(name, list)
+        return value
 
-
-async def _fact(services: Services, name: str) -> str:
-    """Return what load_version_id made at the start; it never changes."""
-
-    async def load() -> str:
-        return await system.keep(services.db, name, "")
-
-    key = "system:" + name
-    known: str | None = services.cache.peek(key) or await services.cache.get(key, load)
-    return known or ""
+    def _typed(self, name: str, kind: type) -> Any:
+        value = self.values[name]
+        if type(value) is not kind:
+            raise KeyError(f"{name} is no {kind.__name__}")
+        return value

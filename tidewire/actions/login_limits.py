@@ -62,17 +62,15 @@ def too_many() -> AppError:
     return AppError("api.user.check_user_login_attempts.too_many.app_error", 401)
 
 
-async def check(redis: "redis.asyncio.Redis", limits: "Limits", address: str, login: str = "") -> None:
-    """Raise 429 when the address, 401 when the account name has had too many failures."""
+async def check(
+    redis: "redis.asyncio.Redis", limits: "Limits", address: str, login: str = "", *, attempts: int = 0
+) -> None:
+    """Raise 429 when the address, 401 when the account name has had too many failures. attempts: 0 is no limit."""
     if limits.logins_per_minute:
         failures = await _count(redis, _address_key(address), ADDRESS_WINDOW_S, 0)
         if failures >= limits.logins_per_minute:
             raise AppError("api.context.rate_limit.app_error", 429, "limit exceeded")
-    if (
-        login
-        and limits.login_attempts
-        and await _count(redis, _account_key(login), ACCOUNT_WINDOW_S, 0) >= limits.login_attempts
-    ):
+    if login and attempts and await _count(redis, _account_key(login), ACCOUNT_WINDOW_S, 0) >= attempts:
         raise too_many()
 
 
@@ -80,5 +78,5 @@ async def note_failure(redis: "redis.asyncio.Redis", limits: "Limits", address: 
     """Count one failure of an address, and of the account name where one is given."""
     if limits.logins_per_minute:
         await _count(redis, _address_key(address), ADDRESS_WINDOW_S, 1)
-    if login and limits.login_attempts:
+    if login:
         await _count(redis, _account_key(login), ACCOUNT_WINDOW_S, 1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import redis.asyncio
 
+    from tidewire.actions.config import Config
     from tidewire.actions.post_writer import PostWriter
     from tidewire.actions.typists import Typists
     from tidewire.bus.cache import Cache
@@ -19,7 +20,7 @@ class Services:
     """The process's handles. Everything here is shared by all requests of a worker.
 
     cache holds hot rows under "session:<hash>", "user:<id>", "channel:<id>", "member:<channel>:<user>", …; it is
-    bypassed while the bus cannot tell what changed. version_id is the value of X-Version-ID, equal on all nodes.
+    bypassed while the bus cannot tell what changed.
     """
 
     settings: "Settings"
@@ -29,4 +30,9 @@ class Services:
     redis: "redis.asyncio.Redis"
     posts: "PostWriter"
     typists: "Typists"
-    version_id: str
+    config: "Config"
+
+    @property
+    def version_id(self) -> str:
+        """The value of X-Version-ID, equal on all nodes; it changes with the configuration."""
+        return self.config.version_id

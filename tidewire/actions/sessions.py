@@ -80,11 +80,12 @@ async def do_login(services: Services, login: Login, client: Client) -> tuple[Us
     if not name or len(name) > 128 or len(login.password.encode()) > 1024:
         raise _masked()
     limits = services.settings.limits
+    attempts = services.config.number("ServiceSettings.MaximumLoginAttempts")
     turn = _turns.setdefault(name, asyncio.Lock())
     async with turn:
-        await login_limits.check(services.redis, limits, client.address, name)
+        await login_limits.check(services.redis, limits, client.address, name, attempts=attempts)
         known = await users.credentials(services.db, name)
-        if known is not None and limits.login_attempts and known.failed_attempts >= limits.login_attempts:
+        if known is not None and attempts and known.failed_attempts >= attempts:
             raise login_limits.too_many()
         if not await passwords.verify(known.password_hash if known else "", login.password):
             await login_limits.note_failure(services.redis, limits, client.address, "" if known else name)
@@ -117,7 +118,7 @@ async def do_create_session(
         id=new_id(now),
         user_id=user.id,
         create_at=now,
-        expires_at=now + services.settings.session.length_hours * HOUR_MS,
+        expires_at=now + services.config.number(_length_key(device_id)) * HOUR_MS,
         last_activity_at=now,
         device_id=device_id[:512],
         roles=user.roles,
@@ -127,6 +128,11 @@ async def do_create_session(
         await sessions.insert(tx, session, hashed=sessions.token_hash(token))
     session.token = token
     return session
+
+
+def _length_key(device_id: str) -> str:
+    """Return the key that says how long a login lives: phones name their device."""
+    return f"ServiceSettings.SessionLength{'Mobile' if device_id else 'Web'}InHours"
 
 
 _BROWSERS = ("Mattermost Mobile", "Mattermost", "Electron", "Edg", "OPR", "Firefox", "Chrome", "Safari")

@@ -8,8 +8,9 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tidewire.actions.config import load_version_id
+from tidewire.actions.config import Config
 from tidewire.actions.post_writer import PostWriter
+from tidewire.actions.revisions import Revisions
 from tidewire.actions.services import Services
 from tidewire.actions.typists import Typists
 from tidewire.bus.cache import Cache
@@ -34,8 +35,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         db = Database(settings.database.url, size=settings.database.connections, worker=worker)
         stack.push_async_callback(db.close)
-        version_id = await load_version_id(settings, db)
+        config = await Config.open(settings, db)
+        revisions = Revisions(db, config)
+        revisions.start()
+        stack.push_async_callback(revisions.close)
         cache = Cache()
+        cache.on_drop = revisions.poke
         db.on_invalidate = cache.drop
         invalidation = InvalidationReader(settings.redis.url, cache)
         invalidation.start()
@@ -68,4 +73,4 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             min_interval_ms=typing.min_interval_ms,
             per_channel=typing.per_channel,
         )
-        yield Services(settings, db, cache, producer, client, posts, typists, version_id)
+        yield Services(settings, db, cache, producer, client, posts, typists, config)

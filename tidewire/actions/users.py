@@ -83,14 +83,24 @@ def view_for(services: Services, session: Session, user: User) -> UserView:
         return own_view(user)
     if permissions.is_admin(session):
         return admin_view(user)
-    who = services.settings.users
-    return profile_view(user, show_email=who.show_email, show_full_name=who.show_full_name)
+    return _profile(services, user)
+
+
+def _profile(services: Services, user: User) -> UserView:
+    """Return what everybody may see of an account."""
+    show_email, show_full_name = _shown(services)
+    return profile_view(user, show_email=show_email, show_full_name=show_full_name)
+
+
+def _shown(services: Services) -> tuple[bool, bool]:
+    """Return whether users see each other's e-mail addresses, and full names."""
+    config = services.config
+    return config.flag("PrivacySettings.ShowEmailAddress"), config.flag("PrivacySettings.ShowFullName")
 
 
 def etag(services: Services, view: UserView) -> str:
     """Return the version of a view: it changes with the row, the viewer's rights and the privacy settings."""
-    who = services.settings.users
-    flags = f"{int(who.show_email)}{int(who.show_full_name)}{int(view.notify_props is not UNSET)}"
+    flags = "".join(str(int(flag)) for flag in (*_shown(services), view.notify_props is not UNSET))
     return f"{services.version_id}.{view.id}.{view.update_at}.{flags}"
 
 
@@ -100,7 +110,11 @@ async def do_create_user(services: Services, session: Session | None, new: NewUs
     Raises: 403 when sign-up is closed to all but admins; 400 for what may not be chosen or is taken.
     """
     by_admin = session is not None and permissions.is_admin(session)
-    if not services.settings.users.open_signup and not by_admin and await users.any_user(services.db):
+    if (
+        not services.config.flag("TeamSettings.EnableOpenServer")
+        and not by_admin
+        and await users.any_user(services.db)
+    ):
         raise AppError("api.user.create_user.no_open_server", 403, "This server does not allow open signups.")
     now = now_ms()
     user = User(
@@ -170,7 +184,7 @@ async def _check_email_change(services: Services, session: Session, user_id: str
     if not patch.password:
         raise body_param("password")
     stored = await users.credentials(services.db, session.user_id)
-    limit = services.settings.limits.login_attempts
+    limit = services.config.number("ServiceSettings.MaximumLoginAttempts")
     if stored is None or (limit and stored.failed_attempts >= limit):
         raise login_limits.too_many()
     if not await passwords.verify(stored.password_hash, patch.password):
@@ -181,11 +195,9 @@ async def _check_email_change(services: Services, session: Session, user_id: str
 
 def user_updated(services: Services, user: User) -> list[Copy]:
     """Return the three copies of `user_updated`."""
-    who = services.settings.users
-    profile = profile_view(user, show_email=who.show_email, show_full_name=who.show_full_name)
     return [
         to_all("user_updated", {"user": admin_view(user)}, omit=[user.id], only=Only.ADMINS),
-        to_all("user_updated", {"user": profile}, omit=[user.id], only=Only.NON_ADMINS),
+        to_all("user_updated", {"user": _profile(services, user)}, omit=[user.id], only=Only.NON_ADMINS),
         to_user("user_updated", {"user": own_view(user)}, user.id),
     ]
 

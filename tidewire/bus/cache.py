@@ -6,7 +6,7 @@ get() goes to the database and nothing is kept. Knows no rows and no bus. Called
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar, cast
@@ -37,6 +37,7 @@ class Cache:
         self._rows: OrderedDict[str, tuple[float, Any]] = OrderedDict()
         self._loads: dict[str, _Load] = {}
         self._valid_until = float("-inf")
+        self.on_drop: Callable[[Sequence[str]], None] = lambda keys: None  # for what is kept elsewhere
         self._hits = 0  # not yet in HITS, whose lock costs more than the look-up
 
     def peek(self, key: str) -> Any | None:
@@ -72,10 +73,12 @@ class Cache:
 
     def drop(self, keys: Iterable[str]) -> None:
         """Forget these rows; loads that run now will not be kept."""
+        keys = list(keys)
         for key in keys:
             self._rows.pop(key, None)
             if load := self._loads.pop(key, None):
                 load.stale = True
+        self.on_drop(keys)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -1,255 +1,50 @@
-"""The client configuration that does not depend on settings: one flat map of strings. Data only.
+"""What clients are told of the configuration: one flat map of strings. The table stands in `client_config.tsv`.
 
-Source: Mattermost API v4, "Get client configuration", keys and defaults of 11.6. What this server does not offer is
-"false", so that the clients do not show it. LIMITED is for everybody; FULL and FLAGS are added for those who are
-logged in.
+A feature that is built takes its source in the table from `=false` to its key of the configuration; nothing else here
+needs to know.
 """
 
-LIMITED = {
-    "AboutLink": "",
-    "AllowDownloadLogs": "false",
-    "AndroidAppDownloadLink": "https://mattermost.com/pl/android-app/",
-    "AndroidLatestVersion": "",
-    "AndroidMinVersion": "",
-    "AppDownloadLink": "https://mattermost.com/pl/download-apps",
-    "AppsPluginEnabled": "false",
-    "BuildEnterpriseReady": "false",
-    "BuildHashEnterprise": "none",
-    "CWSURL": "",
-    "CustomBrandText": "",
-    "CustomDescriptionText": "",
-    "DefaultClientLocale": "en",
-    "DiagnosticsEnabled": "false",
-    "EmailLoginButtonBorderColor": "#2389D7",
-    "EmailLoginButtonColor": "#0000",
-    "EmailLoginButtonTextColor": "#2389D7",
-    "EnableAskCommunityLink": "false",
-    "EnableBotAccountCreation": "false",
-    "EnableClientMetrics": "false",
-    "EnableComplianceExport": "false",
-    "EnableCustomBrand": "false",
-    "EnableCustomEmoji": "false",
-    "EnableDesktopLandingPage": "false",
-    "EnableDiagnostics": "false",
-    "EnableFile": "false",
-    "EnableGuestAccounts": "false",
-    "EnableGuestMagicLink": "false",
-    "EnableJoinLeaveMessageByDefault": "true",
-    "EnableLdap": "false",
-    "EnableMultifactorAuthentication": "false",
-    "EnableSaml": "false",
-    "EnableSignInWithEmail": "true",
-    "EnableSignInWithUsername": "true",
-    "EnableSignUpWithEmail": "true",
-    "EnableSignUpWithGoogle": "false",
-    "EnableSignUpWithOffice365": "false",
-    "EnableSignUpWithOpenId": "false",
-    "EnableUserCreation": "true",
-    "EnableUserStatuses": "true",
-    "EnforceMultifactorAuthentication": "false",
-    "FileLevel": "INFO",
-    "ForgotPasswordLink": "",
-    "GuestAccountsEnforceMultifactorAuthentication": "false",
-    "HasImageProxy": "false",
-    "HelpLink": "",
-    "HideGuestTags": "false",
-    "IosAppDownloadLink": "https://mattermost.com/pl/ios-app/",
-    "IosLatestVersion": "",
-    "IosMinVersion": "",
-    "IsFipsEnabled": "false",
-    "LdapLoginButtonBorderColor": "",
-    "LdapLoginButtonColor": "",
-    "LdapLoginButtonTextColor": "",
-    "LdapLoginFieldName": "",
-    "MobileExternalBrowser": "false",
-    "OpenIdButtonColor": "",
-    "OpenIdButtonText": "",
-    "PasswordEnableForgotLink": "false",
-    "PasswordMinimumLength": "8",
-    "PasswordRequireLowercase": "false",
-    "PasswordRequireNumber": "false",
-    "PasswordRequireSymbol": "false",
-    "PasswordRequireUppercase": "false",
-    "PluginsEnabled": "false",
-    "PrivacyPolicyLink": "",
-    "ReportAProblemLink": "",
-    "ReportAProblemMail": "",
-    "ReportAProblemType": "hidden",
-    "SamlLoginButtonBorderColor": "",
-    "SamlLoginButtonColor": "",
-    "SamlLoginButtonText": "",
-    "SamlLoginButtonTextColor": "",
-    "ServiceEnvironment": "production",
-    "SupportEmail": "",
-    "TermsOfServiceLink": "",
-    "WebsocketPort": "80",
-    "WebsocketSecurePort": "443",
-    "WebsocketURL": "",
-}
+from importlib.resources import files
+from typing import Any
 
-FULL = {
-    "AllowBannerDismissal": "false",
-    "AllowCustomThemes": "true",
-    "AllowPersistentNotifications": "false",
-    "AllowPersistentNotificationsForGuests": "false",
-    "AllowSyncedDrafts": "false",
-    "AllowedThemes": "",
-    "AvailableLocales": "",
-    "BannerColor": "",
-    "BannerText": "",
-    "BannerTextColor": "",
-    "BurnOnReadDurationSeconds": "600",
-    "BurnOnReadMaximumTimeToLiveSeconds": "604800",
-    "CWSMock": "false",
-    "CollapsedThreads": "always_on",
-    "CustomUrlSchemes": "",
-    "DataRetentionEnableFileDeletion": "false",
-    "DataRetentionEnableMessageDeletion": "false",
-    "DataRetentionFileRetentionHours": "0",
-    "DataRetentionMessageRetentionHours": "0",
-    "DefaultTheme": "",
-    "DelayChannelAutocomplete": "false",
-    "DeleteAccountLink": "",
-    "DisableAppBar": "false",
-    "DisableRefetchingOnBrowserFocus": "false",
-    "DisableWakeUpReconnectHandler": "false",
-    "EmailNotificationContentsType": "full",
-    "EnableAttributeBasedAccessControl": "false",
-    "EnableBanner": "false",
-    "EnableBurnOnRead": "false",
-    "EnableChannelViewedMessages": "true",
-    "EnableClientPerformanceDebugging": "false",
-    "EnableCluster": "false",
-    "EnableCommands": "false",
-    "EnableCompliance": "false",
-    "EnableConfirmNotificationsToChannel": "true",
-    "EnableCrossTeamSearch": "false",
-    "EnableCustomGroups": "false",
-    "EnableCustomUserStatuses": "false",
-    "EnableDeveloper": "false",
-    "EnableEmailBatching": "false",
-    "EnableEmailInvitations": "false",
-    "EnableEmojiPicker": "true",
-    "EnableExperimentalLocales": "false",
-    "EnableFileAttachments": "false",
-    "EnableGifPicker": "false",
-    "EnableIncomingWebhooks": "false",
-    "EnableInlineLatex": "true",
-    "EnableLastActiveTime": "false",
-    "EnableLatex": "false",
-    "EnableLinkPreviews": "false",
-    "EnableMarketplace": "false",
-    "EnableMetrics": "false",
-    "EnableMobileFileDownload": "false",
-    "EnableMobileFileUpload": "false",
-    "EnableOAuthServiceProvider": "false",
-    "EnableOnboardingFlow": "false",
-    "EnableOutgoingOAuthConnections": "false",
-    "EnableOutgoingWebhooks": "false",
-    "EnablePermalinkPreviews": "false",
-    "EnablePostIconOverride": "false",
-    "EnablePostUsernameOverride": "false",
-    "EnablePreviewModeBanner": "false",
-    "EnablePublicLink": "false",
-    "EnableSVGs": "false",
-    "EnableTesting": "false",
-    "EnableThemeSelection": "true",
-    "EnableTutorial": "false",
-    "EnableUserAccessTokens": "false",
-    "EnableUserDeactivation": "false",
-    "EnableUserManagedAttributes": "false",
-    "EnableUserTypingMessages": "true",
-    "ExperimentalChannelCategorySorting": "false",
-    "ExperimentalEnableAuthenticationTransfer": "false",
-    "ExperimentalEnableAutomaticReplies": "false",
-    "ExperimentalEnableDefaultChannelLeaveJoinMessages": "true",
-    "ExperimentalEnablePostMetadata": "true",
-    "ExperimentalGroupUnreadChannels": "disabled",
-    "ExperimentalPrimaryTeam": "",
-    "ExperimentalSharedChannels": "false",
-    "ExperimentalTimezone": "true",
-    "ExtendSessionLengthWithActivity": "false",
-    "FeatureFlagExperimentalCrossTeamSearch": "false",
-    "GiphySdkKey": "",
-    "GoogleDeveloperKey": "",
-    "IsDefaultMarketplace": "false",
-    "LdapFirstNameAttributeSet": "false",
-    "LdapLastNameAttributeSet": "false",
-    "LdapNicknameAttributeSet": "false",
-    "LdapPictureAttributeSet": "false",
-    "LdapPositionAttributeSet": "false",
-    "LockTeammateNameDisplay": "false",
-    "ManagedResourcePaths": "",
-    "MaxFileSize": "104857600",
-    "MaxMarkdownNodes": "0",
-    "MaxNotificationsPerChannel": "1000",
-    "MaxPostSize": "16383",
-    "MinimumHashtagLength": "3",
-    "PersistentNotificationIntervalMinutes": "5",
-    "PersistentNotificationMaxCount": "6",
-    "PersistentNotificationMaxRecipients": "5",
-    "PostEditTimeLimit": "-1",
-    "PostPriority": "false",
-    "RequireEmailVerification": "false",
-    "RestrictDirectMessage": "any",
-    "RunJobs": "true",
-    "SQLDriverName": "postgres",
-    "SamlFirstNameAttributeSet": "false",
-    "SamlLastNameAttributeSet": "false",
-    "SamlNicknameAttributeSet": "false",
-    "SamlPositionAttributeSet": "false",
-    "SendEmailNotifications": "false",
-    "SendPushNotifications": "false",
-    "TeammateNameDisplay": "username",
-    "TimeBetweenUserTypingUpdatesMilliseconds": "5000",
-    "UniqueEmojiReactionLimitPerPost": "50",
-    "UpgradedFromTE": "false",
-    "UseAnonymousURLs": "false",
-    "UsersStatusAndProfileFetchingPollIntervalMilliseconds": "3000",
-    "WranglerAllowedEmailDomain": "",
-    "WranglerMoveThreadFromDirectMessageChannelEnable": "false",
-    "WranglerMoveThreadFromGroupMessageChannelEnable": "false",
-    "WranglerMoveThreadFromPrivateChannelEnable": "false",
-    "WranglerMoveThreadMaxCount": "100",
-    "WranglerMoveThreadToAnotherTeamEnable": "false",
-    "WranglerPermittedWranglerRoles": "",
-    "YoutubeReferrerPolicy": "false",
-}
+Sources = dict[str, str]
 
-FLAGS = {
-    "FeatureFlagAppsEnabled": "false",
-    "FeatureFlagAttributeBasedAccessControl": "false",
-    "FeatureFlagAutoTranslation": "false",
-    "FeatureFlagBurnOnRead": "false",
-    "FeatureFlagCJKSearch": "false",
-    "FeatureFlagChannelBookmarks": "false",
-    "FeatureFlagCloudAnnualRenewals": "false",
-    "FeatureFlagCloudDedicatedExportUI": "false",
-    "FeatureFlagCloudIPFiltering": "false",
-    "FeatureFlagConsumePostHook": "false",
-    "FeatureFlagContentFlagging": "false",
-    "FeatureFlagCustomProfileAttributes": "false",
-    "FeatureFlagDeprecateCloudFree": "false",
-    "FeatureFlagEnableAIPluginBridge": "false",
-    "FeatureFlagEnableAIRecaps": "false",
-    "FeatureFlagEnableExportDirectDownload": "false",
-    "FeatureFlagEnableMattermostEntry": "false",
-    "FeatureFlagEnableRemoteClusterService": "false",
-    "FeatureFlagEnableSharedChannelsDMs": "false",
-    "FeatureFlagEnableSharedChannelsMemberSync": "false",
-    "FeatureFlagEnableSharedChannelsPlugins": "false",
-    "FeatureFlagEnableSyncAllUsersForRemoteCluster": "false",
-    "FeatureFlagExperimentalAuditSettingsSystemConsoleUI": "true",
-    "FeatureFlagInteractiveDialogAppsForm": "true",
-    "FeatureFlagMobileSSOCodeExchange": "false",
-    "FeatureFlagMoveThreadsEnabled": "false",
-    "FeatureFlagNormalizeLdapDNs": "false",
-    "FeatureFlagNotificationMonitoring": "false",
-    "FeatureFlagOnboardingTourTips": "false",
-    "FeatureFlagPermalinkPreviews": "false",
-    "FeatureFlagStreamlinedMarketplace": "false",
-    "FeatureFlagTestBoolFeature": "false",
-    "FeatureFlagTestFeature": "off",
-    "FeatureFlagWebSocketEventScope": "true",
-    "FeatureFlagWysiwygEditor": "false",
-}
+
+def _read() -> dict[str, Sources]:
+    parts: dict[str, Sources] = {}
+    part = ""
+    for line in files("tidewire.wire").joinpath("client_config.tsv").read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        name, _, source = line.partition("\t")
+        if name.startswith("["):
+            part = name[1:-1]
+            parts[part] = {}
+        else:
+            parts[part][name] = source
+    return parts
+
+
+_PARTS = _read()
+LIMITED = _PARTS["limited"]  # for everybody
+FULL = _PARTS["full"] | _PARTS["flags"]  # added for those who are logged in
+
+
+def as_text(value: Any) -> str:
+    """Return a value as clients read it: Go's words for booleans, lists with commas."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _value(source: str, values: dict[str, Any]) -> str:
+    if source.startswith("="):
+        return source[1:]
+    if " & " in source:
+        return as_text(all(values[name] for name in source.split(" & ")))
+    return as_text(values[source])
+
+
+def client_values(sources: Sources, values: dict[str, Any]) -> dict[str, str]:
+    """Return client key → text. values: the effective configuration, flat."""
+    return {name: _value(source, values) for name, source in sources.items()}

@@ -7,7 +7,6 @@ import httpx
 from api.not_implemented import OPERATIONS
 from api.routing import ROUTES
 from tests.fixtures.api import Api, People, new_settings
-from tidewire.wire.client_config import FLAGS, FULL, LIMITED
 
 ERROR = {"id", "message", "detailed_error", "request_id", "status_code"}
 
@@ -24,7 +23,6 @@ async def test_client_config_has_every_key_as_a_string(people: People) -> None:
     assert full["NoAccounts"] == "false"
     assert re.fullmatch("[a-z0-9]{26}", full["DiagnosticId"])
     assert int(full["InstallationDate"]) > 0
-    assert not (LIMITED.keys() & FULL.keys()) | (FULL.keys() & FLAGS.keys())
 
 
 async def test_no_accounts_is_true_until_there_is_one(api: Api) -> None:

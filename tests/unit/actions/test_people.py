@@ -1,9 +1,10 @@
 """Roles, views and the version id: pure data and functions."""
 
-from tidewire.actions.config import version_id
+from tidewire.actions.config import Config
 from tidewire.actions.permissions import has_system
 from tidewire.actions.sessions import describe_agent
 from tidewire.settings import Settings
+from tidewire.store.db import Database
 from tidewire.wire.ids import is_id
 from tidewire.wire.models import ChannelMember, Session, Team, User
 from tidewire.wire.roles import PERMISSIONS, ROLES
@@ -53,13 +54,21 @@ def test_teams_and_memberships() -> None:
     assert (member_view(member, "v").last_viewed_at, member_view(member, "v").last_update_at) == (-1, -1)
 
 
+def version_id(settings: Settings, server_id: str, stored: dict[str, object] | None = None) -> str:
+    """Return what clients hear of a configuration that was never in a database."""
+    config = Config(settings, Database("", size=1), server_id=server_id)
+    config.apply(1, stored or {})
+    return config.version_id
+
+
 def test_the_version_changes_with_what_clients_see() -> None:
     settings, server_id = Settings(), "s" * 26
     first = version_id(settings, server_id)
     assert first == version_id(Settings(), server_id)
-    other = settings.model_copy(update={"site": settings.site.model_copy(update={"name": "Elsewhere"})})
-    assert version_id(other, server_id) != first
+    assert version_id(Settings.model_validate({"site": {"name": "Elsewhere"}}), server_id) != first
     assert version_id(settings, "t" * 26) != first
+    assert version_id(settings, server_id, {"TeamSettings.SiteName": "Elsewhere"}) != first
+    assert version_id(settings, server_id, {"SqlSettings.Trace": True}) == first
 
 
 def test_user_agents() -> None:
