@@ -19,6 +19,20 @@ class ErrorBody(msgspec.Struct):
     status_code: int
 
 
+class ErrorView(msgspec.Struct):
+    """An error beside others in a list: AppError's shape without a request of its own."""
+
+    id: str
+    message: str
+    detailed_error: str
+    status_code: int
+
+
+def view_of(error: AppError | None) -> ErrorView | None:
+    """Return an error as a member of a list, or None."""
+    return None if error is None else ErrorView(error.id, error.message, "", error.status)
+
+
 def describe(error: Exception, request_id: str, route: str) -> tuple[ErrorBody, int]:
     """Return (body, seconds for Retry-After or 0).
 

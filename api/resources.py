@@ -1,4 +1,14 @@
 """Imports every resource module, which fills the route table. A new resource is named here."""
 
 # Imported for their routes.
-from api import channels, members, posts, preferences, reactions, system, teams, users  # noqa: F401
+from api import (  # noqa: F401
+    channels,
+    members,
+    posts,
+    preferences,
+    reactions,
+    system,
+    team_members,
+    teams,
+    users,
+)

@@ -89,6 +89,16 @@ async def team_roles(services: Services, team_id: str, user_id: str) -> str:
     return known or ""
 
 
+async def own_team_roles(services: Services, user_id: str) -> dict[str, str]:
+    """Return a user's live teams with his roles there: one query for lists of teams."""
+    return {member.team_id: member.roles for member in await teams.memberships_of(services.db, user_id)}
+
+
+def permits(roles: str, permission: str) -> bool:
+    """Tell whether roles (space separated) permit it by themselves."""
+    return permission in _grants(roles)
+
+
 async def has_team(services: Services, session: Session, team_id: str, permission: str) -> bool:
     """Tell whether the caller's roles in the team, or his system roles, permit it. False for an unknown team."""
     if has_system(session, permission):

@@ -3,11 +3,24 @@
 Source: Mattermost API v4, system post types and their props. The message is for clients that do not know the type.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tidewire.actions.posts import do_system_post
 from tidewire.actions.services import Services
 from tidewire.wire.models import Channel, User
+
+AT_ONCE = 64  # posts under way for one request: half a group commit, so that others' posts find room
+
+
+async def write_all(posts: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Run calls of this module together, so that they share group commits; their order is kept.
+
+    Raises: Unavailable.
+    """
+    for start in range(0, len(posts), AT_ONCE):
+        await asyncio.gather(*(post() for post in posts[start : start + AT_ONCE]))
 
 
 async def joined_team(services: Services, channel: Channel, user: User) -> None:
@@ -40,14 +53,18 @@ async def removed_from_team(services: Services, channel: Channel, user: User) ->
 async def joined_channel(services: Services, channel: Channel, user: User) -> None:
     """Say that the user joined the channel."""
     props = {"username": user.username}
-    await do_system_post(
-        services, channel, user.id, "system_join_channel", f"{user.username} joined the channel.", props
-    )
+    kind = "system_guest_join_channel" if _is_guest(user) else "system_join_channel"
+    await do_system_post(services, channel, user.id, kind, f"{user.username} joined the channel.", props)
 
 
 async def added_to_channel(services: Services, channel: Channel, adder: User, added: User) -> None:
     """Say who added whom to the channel."""
-    await _added(services, channel, adder, added, "system_add_to_channel", "channel")
+    kind = "system_add_guest_to_chan" if _is_guest(added) else "system_add_to_channel"
+    await _added(services, channel, adder, added, kind, "channel")
+
+
+def _is_guest(user: User) -> bool:
+    return "system_guest" in user.roles.split()
 
 
 async def _added(

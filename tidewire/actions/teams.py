@@ -1,19 +1,17 @@
-"""Teams: create, find, join, leave. Joining brings the default channels, leaving takes all of the team's channels."""
+"""Teams: create, find, show. Who is in them is tidewire.actions.team_members; changes are team_changes."""
 
 from msgspec import Struct
 
-from tidewire.actions import permissions, system_posts, validate
-from tidewire.actions.copies import announce, to_team, to_user
-from tidewire.actions.membership import add_to_channel, announce_left, team_member_key
+from tidewire.actions import permissions, validate
 from tidewire.actions.services import Services
-from tidewire.actions.users import get_user, get_users
-from tidewire.bus.envelope import JoinTeam, LeaveTeam, team_key
-from tidewire.store import channels, members, teams
-from tidewire.store.db import Transaction
+from tidewire.actions.team_members import invite_missing, join, tell_joined
+from tidewire.actions.users import get_user
+from tidewire.store import channels, teams
+from tidewire.store.text import contains_pattern
 from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, forbidden
 from tidewire.wire.ids import new_id, new_token, now_ms
-from tidewire.wire.models import Channel, Session, Team, TeamMember, User
+from tidewire.wire.models import Channel, Session, Team
 from tidewire.wire.views import team_view
 
 
@@ -30,11 +28,19 @@ class NewTeam(Struct):
     allow_open_invite: bool = False
 
 
-def member_missing() -> AppError:
-    """Return the 404 for one who is not in the team."""
-    return AppError(
-        "app.team.get_member.missing.app_error", 404, "No team member found for that user and team."
-    )
+class TeamSearch(Struct):
+    """What to look for; paged only where both numbers are given."""
+
+    term: str = ""
+    page: int | None = None
+    per_page: int | None = None
+
+
+class TeamPage(Struct):
+    """A page of teams, and how many there are. Source: Mattermost API v4, TeamsWithCount."""
+
+    teams: list[Team]
+    total_count: int
 
 
 async def view_for(services: Services, session: Session, team: Team) -> Team:
@@ -42,6 +48,21 @@ async def view_for(services: Services, session: Session, team: Team) -> Team:
     manages = await permissions.has_team(services, session, team.id, "manage_team")
     invites = await permissions.has_team(services, session, team.id, "invite_user")
     return team_view(team, manages=manages, invites=invites)
+
+
+async def views_for(services: Services, session: Session, found: list[Team]) -> list[Team]:
+    """Return what the caller may see of these teams, with one query for all of them."""
+    manages = permissions.has_system(session, "manage_team")
+    invites = permissions.has_system(session, "invite_user")
+    roles = await permissions.own_team_roles(services, session.user_id) if found and not manages else {}
+    return [
+        team_view(
+            team,
+            manages=manages or permissions.permits(roles.get(team.id, ""), "manage_team"),
+            invites=invites or permissions.permits(roles.get(team.id, ""), "invite_user"),
+        )
+        for team in found
+    ]
 
 
 async def access_team_for_read(services: Services, session: Session, team: Team | None) -> Team:
@@ -82,126 +103,54 @@ async def do_create_team(services: Services, session: Session, new: NewTeam) -> 
         await teams.insert(tx, team)
         for channel in made:
             await channels.insert(tx, channel)
-        await _join(tx, team, user.id, made, at=now, admin=True)
-    await _tell_joined(services, made, user, user)
+        await join(tx, team, [user.id], made, at=now, admin=user.id)
+    await tell_joined(services, made, [user], user)
     return team
 
 
-async def _join(
-    tx: Transaction,
-    team: Team,
-    user_id: str,
-    default_channels: list[Channel],
-    *,
-    at: int,
-    admin: bool = False,
-) -> bool:
-    """Make a user a member of a team and its default channels and tell; False if he was one."""
-    if not await teams.join(tx, team.id, user_id, at=at, admin=admin):
-        return False
-    announce(
-        tx,
-        team_key(team.id),
-        [to_user("added_to_team", {"team_id": team.id, "user_id": user_id}, user_id)],
-        effects=[JoinTeam(user_id, team.id)],
-        invalidates=[team_member_key(team.id, user_id)],
-    )
-    for channel in default_channels:
-        await add_to_channel(tx, channel, [user_id], at=at)
-    return True
-
-
-async def _tell_joined(services: Services, default_channels: list[Channel], user: User, adder: User) -> None:
-    for channel in default_channels:
-        if channel.name == defaults.DEFAULT_CHANNEL:
-            if user.id == adder.id:
-                await system_posts.joined_team(services, channel, user)
-            else:
-                await system_posts.added_to_team(services, channel, adder, user)
-        elif user.id == adder.id:
-            await system_posts.joined_channel(services, channel, user)
-        else:
-            await system_posts.added_to_channel(services, channel, adder, user)
-
-
-async def do_add_members(
-    services: Services, session: Session, team_id: str, user_ids: list[str]
-) -> list[TeamMember]:
-    """Make users members of a team; return the memberships, also of those who had one.
-
-    Raises: 403, 404 for an unknown team (to admins) or account, 400 for a deactivated account.
-    """
-    team = await permissions.load_team(services, team_id)
-    if user_ids == [session.user_id]:
-        await _check_self_join(services, session, team)
-    else:
-        await permissions.check_team(services, session, team_id, "add_user_to_team")
-    if team is None or team.delete_at:
-        raise permissions.team_missing()
-    found = {user.id: user for user in await get_users(services, user_ids)}
-    for user_id in user_ids:
-        if user_id not in found:
-            raise AppError("api.team.user.missing_account", 404, "Unable to find the user.")
-        if found[user_id].delete_at:
-            raise AppError("api.team.add_members.error", 400, "A deactivated user cannot be added.")
-    joined: list[User] = []
-    async with services.db.transaction() as tx:
-        default_channels = await channels.defaults(tx, team.id)
-        # In id order, as everybody who locks several memberships.
-        for user_id in sorted(user_ids):
-            if await _join(tx, team, user_id, default_channels, at=now_ms()):
-                joined.append(found[user_id])
-        rows = {member.user_id: member for member in await teams.members(tx, team.id, user_ids)}
-    adder = await get_user(services, session.user_id)
-    for user in joined:
-        await _tell_joined(services, default_channels, user, adder)
-    return [rows[user_id] for user_id in user_ids]
-
-
-async def _check_self_join(services: Services, session: Session, team: Team | None) -> None:
-    """One may join an open team by oneself, others by an invitation or with a system permission."""
+async def get_invite_info(services: Services, invite_id: str) -> Team:
+    """Return the live open team of an invite id. Raises: 404; 403 for a team that is not open."""
+    team = await teams.by_invite_id(services.db, invite_id)
     if team is None:
-        if permissions.is_admin(session):
-            raise permissions.team_missing()
-        raise forbidden()
-    if await permissions.team_roles(services, team.id, session.user_id):
-        return
-    needed = "join_public_teams" if team.allow_open_invite else "join_private_teams"
-    permissions.check_system(session, needed)
-
-
-async def do_remove_member(services: Services, session: Session, team_id: str, user_id: str) -> None:
-    """End a membership and tell: one event per channel, `leave_team` to the team and to the user. Raises: 403, 404."""
-    if user_id != session.user_id:
-        await permissions.check_team(services, session, team_id, "remove_user_from_team")
-    user = await get_user(services, user_id)
-    data = {"user_id": user_id, "team_id": team_id}
-    async with services.db.transaction() as tx:
-        # First of all: from here on nobody adds the user to another channel of the team.
-        if not await teams.leave(tx, team_id, user_id, at=now_ms()):
-            raise member_missing()
-        for channel_id in await members.leave_team(tx, team_id, user_id):
-            announce_left(tx, channel_id, user_id, session.user_id, quiet=True)
-        announce(
-            tx,
-            team_key(team_id),
-            [to_team("leave_team", data, team_id, omit=[user_id]), to_user("leave_team", data, user_id)],
-            effects=[LeaveTeam(user_id, team_id)],
-            invalidates=[team_member_key(team_id, user_id)],
+        raise invite_missing()
+    if team.type != "O":
+        raise AppError(
+            "api.team.get_invite_info.not_open_team", 403, "Invite is invalid: this is not an open team."
         )
-    for channel in await channels.defaults(services.db, team_id):
-        if channel.name == defaults.DEFAULT_CHANNEL:
-            tell = system_posts.left_team if user_id == session.user_id else system_posts.removed_from_team
-            await tell(services, channel, user)
-
-
-async def get_members(services: Services, team_id: str, user_ids: list[str]) -> list[TeamMember]:
-    """Return the live memberships among these users, in the order asked for."""
-    rows = {member.user_id: member for member in await teams.members(services.db, team_id, user_ids)}
-    return [rows[user_id] for user_id in user_ids if user_id in rows and not rows[user_id].delete_at]
+    return team
 
 
 async def list_teams_of(services: Services, session: Session, user_id: str) -> list[Team]:
     """Return a user's teams as the caller may see them. Raises: 403."""
     permissions.check_self(session, user_id, "sysconsole_read_user_management_users")
-    return [await view_for(services, session, team) for team in await teams.of_user(services.db, user_id)]
+    return await views_for(services, session, await teams.of_user(services.db, user_id))
+
+
+SEARCH_MAX = 100  # teams that a search without pages finds
+
+
+async def search_teams(services: Services, session: Session, wanted: TeamSearch) -> list[Team] | TeamPage:
+    """Return teams that the caller may find and whose name or display name holds the term.
+
+    Raises: 501 for pages, unless the caller may list all teams.
+    Source: Mattermost API v4, "Search teams".
+    """
+    opened = permissions.has_system(session, "list_public_teams")
+    closed = permissions.has_system(session, "list_private_teams")
+    pattern = contains_pattern(wanted.term)
+    if wanted.page is None and wanted.per_page is None:
+        found = await teams.search(
+            services.db, pattern, opened=opened, closed=closed, limit=SEARCH_MAX, offset=0
+        )
+        return await views_for(services, session, found)
+    if not (opened and closed):
+        kind = "private" if closed else "public"
+        raise AppError(f"api.team.search_teams.pagination_not_implemented.{kind}_team_search", 501)
+    limit = min(wanted.per_page or 60, 200)
+    offset = max(wanted.page or 0, 0) * limit
+    found = await teams.search(
+        services.db, pattern, opened=True, closed=True, limit=max(limit, 0), offset=min(offset, 10**6)
+    )
+    views = await views_for(services, session, found)
+    total = await teams.count_found(services.db, pattern, opened=True, closed=True)
+    return TeamPage(views, total)

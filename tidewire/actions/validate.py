@@ -89,6 +89,12 @@ def check_team(team: Team) -> None:
             raise AppError(f"model.team.is_valid.{name.split('_')[0]}.app_error", 400, f"Invalid {name}.")
 
 
+def domain_allowed(email: str, domains: str) -> bool:
+    """Tell whether an address is of one of these domains (separated by commas or spaces, with or without @)."""
+    allowed = re.split(r"[\s,@]+", domains.strip().lower())
+    return not any(allowed) or email.lower().rpartition("@")[2] in allowed
+
+
 def check_channel(channel: Channel) -> None:
     """Check everything that an O or P channel's creator may choose."""
     if channel.type not in ("O", "P"):

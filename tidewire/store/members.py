@@ -99,3 +99,8 @@ async def others_in_groups(source: Source, user_id: str, channel_ids: list[str])
     for row in await source.fetch(_Q["members_of_groups"], user_id, channel_ids):
         members.setdefault(row["channel_id"], []).append(row["user_id"])
     return members
+
+
+async def sharing_channel(source: Source, user_id: str, others: list[str]) -> set[str]:
+    """Return who of the others is in a channel with the user."""
+    return {row["user_id"] for row in await source.fetch(_Q["sharing_channel"], user_id, others)}

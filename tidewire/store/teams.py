@@ -7,6 +7,7 @@ from asyncpg import UniqueViolationError
 from tidewire.store import sql
 from tidewire.store.db import Database, Record, Transaction
 from tidewire.wire.errors import AppError
+from tidewire.wire.member_roles import MemberRoles
 from tidewire.wire.models import Team, TeamMember
 
 Source = Database | Transaction
@@ -65,17 +66,59 @@ async def insert(tx: Transaction, team: Team) -> None:
         raise AppError("app.team.save.existing.app_error", 400) from error
 
 
+async def by_invite_id(source: Source, invite_id: str) -> Team | None:
+    """Return the live team of an invite id, or None."""
+    row = await source.fetchrow(_Q["team_by_invite_id"], invite_id)
+    return None if row is None else Team(**row)
+
+
+async def search(
+    source: Source, pattern: str, *, opened: bool, closed: bool, limit: int, offset: int
+) -> list[Team]:
+    """Return live teams by display name whose name or display name is LIKE the pattern (lower case)."""
+    return [
+        Team(**row) for row in await source.fetch(_Q["search_teams"], pattern, opened, closed, limit, offset)
+    ]
+
+
+async def count_found(source: Source, pattern: str, *, opened: bool, closed: bool) -> int:
+    """Return how many teams `search` would find without a limit."""
+    number: int = await source.fetchval(_Q["count_found_teams"], pattern, opened, closed)
+    return number
+
+
+async def lock(tx: Transaction, team_id: str) -> Team | None:
+    """Return the team, locked against changes until the transaction ends, or None."""
+    row = await tx.fetchrow(_Q["lock_team"], team_id)
+    return None if row is None else Team(**row)
+
+
+async def update(tx: Transaction, team: Team) -> None:
+    """Store everything of a locked team that may change."""
+    await tx.execute(
+        _Q["update_team"], team.id, team.update_at, team.delete_at, team.display_name, team.type, team.description,
+        team.company_name, team.allowed_domains, team.invite_id, team.allow_open_invite,
+    )  # fmt: skip
+
+
 async def members(source: Source, team_id: str, user_ids: list[str]) -> list[TeamMember]:
     """Return memberships, also ended ones (delete_at > 0), in no order."""
     return _members(await source.fetch(_Q["team_members"], team_id, user_ids))
 
 
 async def page_of_members(
-    source: Source, team_id: str, *, active_only: bool, by_username: bool, limit: int, offset: int
+    source: Source,
+    team_id: str,
+    *,
+    active_only: bool,
+    by_username: bool,
+    limit: int,
+    offset: int,
+    seen_by: str = "",
 ) -> list[TeamMember]:
-    """Return live memberships of a team by user id, or by username."""
+    """Return live memberships of a team by user id, or by username. seen_by: only who shares a channel with him."""
     return _members(
-        await source.fetch(_Q["page_of_members"], team_id, active_only, by_username, limit, offset)
+        await source.fetch(_Q["page_of_members"], team_id, active_only, by_username, limit, offset, seen_by)
     )
 
 
@@ -84,9 +127,12 @@ async def memberships_of(source: Source, user_id: str) -> list[TeamMember]:
     return _members(await source.fetch(_Q["memberships_of"], user_id))
 
 
-async def join(tx: Transaction, team_id: str, user_id: str, *, at: int, admin: bool = False) -> bool:
-    """Make the user a member; False if he was one."""
-    return await tx.fetchval(_Q["join_team"], team_id, user_id, at, admin) is not None
+async def join(
+    tx: Transaction, team_id: str, user_ids: list[str], *, at: int, admin: str = ""
+) -> dict[str, bool]:
+    """Make users members; return those who were none before: user id → is a guest. admin: who runs the team."""
+    rows = await tx.fetch(_Q["join_team"], team_id, user_ids, at, admin)
+    return {row["user_id"]: row["scheme_guest"] for row in rows}
 
 
 async def leave(tx: Transaction, team_id: str, user_id: str, *, at: int) -> bool:
@@ -99,9 +145,22 @@ async def hold_members(tx: Transaction, team_id: str, user_ids: list[str]) -> se
     return {row["user_id"] for row in await tx.fetch(_Q["hold_membership"], team_id, user_ids)}
 
 
-async def stats(source: Source, team_id: str) -> tuple[int, int]:
-    """Return (members, active members)."""
-    row = await source.fetchrow(_Q["team_stats"], team_id)
+async def lock_member(tx: Transaction, team_id: str, user_id: str) -> TeamMember | None:
+    """Return a live membership, locked against changes until the transaction ends, or None."""
+    row = await tx.fetchrow(_Q["lock_team_member"], team_id, user_id)
+    return None if row is None else TeamMember(**row)
+
+
+async def set_roles(tx: Transaction, team_id: str, user_id: str, roles: MemberRoles) -> TeamMember:
+    """Store a locked member's roles."""
+    row = await tx.fetchrow(_Q["set_team_roles"], team_id, user_id, *roles)
+    assert row is not None, "the row is locked"
+    return TeamMember(**row)
+
+
+async def stats(source: Source, team_id: str, *, seen_by: str = "") -> tuple[int, int]:
+    """Return (members, active members). seen_by: as in page_of_members."""
+    row = await source.fetchrow(_Q["team_stats"], team_id, seen_by)
     assert row is not None, "an aggregate has one row"
     return row["total"], row["active"]
 

@@ -79,3 +79,7 @@ JOIN channels c ON c.id = m.channel_id AND c.type = 'G'
 WHERE m.channel_id = ANY($2::text[]) AND m.user_id <> $1
     AND EXISTS (SELECT FROM channel_members own WHERE own.channel_id = m.channel_id AND own.user_id = $1)
 ORDER BY m.channel_id, m.user_id;
+
+-- name: sharing_channel
+SELECT DISTINCT other.user_id FROM channel_members own JOIN channel_members other ON other.channel_id = own.channel_id
+WHERE own.user_id = $1 AND other.user_id = ANY($2::text[]);

@@ -3,6 +3,33 @@ SELECT id, name, display_name, type, create_at, update_at, delete_at, descriptio
     invite_id, allow_open_invite
 FROM teams WHERE id = ANY($1::text[]);
 
+-- name: team_by_invite_id
+SELECT id, name, display_name, type, create_at, update_at, delete_at, description, email, company_name, allowed_domains,
+    invite_id, allow_open_invite
+FROM teams WHERE invite_id = $1 AND delete_at = 0;
+
+-- name: lock_team
+SELECT id, name, display_name, type, create_at, update_at, delete_at, description, email, company_name, allowed_domains,
+    invite_id, allow_open_invite
+FROM teams WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: update_team
+UPDATE teams SET update_at = $2, delete_at = $3, display_name = $4, type = $5, description = $6, company_name = $7,
+    allowed_domains = $8, invite_id = $9, allow_open_invite = $10
+WHERE id = $1;
+
+-- name: search_teams
+-- $1 a pattern for LIKE, $2 open ones, $3 closed ones.
+SELECT id, name, display_name, type, create_at, update_at, delete_at, description, email, company_name, allowed_domains,
+    invite_id, allow_open_invite
+FROM teams WHERE delete_at = 0 AND (name LIKE $1 OR lower(display_name) LIKE $1)
+    AND (CASE WHEN allow_open_invite THEN $2::bool ELSE $3::bool END)
+ORDER BY display_name, id LIMIT $4 OFFSET $5;
+
+-- name: count_found_teams
+SELECT count(*) FROM teams WHERE delete_at = 0 AND (name LIKE $1 OR lower(display_name) LIKE $1)
+    AND (CASE WHEN allow_open_invite THEN $2::bool ELSE $3::bool END);
+
 -- name: team_by_name
 SELECT id, name, display_name, type, create_at, update_at, delete_at, description, email, company_name, allowed_domains,
     invite_id, allow_open_invite
@@ -34,11 +61,15 @@ SELECT team_id, user_id, concat_ws(' ', nullif(explicit_roles, ''), CASE WHEN sc
 FROM team_members WHERE team_id = $1 AND user_id = ANY($2::text[]);
 
 -- name: page_of_members
+-- $6 '' or a user: only those who share a channel with him.
 SELECT m.team_id, m.user_id, concat_ws(' ', nullif(m.explicit_roles, ''), CASE WHEN m.scheme_guest THEN 'team_guest' END,
     CASE WHEN m.scheme_user THEN 'team_user' END, CASE WHEN m.scheme_admin THEN 'team_admin' END) AS roles,
     m.delete_at, m.scheme_guest, m.scheme_user, m.scheme_admin, m.explicit_roles
 FROM team_members m JOIN users u ON u.id = m.user_id
 WHERE m.team_id = $1 AND m.delete_at = 0 AND (NOT $2::bool OR u.delete_at = 0)
+    AND ($6::text = '' OR EXISTS (
+        SELECT FROM channel_members own JOIN channel_members other USING (channel_id)
+        WHERE own.user_id = $6 AND other.user_id = m.user_id))
 ORDER BY CASE WHEN $3::bool THEN u.username END, m.user_id LIMIT $4 OFFSET $5;
 
 -- name: memberships_of
@@ -49,10 +80,56 @@ FROM team_members m JOIN teams t ON t.id = m.team_id AND t.delete_at = 0
 WHERE m.user_id = $1 AND m.delete_at = 0 ORDER BY m.team_id;
 
 -- name: join_team
--- Returns no row for one who is a member already.
-INSERT INTO team_members AS m (team_id, user_id, create_at, scheme_admin) VALUES ($1, $2, $3, $4)
-ON CONFLICT (team_id, user_id) DO UPDATE SET delete_at = 0, scheme_admin = excluded.scheme_admin, scheme_user = true
-WHERE m.delete_at > 0 RETURNING user_id;
+-- $4 who runs the team, or ''. Returns those who were no members before. Guests are guests in every team.
+INSERT INTO team_members AS m (team_id, user_id, create_at, scheme_guest, scheme_user, scheme_admin)
+SELECT $1, u.id, $3, g.guest, NOT g.guest, u.id = $4
+FROM users u, LATERAL (SELECT 'system_guest' = ANY(string_to_array(u.roles, ' ')) AS guest) g
+WHERE u.id = ANY($2::text[]) ORDER BY u.id
+ON CONFLICT (team_id, user_id) DO UPDATE SET delete_at = 0, explicit_roles = '', scheme_guest = excluded.scheme_guest,
+    scheme_user = excluded.scheme_user, scheme_admin = excluded.scheme_admin
+WHERE m.delete_at > 0 RETURNING user_id, scheme_guest;
+
+-- name: lock_team_member
+SELECT team_id, user_id, concat_ws(' ', nullif(explicit_roles, ''), CASE WHEN scheme_guest THEN 'team_guest' END,
+    CASE WHEN scheme_user THEN 'team_user' END, CASE WHEN scheme_admin THEN 'team_admin' END) AS roles,
+    delete_at, scheme_guest, scheme_user, scheme_admin, explicit_roles
+FROM team_members WHERE team_id = $1 AND user_id = $2 AND delete_at = 0 FOR NO KEY UPDATE;
+
+-- name: set_team_roles
+UPDATE team_members SET explicit_roles = $3, scheme_guest = $4, scheme_user = $5, scheme_admin = $6
+WHERE team_id = $1 AND user_id = $2
+RETURNING team_id, user_id, concat_ws(' ', nullif(explicit_roles, ''), CASE WHEN scheme_guest THEN 'team_guest' END,
+    CASE WHEN scheme_user THEN 'team_user' END, CASE WHEN scheme_admin THEN 'team_admin' END) AS roles,
+    delete_at, scheme_guest, scheme_user, scheme_admin, explicit_roles;
+
+-- name: leave_whole_team
+UPDATE team_members SET delete_at = $2 WHERE team_id = $1 AND delete_at = 0 RETURNING user_id;
+
+-- name: channels_of_team
+SELECT id FROM channels WHERE team_id = $1 ORDER BY id;
+
+-- name: leave_all_channels
+DELETE FROM channel_members WHERE channel_id = ANY($1::text[]) RETURNING channel_id, user_id;
+
+-- name: delete_posts_of
+-- Some at a time, so that no statement takes long.
+WITH gone AS (SELECT id FROM posts WHERE channel_id = ANY($1::text[]) LIMIT $2)
+DELETE FROM posts p USING gone WHERE p.id = gone.id;
+
+-- name: delete_reactions_of
+DELETE FROM reactions r USING posts p WHERE p.channel_id = ANY($1::text[]) AND r.post_id = p.id;
+
+-- name: delete_threads_of
+DELETE FROM threads t USING posts p WHERE p.channel_id = ANY($1::text[]) AND t.root_id = p.id;
+
+-- name: delete_channels_of_team
+DELETE FROM channels WHERE team_id = $1;
+
+-- name: delete_team
+DELETE FROM teams WHERE id = $1;
+
+-- name: delete_members_of_team
+DELETE FROM team_members WHERE team_id = $1;
 
 -- name: leave_team
 UPDATE team_members SET delete_at = $3 WHERE team_id = $1 AND user_id = $2 AND delete_at = 0 RETURNING user_id;
@@ -63,8 +140,12 @@ SELECT user_id FROM team_members WHERE team_id = $1 AND user_id = ANY($2::text[]
 ORDER BY user_id FOR SHARE;
 
 -- name: team_stats
+-- $2 '' or a user: only those who share a channel with him.
 SELECT count(*) AS total, count(*) FILTER (WHERE u.delete_at = 0) AS active
-FROM team_members m JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND m.delete_at = 0;
+FROM team_members m JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND m.delete_at = 0
+    AND ($2::text = '' OR EXISTS (
+        SELECT FROM channel_members own JOIN channel_members other USING (channel_id)
+        WHERE own.user_id = $2 AND other.user_id = m.user_id));
 
 -- name: team_unreads
 -- Messages only of channels that are not muted, mentions of all. D and G have no team.
