@@ -5,16 +5,21 @@ Ends with 3 if a figure does not count, as on a noisy machine.
 
 import sys
 
-from bench import compression, connect, fanout, hostile, posts
+from bench import bystanders, compression, connect, crowd, fanout, hostile, latency, posts, reader, stall
 from bench.peers import compare
 
 BENCHES = {
+    "bystanders": bystanders.main,
     "compression": compression.main,
     "connect": connect.main,
+    "crowd": crowd.main,
     "fanout": fanout.main,
     "hostile": hostile.main,
+    "latency": latency.main,
     "peers": compare.main,
     "posts": posts.main,
+    "reader": reader.main,
+    "stall": stall.main,
 }
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ The API's own are larger (823 bytes and the message); the size is kept small so 
 servers, whose trials used 690 bytes.
 """
 
-from tidewire.bus.envelope import Copy, Envelope, channel_key, encode
+from tidewire.bus.envelope import Copy, Envelope, channel_key, encode, team_key
 from tidewire.wire.events import as_text, encode_prefix
 from tidewire.wire.ids import new_id, now_ms
 
@@ -40,6 +40,12 @@ def posted_prefix(channel_id: str, team_id: str, user_id: str, frame_bytes: int)
     if padding < 0:
         raise ValueError(f"a posted event has at least {frame_bytes - padding} bytes")
     return prefix("x" * padding)
+
+
+def team_envelope(prefix: bytes, team_id: str) -> bytes:
+    """Return the encoded announcement of such an event to a whole team."""
+    copy = Copy(prefix, team_id=team_id, name="posted")
+    return encode(Envelope(team_key(team_id), copies=[copy], at=now_ms()))
 
 
 def envelope(prefix: bytes, channel_id: str) -> bytes:

@@ -82,6 +82,16 @@ def rss_kib(pids: Iterable[int | Literal["self"]]) -> int:
     return total
 
 
+def pss_kib(pids: Iterable[int]) -> int:
+    """Return the resident memory of these processes in KiB, each page that they share counted once in all."""
+    total = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total
+
+
 def busy_seconds() -> float:
     """Return the CPU time that all cores did not idle since the boot, with what the host took from us (steal)."""
     words = Path("/proc/stat").read_text().splitlines()[0].split()
@@ -104,15 +114,16 @@ class Window:
 
 
 class Watch:
-    """Measures the CPU of one process and of strangers, from `start` to `stop`.
+    """Measures the CPU of one process, or of several together, and of strangers, from `start` to `stop`.
 
     ours: processes that belong to the measurement, the measured one included, and their children, those that begin
     meanwhile too.
     """
 
-    def __init__(self, measured: int, ours: Iterable[int]) -> None:
-        self._measured = tree([measured])
-        self._roots = [measured, *ours, os.getpid()]
+    def __init__(self, measured: int | Sequence[int], ours: Iterable[int]) -> None:
+        roots = [measured] if isinstance(measured, int) else measured
+        self._measured = tree(roots)
+        self._roots = [*roots, *ours, os.getpid()]
         self._ours = tree(self._roots)
         self._start = (time.monotonic(), cpu_seconds(self._measured), cpu_seconds(self._ours), busy_seconds())
 

@@ -139,11 +139,15 @@ class Process:
 
     def loop_lag_s(self) -> float:
         """Return how late the event loop came at worst since the last call."""
+        return self.metric("tidewire_gateway_loop_lag_seconds")
+
+    def metric(self, name: str) -> float:
+        """Return a metric that has no labels. Raises: RuntimeError if there is none of that name."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics_port}/metrics", timeout=5) as answer:
             for line in answer.read().decode().splitlines():
-                if line.startswith("tidewire_gateway_loop_lag_seconds "):
+                if line.startswith(name + " "):
                     return float(line.split()[1])
-        raise RuntimeError("the gateway does not tell its lag")
+        raise RuntimeError(f"the gateway does not tell {name}")
 
     def end(self) -> None:
         """Stop it: by SIGKILL, for the thousands of clients are gone the same way."""

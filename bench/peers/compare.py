@@ -85,9 +85,9 @@ async def measure(
                 print(report(peer, connections, burst, options.bytes, pairs) + "\n", flush=True)
                 valid = valid and pairs.valid
         finally:
-            peer.end()
             for side in sides:
                 side.end()
+            peer.end()
     return valid
 
 
