@@ -4,6 +4,7 @@
 from api import (  # noqa: F401
     channels,
     members,
+    pictures,
     posts,
     preferences,
     reactions,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tidewire.actions.typists import Typists
     from tidewire.bus.cache import Cache
     from tidewire.bus.contract import Producer
+    from tidewire.pictures.workshop import Workshop
     from tidewire.settings import Settings
     from tidewire.store.db import Database
 
@@ -31,6 +32,7 @@ class Services:
     posts: "PostWriter"
     typists: "Typists"
     config: "Config"
+    workshop: "Workshop"
 
     @property
     def version_id(self) -> str:

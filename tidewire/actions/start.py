@@ -17,6 +17,7 @@ from tidewire.bus.cache import Cache
 from tidewire.bus.invalidation import InvalidationReader
 from tidewire.bus.publisher import Publisher
 from tidewire.bus.redis import RedisProducer
+from tidewire.pictures.workshop import Workshop
 from tidewire.settings import Settings
 from tidewire.store.db import Database
 from tidewire.store.outbox import Outbox
@@ -73,4 +74,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             min_interval_ms=typing.min_interval_ms,
             per_channel=typing.per_channel,
         )
-        yield Services(settings, db, cache, producer, client, posts, typists, config)
+        workshop = Workshop()
+        stack.callback(workshop.close)
+        yield Services(settings, db, cache, producer, client, posts, typists, config, workshop)

@@ -5,9 +5,10 @@ Source: Mattermost API v4, permission view_members.
 
 from tidewire.actions import permissions
 from tidewire.actions.services import Services
+from tidewire.actions.users import get_user
 from tidewire.store import members
 from tidewire.wire.errors import forbidden
-from tidewire.wire.models import Session
+from tidewire.wire.models import Session, User
 
 
 def sees_only_shared(session: Session) -> str:
@@ -27,3 +28,12 @@ async def check_visible(services: Services, session: Session, user_ids: list[str
     """Raise 403 unless the caller may see all of them."""
     if len(await visible(services, session, user_ids)) < len(set(user_ids)):
         raise forbidden()
+
+
+async def access_user(services: Services, session: Session, user_id: str) -> User:
+    """Return an account that the caller may see.
+
+    Raises: 404; 403 for a guest, the same for one who does not exist and one whom he may not see.
+    """
+    await check_visible(services, session, [user_id])
+    return await get_user(services, user_id)

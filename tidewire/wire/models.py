@@ -76,6 +76,7 @@ class Team(Struct):
     allowed_domains: str = ""
     invite_id: str = ""
     allow_open_invite: bool = False
+    last_team_icon_update: int = 0
     scheme_id: str | None = None
     group_constrained: bool | None = None
     policy_id: str | None = None

@@ -1,6 +1,6 @@
 -- name: teams_by_ids
 SELECT id, name, display_name, type, create_at, update_at, delete_at, description, email, company_name, allowed_domains,
-    invite_id, allow_open_invite
+    invite_id, allow_open_invite, last_team_icon_update
 FROM teams WHERE id = ANY($1::text[]);
 
 -- name: team_by_invite_id
@@ -32,18 +32,18 @@ SELECT count(*) FROM teams WHERE delete_at = 0 AND (name LIKE $1 OR lower(displa
 
 -- name: team_by_name
 SELECT id, name, display_name, type, create_at, update_at, delete_at, description, email, company_name, allowed_domains,
-    invite_id, allow_open_invite
+    invite_id, allow_open_invite, last_team_icon_update
 FROM teams WHERE name = $1;
 
 -- name: teams_of
 SELECT t.id, name, display_name, type, t.create_at, update_at, t.delete_at, description, email, company_name,
-    allowed_domains, invite_id, allow_open_invite
+    allowed_domains, invite_id, allow_open_invite, last_team_icon_update
 FROM team_members m JOIN teams t ON t.id = m.team_id
 WHERE m.user_id = $1 AND m.delete_at = 0 AND t.delete_at = 0 ORDER BY t.display_name, t.id;
 
 -- name: page_of_teams
 SELECT id, name, display_name, type, create_at, update_at, delete_at, description, email, company_name, allowed_domains,
-    invite_id, allow_open_invite
+    invite_id, allow_open_invite, last_team_icon_update
 FROM teams WHERE delete_at = 0 AND (allow_open_invite OR $1::bool) ORDER BY display_name, id LIMIT $2 OFFSET $3;
 
 -- name: count_teams

@@ -1,0 +1,1 @@
+"""Users, pictures, status and preferences, at a real API with a gateway beside it."""

@@ -1,0 +1,58 @@
+"""The small world with more kinds of people, and sockets for them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.fixtures.announced import Announced, announced
+from tests.fixtures.api import Client, People
+from tests.integration.gateway.world import Client as Socket
+from tests.integration.gateway.world import World
+
+
+@dataclass
+class Crew:
+    """`people` with a guest (in the open channel only) and one who was deactivated after his log-in."""
+
+    people: People
+    guest: Client
+    gone: Client
+    town: World  # the gateway; its `db` reads what the API wrote
+
+    async def socket(self, who: Client, **options: Any) -> Socket:
+        """Open a socket of one's session and wait for hello."""
+        token = who.http.headers["Authorization"].removeprefix("Bearer ")
+        socket = await self.town.open(token, **options)
+        await socket.event("hello")
+        return socket
+
+    async def announced(self, act: Any, *, names: tuple[str, ...] = ()) -> tuple[Any, list[Announced]]:
+        """Return (the answer, what was announced meanwhile). names: only envelopes with such events."""
+        url = self.people.api.settings.database.url
+        _, before = await announced(url)
+        answer = await act
+        found, _ = await announced(url, after=before)
+        return answer, [one for one in found if not names or {copy.name for copy in one.copies} & set(names)]
+
+
+async def enlist(people: People, town: World) -> Crew:
+    """Make the crew."""
+    await people.api.user("guest")
+    await people.api.user("gone")
+    guest_id, gone_id = [
+        (await people.admin.get(f"/users/username/{name}"))["id"] for name in ("guest", "gone")
+    ]
+    team, channel = people.team["id"], people.channel["id"]
+    await people.owner.post(f"/teams/{team}/members", {"team_id": team, "user_id": guest_id})
+    await people.owner.post(f"/channels/{channel}/members", {"user_id": guest_id})
+    # What the promotion and demotion of guests does to rows; no log-in of his is cached yet.
+    await town.db.execute("UPDATE users SET roles = 'system_guest' WHERE id = $1", guest_id)
+    for table in ("team_members", "channel_members"):
+        await town.db.execute(
+            f"UPDATE {table} SET scheme_guest = true, scheme_user = false WHERE user_id = $1", guest_id
+        )
+    await town.db.execute(
+        "DELETE FROM channel_members WHERE user_id = $1 AND channel_id <> $2", guest_id, channel
+    )
+    gone = await people.api.anonymous().log_in("gone")
+    await town.db.execute("UPDATE users SET delete_at = 1 WHERE id = $1", gone_id)
+    return Crew(people, await people.api.anonymous().log_in("guest"), gone, town)

@@ -1,0 +1,116 @@
+"""One worker process that decodes pictures, so that a bomb costs a process and never the event loop.
+
+One job at a time; who waits is counted. A job that takes too long is ended by the kernel's timer inside the process,
+whatever C code it is in; one that does not even do that is killed from here. The next job starts a new process.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import structlog
+
+from tidewire.pictures.squares import NotAPicture, make_square
+from tidewire.wire.errors import Unavailable
+
+log = structlog.get_logger()
+
+JOB_S = 5.0  # the largest JPEG allowed takes 0.4 s on a slow core
+START_S = 20.0  # of a new process: 0.3 s, more while a machine starts everything at once
+WAITING_MAX = 16
+# Enough for an RGBA picture of the 33 megapixels that are allowed by default, twice, and Python.
+MEMORY_BYTES = 1 << 30
+
+
+def _begin() -> None:
+    """Called once in the worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _job(path: str, max_pixels: int, seconds: float) -> bytes:
+    signal.signal(
+        signal.SIGALRM, signal.SIG_DFL
+    )  # ends the process; a Python handler would wait for C code to return
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return make_square(path, max_pixels)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+class Workshop:
+    """Makes squares in another process, which starts at the first job and lives until close()."""
+
+    def __init__(self, *, job_s: float = JOB_S) -> None:
+        self._job_s = job_s
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._pool: ProcessPoolExecutor | None = None
+        self.pid = 0  # of the process, 0 while there is none
+
+    async def make_square(self, path: str, max_pixels: int) -> bytes:
+        """Return the PNG of a file's middle square.
+
+        Raises: NotAPicture, also for what took too long or too much memory; TooManyPixels; Unavailable when too many
+        wait already.
+        """
+        if self._waiting >= WAITING_MAX:
+            raise Unavailable("pictures")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._run(path, max_pixels)
+        finally:
+            self._waiting -= 1
+
+    async def _run(self, path: str, max_pixels: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        try:
+            pool = await self._open()
+            async with asyncio.timeout(self._job_s + 1):
+                return await loop.run_in_executor(pool, _job, path, max_pixels, self._job_s)
+        except (BrokenProcessPool, TimeoutError) as error:
+            log.warning("picture worker ended", reason=type(error).__name__)
+            self.close()
+            raise NotAPicture("too much work") from error
+        except asyncio.CancelledError:
+            self.close()  # the job would go on in the next one's time
+            raise
+
+    async def _open(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            # Not fork: this process has threads of Granian's, and locks that they may hold.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin)
+            async with asyncio.timeout(START_S):
+                self.pid = await asyncio.get_running_loop().run_in_executor(self._pool, os.getpid)
+        return self._pool
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        if self._pool is None:
+            return
+        pool, pid = self._pool, self.pid
+        self._pool, self.pid = None, 0
+        if pid:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has ended already
+        pool.shutdown(wait=False, cancel_futures=True)
