@@ -22,12 +22,15 @@ from api.drain import drain
 from api.errors import describe
 from api.not_implemented import OPERATIONS
 from api.proxies import Proxies
+from api.rates import Rates
 from api.routing import PREFIX, ROUTES, Created, Raw, Route
+from tidewire.actions import audits, mfa
 from tidewire.actions.services import Services
 from tidewire.wire.errors import AppError
 from tidewire.wire.ids import new_token
 
 MAX_URL = 2048  # Mattermost API v4, MaximumURLLength
+_MYSELF = PREFIX + "/users/me"  # answered without a second factor: clients ask it who must set one up
 JSON = "application/json"  # exactly: the official client takes anything else as text
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Permissions-Policy": ""}
 _encode = msgspec.json.Encoder().encode
@@ -52,11 +55,14 @@ class Api:
         self.proxies = proxies
         self.log_requests = log_requests
         self._timers: dict[tuple[str, str, int], Any] = {}
+        self._rates = Rates()
 
     def responder(self, route: Route) -> Responder:
         """Return Falcon's `on_<method>` for a route."""
 
-        async def respond(_: object, req: falcon.asgi.Request, resp: falcon.asgi.Response, **params: str) -> None:
+        async def respond(
+            _: object, req: falcon.asgi.Request, resp: falcon.asgi.Response, **params: str
+        ) -> None:
             started = time.perf_counter()
             request_id = self._prepare(req, resp)
             try:
@@ -85,11 +91,16 @@ class Api:
         assert services is not None, "a request came before the start-up"
         if len(req.relative_uri) > MAX_URL:
             raise AppError("api.context.uri_too_long.app_error", 414, "The URL is too long.")
-        session, token, dead_cookie = await authenticate(services, req, required=route.session, csrf=route.csrf)
+        session, token, dead_cookie = await authenticate(
+            services, req, required=route.session, csrf=route.csrf
+        )
         call = Call(services, self.proxies, req, resp, params, session, token)
         if dead_cookie:
             call.clear_cookie(COOKIE_TOKEN)
-        answer = await route.handler(call)
+        self._rates.check(call)
+        if session is not None and route.session and route.mfa and req.path != _MYSELF:
+            await mfa.check_enforced(services, session)
+        answer = await (_audited(route, call) if route.audit else route.handler(call))
         if isinstance(answer, Created):
             resp.status = falcon.HTTP_201
             answer = answer.value
@@ -114,7 +125,12 @@ class Api:
             resp.set_cookie(COOKIE_TOKEN, "", max_age=-1, path="/", secure=False, http_only=True)
 
     def _record(
-        self, route: Route, req: falcon.asgi.Request, resp: falcon.asgi.Response, request_id: str, seconds: float
+        self,
+        route: Route,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response,
+        request_id: str,
+        seconds: float,
     ) -> None:
         status = resp.status_code
         key = (route.path, req.method, status)
@@ -145,6 +161,26 @@ class Api:
             await drain(req)
             return
         page.answer(req, resp)
+
+
+async def _audited(route: Route, call: Call) -> Any:
+    """Call the handler and write down what came of it, whoever's fault it was."""
+    outcome = "success"
+    try:
+        return await route.handler(call)
+    except AppError as error:
+        outcome = "fail - " + error.id
+        raise
+    finally:
+        session = call.session
+        await audits.do_write(
+            call.services,
+            user_id=call.audit_user_id or (session.user_id if session is not None else ""),
+            action=call.req.path,
+            extra=outcome,
+            address=call.address,
+            session_id=session.id if session is not None else "",
+        )
 
 
 async def _not_built(call: Call) -> None:
@@ -186,7 +222,11 @@ def build(state: Api) -> Application:
     app.add_sink(state.not_found, prefix="/")
 
     async def on_http_error(
-        req: falcon.asgi.Request, resp: falcon.asgi.Response, error: falcon.HTTPError, params: dict[str, Any], **_: Any
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response,
+        error: falcon.HTTPError,
+        params: dict[str, Any],
+        **_: Any,
     ) -> None:
         known = error.status_code if 400 <= error.status_code < 500 else 400
         status = 404 if known == 405 else known

@@ -7,10 +7,12 @@ from typing import Any
 import falcon.asgi
 import msgspec
 
+from api.auth import COOKIE_CSRF, COOKIE_TOKEN, COOKIE_USER
 from api.proxies import Proxies
+from tidewire.actions import sessions
 from tidewire.actions.services import Services
-from tidewire.wire.errors import AppError, body_param, logged_out, url_param
-from tidewire.wire.ids import is_id
+from tidewire.wire.errors import AppError, Unavailable, body_param, logged_out, url_param
+from tidewire.wire.ids import is_id, now_ms
 from tidewire.wire.models import Session
 
 PER_PAGE_DEFAULT, PER_PAGE_MAX = 60, 200
@@ -41,7 +43,7 @@ def _without_nulls(data: bytes, shape: Any, name: str, error: msgspec.Validation
 class Call:
     """One request. `session` is None only on open routes; `user_id` raises 401 then."""
 
-    __slots__ = ("params", "proxies", "req", "resp", "services", "session", "token")
+    __slots__ = ("audit_user_id", "params", "proxies", "req", "resp", "services", "session", "token")
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class Call:
         self.params = params
         self.session = session
         self.token = token
+        self.audit_user_id = ""  # whose audit log the call belongs to, where no session says it
 
     @property
     def login(self) -> Session:
@@ -173,6 +176,29 @@ class Call:
                 http_only=http_only,
                 same_site=None,
             )
+
+    def set_session_cookies(self, session: Session, token: str) -> None:
+        """Set the three cookies that a browser is logged in by. Source: Mattermost API v4, cookies."""
+        cookies = [
+            (COOKIE_TOKEN, token, True),
+            (COOKIE_USER, session.user_id, False),
+            (COOKIE_CSRF, session.props.get("csrf", ""), False),
+        ]
+        self.set_cookies(cookies, max(0, session.expires_at - now_ms()) // 1000)
+
+    def renew_cookies(self) -> None:
+        """Set them again after the session's end has moved, for a caller who has them."""
+        if self.req.get_cookie_values(COOKIE_TOKEN):
+            self.set_session_cookies(self.login, self.token)
+
+    async def extend_session(self) -> None:
+        """Let the session live on, because it is used; what it was used for has happened, and is answered for."""
+        try:
+            extended = await sessions.do_extend(self.services.db, self.services.config, self.login)
+        except Unavailable:
+            return  # the next use will do it
+        if extended:
+            self.renew_cookies()
 
     def clear_cookie(self, name: str) -> None:
         """Make the client forget a cookie."""

@@ -54,7 +54,9 @@ def create() -> falcon.asgi.App[Any, Any]:
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. The settings come from the environment, as the workers read them there again."""
     api = settings.api
-    structlog.get_logger("api").info("start", workers=api.workers, address=api.uds or f"{api.host}:{api.port}")
+    structlog.get_logger("api").info(
+        "start", workers=api.workers, address=api.uds or f"{api.host}:{api.port}"
+    )
     Granian(
         "api.main:create",
         factory=True,

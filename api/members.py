@@ -70,6 +70,7 @@ async def view_channel(call: Call) -> dict[str, object]:
     """Mark the opened channel and the one left as read."""
     user_id, view = call.path_id("user_id"), await call.body(ChannelView)
     times = await channel_members.do_view_channel(call.services, call.login, user_id, view)
+    await call.extend_session()
     return {"status": "OK", "last_viewed_at_times": times}
 
 
@@ -78,6 +79,7 @@ async def user_typing(call: Call) -> bytes:
     """Say that a user types; what clients with a WebSocket say there."""
     user_id, typing = call.path_id("user_id"), await call.body(Typing)
     await channel_members.do_type(call.services, call.login, user_id, typing)
+    await call.extend_session()
     return OK
 
 

@@ -24,7 +24,9 @@ async def create_post(call: Call) -> Created:
     """Create a post."""
     body: NewPostBody = await call.body(NewPostBody, "post")
     online = call.query("set_online") not in _FALSE
-    return Created(await posts.do_create_post(call.services, call.login, body, set_online=online))
+    post = await posts.do_create_post(call.services, call.login, body, set_online=online)
+    await call.extend_session()
+    return Created(post)
 
 
 @route("GET", "/posts/{post_id}")

@@ -2,14 +2,20 @@
 
 # Imported for their routes.
 from api import (  # noqa: F401
+    access_tokens,
+    accounts,
+    audits,
+    bots,
     channels,
     members,
     pictures,
     posts,
     preferences,
     reactions,
+    sessions,
     system,
     team_members,
     teams,
+    terms,
     users,
 )

@@ -31,25 +31,33 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. session: a login is required; csrf: tested when the login came by cookie and the method writes."""
+    """One operation.
+
+    session: a login is required; csrf: tested when the login came by cookie and the method writes; mfa: refused to one
+    who must have a second factor and has none; audit: written into the audit log.
+    """
 
     method: str
     path: str
     handler: Handler
     session: bool
     csrf: bool
+    mfa: bool = True
+    audit: bool = False
 
 
 ROUTES: dict[tuple[str, str], Route] = {}
 
 
-def route(method: str, path: str, *, session: bool = True, csrf: bool = True) -> Callable[[Handler], Handler]:
+def route(
+    method: str, path: str, *, session: bool = True, csrf: bool = True, mfa: bool = True, audit: bool = False
+) -> Callable[[Handler], Handler]:
     """Register a handler for a method and a path below /api/v4, as in `@route("GET", "/users/{user_id}")`."""
 
     def register(handler: Handler) -> Handler:
         if (method, path) in ROUTES:
             raise ValueError(f"{method} {path} stands twice")
-        ROUTES[method, path] = Route(method, path, handler, session, csrf)
+        ROUTES[method, path] = Route(method, path, handler, session, csrf, mfa, audit)
         return handler
 
     return register

@@ -1,19 +1,16 @@
-"""Accounts and logins. Rules are in tidewire.actions.users and tidewire.actions.sessions."""
+"""Accounts. Rules are in tidewire.actions.users and tidewire.actions.signup."""
 
-from msgspec import Struct
-
-from api.auth import COOKIE_CSRF, COOKIE_TOKEN, COOKIE_USER
 from api.call import Call
-from api.routing import OK, Created, Raw, route
-from tidewire.actions import sessions, users
-from tidewire.actions.sessions import Client, Login
-from tidewire.actions.users import NewUser, UserPatch
+from api.routing import Created, Raw, route
+from tidewire.actions import signup, users
+from tidewire.actions.signup import Invitation, NewUser
+from tidewire.actions.users import UserPatch
 from tidewire.store import users as store
 from tidewire.store.members import others_in_groups
 from tidewire.store.users import Filter
 from tidewire.wire.errors import forbidden, url_param
-from tidewire.wire.ids import is_id, now_ms
-from tidewire.wire.models import Session, User
+from tidewire.wire.ids import is_id
+from tidewire.wire.models import User
 from tidewire.wire.views import UserView, own_view
 
 _SORTS = {
@@ -24,67 +21,19 @@ _SORTS = {
 }
 
 
-class SessionId(Struct):
-    """Which session to end."""
-
-    session_id: str
-
-
 def _views(call: Call, found: list[User]) -> list[UserView]:
     return [users.view_for(call.services, call.login, user) for user in found]
 
 
-@route("POST", "/users", session=False)
+@route("POST", "/users", session=False, audit=True)
 async def create_user(call: Call) -> Created:
-    """Make an account; open to strangers where the settings say so."""
-    user = await users.do_create_user(call.services, call.session, await call.body(NewUser))
+    """Make an account; open to strangers where the configuration says so, and to those who were invited."""
+    invitation = Invitation(call.query("t"), call.query("iid"))
+    user = await signup.do_create_user(
+        call.services, call.session, await call.body(NewUser, "user"), invitation
+    )
+    call.audit_user_id = user.id
     return Created(own_view(user))
-
-
-@route("POST", "/users/login", session=False, csrf=False)
-async def login(call: Call) -> UserView:
-    """Log in. Cookies only for the web app, which says so by X-Requested-With; the token always, in a header."""
-    client = Client(call.address, call.header("User-Agent"))
-    user, session = await sessions.do_login(call.services, await call.body(Login), client)
-    call.set_header("Token", session.token)
-    if call.header("X-Requested-With") == "XMLHttpRequest":
-        cookies = [
-            (COOKIE_TOKEN, session.token, True),
-            (COOKIE_USER, user.id, False),
-            (COOKIE_CSRF, session.props["csrf"], False),
-        ]
-        call.set_cookies(cookies, (session.expires_at - now_ms()) // 1000)
-    return own_view(user)
-
-
-@route("POST", "/users/logout", session=False, csrf=False)
-async def logout(call: Call) -> bytes:
-    """End the caller's session, if there is one."""
-    if call.session is not None:
-        await sessions.do_logout(call.services, call.session)
-    call.clear_cookie(COOKIE_TOKEN)
-    return OK
-
-
-@route("GET", "/users/{user_id}/sessions")
-async def list_sessions(call: Call) -> list[Session]:
-    """A user's logins."""
-    return await sessions.list_sessions(call.services, call.login, call.path_id("user_id"))
-
-
-@route("POST", "/users/{user_id}/sessions/revoke")
-async def revoke_session(call: Call) -> bytes:
-    """End one login."""
-    user_id, body = call.path_id("user_id"), await call.body(SessionId)
-    await sessions.do_revoke_session(call.services, call.login, user_id, body.session_id)
-    return OK
-
-
-@route("POST", "/users/{user_id}/sessions/revoke/all")
-async def revoke_all_sessions(call: Call) -> bytes:
-    """End all logins of a user."""
-    await sessions.do_revoke_all_sessions(call.services, call.login, call.path_id("user_id"))
-    return OK
 
 
 def _view(call: Call, user: User) -> UserView | Raw:

@@ -110,7 +110,9 @@ class Actions:
         *,
         version: str,
         heartbeat_s: float,
+        used: Callable[[Connection], None],
     ) -> None:
+        """used(connection): its user did what keeps a session alive."""
         self._hub = hub
         self._presence = presence
         self._typists = typists
@@ -119,6 +121,7 @@ class Actions:
         self._reply = reply
         self._version = version
         self._heartbeat_s = heartbeat_s
+        self._used = used
         self._tasks: set[asyncio.Task[None]] = set()
         self._table: dict[str, Handler] = {
             "ping": self._ping,
@@ -139,6 +142,8 @@ class Actions:
         if action == "authentication_challenge" or action.startswith("custom_"):
             return  # logged in already; custom actions are for plugins only
         try:
+            if not self._hub.may_act(connection):
+                raise AppError("api.web_socket_router.not_authenticated.app_error", 401)
             if not action:
                 raise AppError("api.web_socket_router.no_action.app_error", 400)
             if seq <= 0:
@@ -177,6 +182,7 @@ class Actions:
         if not self._hub.hears(connection.user_id, channel_key(channel_id)):
             raise _invalid("channel_id")
         self._presence.active(connection.user_id)
+        self._used(connection)
         self._typists.typing(channel_id, parent_id, connection.user_id)
 
     def _user_update_active_status(

@@ -7,9 +7,8 @@ Everything runs in the event loop; what awaits is a task of its own.
 import asyncio
 import heapq
 import sys
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Coroutine
-from hashlib import sha256
 from ipaddress import ip_network
 from typing import Any
 
@@ -38,10 +37,17 @@ from gateway.presence import Presence
 from gateway.relay import Relay
 from gateway.room import Room
 from hotpath import MFA_OK, POSTED_ACK
-from tidewire.actions import login_limits
+from tidewire.actions import login_limits, sessions
 from tidewire.actions.config import API_VERSION
 from tidewire.actions.typists import Typists
-from tidewire.store.connections import Login, load_logins, load_memberships
+from tidewire.store.connections import (
+    Login,
+    load_access_tokens_among,
+    load_logins,
+    load_memberships,
+    load_session_ends,
+)
+from tidewire.store.sessions import token_hash
 from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.events import encode_prefix
 from tidewire.wire.ids import new_id, now_ms
@@ -123,7 +129,9 @@ class Gateway:
             self._reply,
             version=API_VERSION,
             heartbeat_s=settings.presence.heartbeat_s,
+            used=self.used,
         )
+        self._extending: set[str] = set()  # sessions whose end is being pushed forward
         self._logins: Batch[bytes, Login] = Batch(lambda hashes: load_logins(context.db, hashes, now_ms()))
         self.connections = Seats()
         self._hello = _hello_of(context)
@@ -146,8 +154,30 @@ class Gateway:
         """Say to new connections what the run-time configuration says from now on."""
         config = self._context.config
         self._hello = _hello_of(self._context)
+        self.hub.require_mfa(
+            config.flag("ServiceSettings.EnableMultifactorAuthentication")
+            and config.flag("ServiceSettings.EnforceMultifactorAuthentication"),
+            guests=config.flag("GuestAccountsSettings.EnforceMultifactorAuthentication"),
+        )
+        if not config.flag("ServiceSettings.EnableUserAccessTokens"):
+            self._spawn(self._end_access_tokens())
         if self.door is not None:
             self.door.configure(site_url=config.text("ServiceSettings.SiteURL"), version_id=config.version_id)
+
+    async def _end_access_tokens(self) -> None:
+        """End what people (bots keep theirs) opened by access tokens, which are switched off now."""
+        by_session = defaultdict(list)
+        for connection in self.connections.values():
+            by_session[connection.session_id].append(connection)
+        while by_session:
+            try:
+                ids = await load_access_tokens_among(self._context.db, list(by_session))
+            except Unavailable:
+                await asyncio.sleep(1)
+                continue
+            for connection in [one for token_id in ids for one in by_session[token_id]]:
+                self.end(connection)
+            return
 
     # The door
 
@@ -182,7 +212,7 @@ class Gateway:
 
     def on_adopted(self, slot: int, upgrade: Upgrade) -> None:
         """Take a socket that has got its 101."""
-        bits = MFA_OK | (POSTED_ACK if upgrade.query.get("posted_ack") == "true" else 0)
+        bits = POSTED_ACK if upgrade.query.get("posted_ack") == "true" else 0
         address = sys.intern(self._address(upgrade))
         burst = self._settings.gateway.client_burst
         connection = Connection(slot, address, bits, self._loop.time(), burst)
@@ -272,13 +302,19 @@ class Gateway:
                 if not isinstance(error, Unavailable):
                     raise error
                 return
-            if login is not None and not login.is_oauth and not self._ended_since(since, login):
+            if login is not None and self._may_use(login) and not self._ended_since(since, login):
                 connection.seen_at = 0.0  # no look-up any more: what follows has limits of its own
                 then(login)
             else:
                 then(None)
 
-        self._logins.ask(sha256(token.encode()).digest(), found)
+        self._logins.ask(token_hash(token), found)
+
+    def _may_use(self, login: Login) -> bool:
+        """Tell whether this kind of login opens sockets. Bots have no other than access tokens."""
+        if login.by_access_token and not login.is_bot:
+            return self._context.config.flag("ServiceSettings.EnableUserAccessTokens")
+        return not login.is_oauth
 
     def _ended_since(self, since: float, session: Login | Connection) -> bool:
         """Tell whether the session was ended while it was on its way in."""
@@ -294,6 +330,8 @@ class Gateway:
         connection.user_id = login.user_id
         connection.session_id = login.session_id
         connection.expires_at = login.expires_at
+        if login.mfa_active or login.is_bot or login.is_oauth:
+            connection.bits |= MFA_OK
 
     def _on_join_failed(self, connection: Connection, retry: bool) -> None:
         self.close(connection, TRY_AGAIN if retry else POLICY)
@@ -364,7 +402,8 @@ class Gateway:
             connection.session_id,
             connection.expires_at,
         )
-        old.bits = old.bits & ~POSTED_ACK | connection.bits & POSTED_ACK
+        per_login = POSTED_ACK | MFA_OK
+        old.bits = old.bits & ~per_login | connection.bits & per_login
         self.hub.set_bits(old, self.hub.members[old.user_id].roles)
         self._watch_expiry(old)
         self.presence.active(old.user_id)
@@ -409,7 +448,9 @@ class Gateway:
         waiting, connection.waiting = connection.waiting or (), None
         for position, (data, text) in enumerate(waiting):
             if connection.state not in (State.LIVE, State.UNKNOWN):
-                connection.waiting = list(waiting[position:])  # a challenge is being checked: the rest waits for it
+                connection.waiting = list(
+                    waiting[position:]
+                )  # a challenge is being checked: the rest waits for it
                 return
             self._hear(connection, data, text)
 
@@ -520,7 +561,9 @@ class Gateway:
                 self.close(connection, NO_FRAME)
         lost_before = now - self._settings.resume.keep_s
         late = now - self._settings.gateway.login_wait_s
-        while self._checks and (self._checks[0][1].seen_at != self._checks[0][0] or self._checks[0][0] <= late):
+        while self._checks and (
+            self._checks[0][1].seen_at != self._checks[0][0] or self._checks[0][0] <= late
+        ):
             since, connection = self._checks.popleft()
             if connection.state is State.CHECKING and connection.seen_at == since:
                 self.close(connection, TRY_AGAIN)
@@ -549,6 +592,40 @@ class Gateway:
         for connection in self.connections.values():
             if connection.user_id:
                 self._watch_expiry(connection)
+        if self._expiries:
+            self._spawn(self._look_again([connection for _, _, connection in self._expiries]))
+
+    async def _look_again(self, connections: list[Connection]) -> None:
+        """Let sessions that were used over HTTP meanwhile live on. What cannot be read now ends at its known time."""
+        try:
+            ids = list({connection.session_id for connection in connections})
+            ends = await load_session_ends(self._context.db, ids)
+        except Unavailable:
+            return
+        for connection in connections:
+            self._extend(connection, ends.get(connection.session_id, 0))
+
+    def _extend(self, connection: Connection, expires_at: int) -> None:
+        if connection.state is not State.GONE and expires_at > connection.expires_at > 0:
+            connection.expires_at = expires_at
+            self._watch_expiry(connection)
+
+    def used(self, connection: Connection) -> None:
+        """Take note that a user does something: his session may live longer for that."""
+        if not connection.expires_at or connection.session_id in self._extending:
+            return
+        if sessions.may_extend(self._context.config, connection.expires_at, now_ms()):
+            self._extending.add(connection.session_id)
+            self._spawn(self._use(connection))
+
+    async def _use(self, connection: Connection) -> None:
+        context, session_id = self._context, connection.session_id
+        try:
+            self._extend(connection, await sessions.do_extend_by_id(context.db, context.config, session_id))
+        except Unavailable:
+            return  # the next use will do it
+        finally:
+            self._extending.discard(session_id)
 
     # Repair and stop
 

@@ -43,7 +43,9 @@ class Batch(Generic[K, V]):
                     _tell(then, value, None)
 
 
-def _tell(then: Callable[[V | None, Exception | None], None], value: V | None, error: Exception | None) -> None:
+def _tell(
+    then: Callable[[V | None, Exception | None], None], value: V | None, error: Exception | None
+) -> None:
     """Call one of those who asked; if he fails, the others get their answers all the same."""
     try:
         then(value, error)

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TAG = 5  # of 26 characters; 105 random bits stay secret, and two processes with one tag only answer "not mine"
+TAG = (
+    5  # of 26 characters; 105 random bits stay secret, and two processes with one tag only answer "not mine"
+)
 ASKED_AT_ONCE = 32  # so that in a storm the time limit counts from a question that can be answered
 LOOK_S = 0.005
 SWEEP_S = 10.0
@@ -62,7 +64,9 @@ _moved = msgspec.msgpack.Decoder(_Moved)
 class Handover:
     """One process's part. `given`, `taken`, `missed`: connections that went, came, and could not come."""
 
-    def __init__(self, gateway: "Gateway", redis_url: str, *, limit_ms: int, limit_bytes: int, shards: int) -> None:
+    def __init__(
+        self, gateway: "Gateway", redis_url: str, *, limit_ms: int, limit_bytes: int, shards: int
+    ) -> None:
         self.tag = new_token()[:TAG]
         self.history = History(shards)
         self.exchange = Exchange(redis_url, _process(self.tag), self._answer)

@@ -98,7 +98,9 @@ def accept_deflate(offers: str) -> str:
             parameters[key] = value
         else:
             if name == "permessage-deflate":
-                return DEFLATE + ("; server_max_window_bits=15" if "server_max_window_bits" in parameters else "")
+                return DEFLATE + (
+                    "; server_max_window_bits=15" if "server_max_window_bits" in parameters else ""
+                )
     return ""
 
 

@@ -64,7 +64,9 @@ class History:
         shard.stretches.append(stretch)
         self._bytes += stretch.bytes
         for one in self._shards:
-            while len(one.stretches) > 1 and (one.stretches[0].at < now - KEEP_S or self._bytes > LIMIT_BYTES):
+            while len(one.stretches) > 1 and (
+                one.stretches[0].at < now - KEEP_S or self._bytes > LIMIT_BYTES
+            ):
                 gone = one.stretches.popleft()
                 one.after = gone.events.places[-1]
                 self._bytes -= gone.bytes

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from gateway.connection import Connection, Seats, State
-from hotpath import ACK, ADMIN, FOLLOW, GUEST, MENTION, POSTED_ACK, Event, SlotSet
+from hotpath import ACK, ADMIN, FOLLOW, GUEST, MENTION, MFA_OK, POSTED_ACK, Event, SlotSet
 from tidewire.bus.envelope import (
     Copy,
     Effect,
@@ -109,6 +109,8 @@ class Hub:
         self.everyone = SlotSet()
         self.by_slot = Seats()
         self.by_connection_id: dict[str, Connection] = {}
+        self._required = 0  # bits that a connection needs to hear anything
+        self._guests_need_mfa = True
         self._choosy = SlotSet()  # those that reported all three values of `presence`
         self.delivered = 0
         self.delivered_by_name: dict[str, int] = {}
@@ -216,7 +218,19 @@ class Hub:
         bits |= ADMIN if "system_admin" in named else 0
         bits |= GUEST if "system_guest" in named else 0
         connection.bits = bits
-        self._room.set_user(connection.slot, connection.user_id.encode(), bits)
+        self._room.set_user(connection.slot, connection.user_id.encode(), self._effective(bits))
+
+    def _effective(self, bits: int) -> int:
+        return bits | MFA_OK if bits & GUEST and not self._guests_need_mfa else bits
+
+    def require_mfa(self, required: bool, *, guests: bool) -> None:
+        """Let only those hear anything who have a second factor or need none; guests: whether these need one."""
+        self._required = MFA_OK if required else 0
+        self._guests_need_mfa = guests
+
+    def may_act(self, connection: Connection) -> bool:
+        """Tell whether the connection has what is required of all."""
+        return self._effective(connection.bits) & self._required == self._required
 
     def looks(self, connection: Connection) -> None:
         """Take note that the connection's `presence` changed."""
@@ -329,7 +343,7 @@ class Hub:
         taken = self._room.deliver(
             Event(copy.body, copy.droppable),
             slots,
-            require=ADMIN if copy.only is Only.ADMINS else 0,
+            require=self._required | (ADMIN if copy.only is Only.ADMINS else 0),
             forbid=ADMIN if copy.only is Only.NON_ADMINS else 0,
             omit=omit,
             tails=self._tails(copy),

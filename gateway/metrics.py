@@ -37,7 +37,9 @@ class GatewayCollector(Collector):
         yield GaugeMetricFamily("mattermost_http_websockets_total", "Open WebSockets.", len(states) - away)
         yield CounterMetricFamily("mattermost_websocket_broadcasts", "Announcements applied.", relay.applied)
         yield CounterMetricFamily("mattermost_websocket_reconnects", "Connections resumed.", gateway.resumed)
-        events = CounterMetricFamily("mattermost_websocket_event", "Events queued for connections.", labels=["type"])
+        events = CounterMetricFamily(
+            "mattermost_websocket_event", "Events queued for connections.", labels=["type"]
+        )
         for event, count in gateway.hub.delivered_by_name.items():
             events.add_metric([event or "unnamed"], count)
         yield events

@@ -193,7 +193,9 @@ class Presence:
         changed: dict[str, str] = {}
         for user_id, flat in zip(users, hashes, strict=True):
             here, seen = self._here.get(user_id), now[user_id]
-            if (here is None) == (seen is OFFLINE) and (here is None or bool(here & 1) == (seen.status == "away")):
+            if (here is None) == (seen is OFFLINE) and (
+                here is None or bool(here & 1) == (seen.status == "away")
+            ):
                 self._changed.pop(user_id, None)  # else it changed meanwhile: once more
             fields = dict(zip(flat[::2], flat[1::2], strict=True))
             after = {process: value for process, value in fields.items() if process != self._process}

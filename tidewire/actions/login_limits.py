@@ -1,7 +1,7 @@
 """Failed logins per address and account name, over all nodes: in Redis, in this process while Redis is down.
 
 Counts failures only, so that many people behind one address are no problem. HTTP logins and WebSocket challenges
-share it.
+share it; `take` counts other things in the same way.
 """
 
 import time
@@ -80,3 +80,8 @@ async def note_failure(redis: "redis.asyncio.Redis", limits: "Limits", address: 
         await _count(redis, _address_key(address), ADDRESS_WINDOW_S, 1)
     if login:
         await _count(redis, _account_key(login), ACCOUNT_WINDOW_S, 1)
+
+
+async def take(redis: "redis.asyncio.Redis", key: str, window_s: int, most: int) -> bool:
+    """Count one use of something; False when there were too many in the present window."""
+    return await _count(redis, "tw:limit:" + key, window_s, 1) <= most

@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 from tidewire.store import one_time_tokens as store
-from tidewire.store.db import Transaction
+from tidewire.store.db import Database, Transaction
 from tidewire.store.one_time_tokens import OneTime
 from tidewire.store.sessions import token_hash
 from tidewire.wire.ids import ALPHABET, now_ms
@@ -22,6 +22,11 @@ async def do_create(tx: Transaction, kind: str, *, user_id: str = "", email: str
     row = OneTime(kind, user_id, email, now + LIFE_MS, extra)
     await store.insert(tx, token_hash(token), row, now=now)
     return token
+
+
+async def peek(source: Database | Transaction, kind: str, token: str) -> OneTime | None:
+    """Return what a token stands for and leave it, or None."""
+    return await store.peek(source, token_hash(token), kind) if len(token) == LENGTH else None
 
 
 async def do_redeem(tx: Transaction, kind: str, token: str) -> OneTime | None:

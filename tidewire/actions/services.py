@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     import redis.asyncio
 
     from tidewire.actions.config import Config
+    from tidewire.actions.mail import Mailer
     from tidewire.actions.post_writer import PostWriter
     from tidewire.actions.typists import Typists
     from tidewire.bus.cache import Cache
@@ -33,6 +34,7 @@ class Services:
     typists: "Typists"
     config: "Config"
     workshop: "Workshop"
+    mail: "Mailer"
 
     @property
     def version_id(self) -> str:

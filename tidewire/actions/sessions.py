@@ -1,51 +1,26 @@
-"""Logins: check a password, make a session, find it again, end it. Ending one silences its sockets everywhere."""
+"""Sessions: make one, find it again, end it. Ending one silences its sockets everywhere."""
 
-import asyncio
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from tidewire.actions import login_limits, passwords, permissions
+from tidewire.actions import permissions
 from tidewire.actions.copies import announce
 from tidewire.actions.services import Services
-from tidewire.actions.users import get_user
 from tidewire.bus.envelope import EndSessions, user_key
 from tidewire.store import sessions, users
-from tidewire.store.db import Transaction
+from tidewire.store.db import Database, Transaction
 from tidewire.store.sessions import Ended
 from tidewire.wire.defaults import session_props
-from tidewire.wire.errors import AppError
+from tidewire.wire.errors import AppError, body_param, logged_out
 from tidewire.wire.ids import new_id, new_token, now_ms
 from tidewire.wire.models import Session, User
 
+if TYPE_CHECKING:
+    from tidewire.actions.config import Config
+
 HOUR_MS = 3_600_000
-# Attempts on one account take turns: a burst cannot pass the limit by being checked before it is counted.
-_turns: "WeakValueDictionary[str, asyncio.Lock]" = WeakValueDictionary()
-
-
-class Login(Struct):
-    """What a client sends to log in; other members (`deviceId`, …) are ignored."""
-
-    login_id: str = ""
-    id: str = ""
-    password: str = ""
-    token: str = ""
-    device_id: str = ""
-
-
-class Client(Struct):
-    """What a request says about the client that logs in."""
-
-    address: str
-    user_agent: str = ""
-
-
-def _masked() -> AppError:
-    return AppError(
-        "api.user.login.invalid_credentials_email_username",
-        401,
-        "Enter a valid email or username and/or password.",
-    )
+DAY_MS = 24 * HOUR_MS
+DEVICE_MAX = 512  # characters
+BY_ACCESS_TOKEN = "UserAccessToken"  # noqa: S105 (a session's type, as clients see it)
 
 
 async def session_of_token(services: Services, token: str) -> Session | None:
@@ -60,7 +35,13 @@ async def session_of_token(services: Services, token: str) -> Session | None:
 
     key = cache_key(hashed)
     session: Session | None = services.cache.peek(key) or await services.cache.get(key, load)
-    return None if session is None or session.expires_at <= now_ms() else session
+    if session is None or session.expires_at <= now_ms():
+        return None
+    props = session.props
+    by_access_token = props.get("type") == BY_ACCESS_TOKEN and props.get("is_bot") != "true"
+    if by_access_token and not services.config.flag("ServiceSettings.EnableUserAccessTokens"):
+        return None
+    return session
 
 
 def cache_key(hashed: bytes) -> str:
@@ -68,71 +49,119 @@ def cache_key(hashed: bytes) -> str:
     return "session:" + hashed.hex()
 
 
-async def do_login(services: Services, login: Login, client: Client) -> tuple[User, Session]:
-    """Check a password; return the account and a new session, whose token is in it this once.
+def length_ms(config: "Config", *, mobile: bool) -> int:
+    """Return how long a login lives."""
+    hours = config.number(f"ServiceSettings.SessionLength{'Mobile' if mobile else 'Web'}InHours")
+    return hours * HOUR_MS
 
-    Raises: 400 for a blank password; 401, the same for an unknown name and a wrong password; 401 for too many attempts;
-    429 for too many from one address; Unavailable.
-    """
-    name = (login.id or login.login_id).strip().lower()
-    if not login.password:
-        raise AppError("api.user.login.blank_pwd.app_error", 400, "Password field must not be blank")
-    if not name or len(name) > 128 or len(login.password.encode()) > 1024:
-        raise _masked()
-    limits = services.settings.limits
-    attempts = services.config.number("ServiceSettings.MaximumLoginAttempts")
-    turn = _turns.setdefault(name, asyncio.Lock())
-    async with turn:
-        await login_limits.check(services.redis, limits, client.address, name, attempts=attempts)
-        known = await users.credentials(services.db, name)
-        if known is not None and attempts and known.failed_attempts >= attempts:
-            raise login_limits.too_many()
-        if not await passwords.verify(known.password_hash if known else "", login.password):
-            await login_limits.note_failure(services.redis, limits, client.address, "" if known else name)
-            if known is not None:
-                await users.note_attempt(services.db, known.user_id, failed=True)
-            raise _masked()
-    assert known is not None, "nobody has no password"
-    if known.delete_at:
-        raise AppError(
-            "api.user.login.inactive.app_error", 401, "Login failed because your account is deactivated."
-        )
-    if known.failed_attempts:
-        await users.note_attempt(services.db, known.user_id, failed=False)
-    if passwords.is_outdated(known.password_hash):
-        await users.set_password_hash(
-            services.db, known.user_id, await passwords.hash_password(login.password)
-        )
-    user = await get_user(services, known.user_id)
-    return user, await do_create_session(
-        services, user, device_id=login.device_id, user_agent=client.user_agent
-    )
+
+def _is_mobile(session: Session) -> bool:
+    return bool(session.device_id) or session.props.get("isMobile") == "true"
 
 
 async def do_create_session(
-    services: Services, user: User, *, device_id: str = "", user_agent: str = ""
+    services: Services, user: User, *, device_id: str = "", user_agent: str = "", verified_at: int
 ) -> Session:
-    """Store a session and return it with its token, which nobody can read again."""
+    """Store a session and return it with its token, which nobody can read again.
+
+    verified_at: last_password_update of the password that was shown; if it was changed meanwhile, 401. A device has one
+    session: the user's earlier ones there end.
+    """
     token, now = new_token(), now_ms()
+    agent = describe_agent(user_agent)
+    mobile = bool(device_id) or agent["browser"] == "Mattermost Mobile"
     session = Session(
         id=new_id(now),
         user_id=user.id,
         create_at=now,
-        expires_at=now + services.config.number(_length_key(device_id)) * HOUR_MS,
+        expires_at=now + length_ms(services.config, mobile=mobile),
         last_activity_at=now,
-        device_id=device_id[:512],
+        device_id=device_id[:DEVICE_MAX],
         roles=user.roles,
-        props=session_props(new_token(), **describe_agent(user_agent)),
+        props=session_props(new_token(), mobile=mobile, guest="system_guest" in user.roles.split(), **agent),
     )
     async with services.db.transaction() as tx:
+        locked = await users.lock(tx, user.id)
+        if locked is None or locked.delete_at or locked.last_password_update != verified_at:
+            raise logged_out()
+        if session.device_id:
+            ended = await sessions.delete_of_device(tx, user.id, session.device_id, but="")
+            announce_end(tx, user.id, ended)
         await sessions.insert(tx, session, hashed=sessions.token_hash(token))
     session.token = token
     return session
 
 
-def _length_key(device_id: str) -> str:
-    """Return the key that says how long a login lives: phones name their device."""
-    return f"ServiceSettings.SessionLength{'Mobile' if device_id else 'Web'}InHours"
+def _threshold_ms(length: int) -> int:
+    """Return how old a session's end must be to be pushed forward. Source: Mattermost API v4: 1 %, at most a day."""
+    return min(length // 100, DAY_MS)
+
+
+def may_extend(config: "Config", expires_at: int, now: int) -> bool:
+    """Tell whether use may push a session's end forward, of whatever kind it is; do_extend_by_id knows the kind."""
+    if not config.flag("ServiceSettings.ExtendSessionLengthWithActivity"):
+        return False
+    lengths = [length_ms(config, mobile=mobile) for mobile in (False, True)]
+    return any(now - (expires_at - length) >= _threshold_ms(length) for length in lengths)
+
+
+async def do_extend(db: Database, config: "Config", session: Session) -> bool:
+    """Push the end of a session that is used forward, if it is old enough; tell whether that happened."""
+    now = now_ms()
+    if session.is_oauth or session.props.get("type") == BY_ACCESS_TOKEN or session.expires_at <= now:
+        return False
+    if not may_extend(config, session.expires_at, now):
+        return False
+    length = length_ms(config, mobile=_is_mobile(session))
+    latest = now + length - _threshold_ms(length)
+    if session.expires_at > latest:
+        return False
+    async with db.transaction() as tx:
+        extended = await sessions.extend(tx, session.id, expires_at=now + length, not_after=latest, now=now)
+        _announce_change(tx, session.user_id, extended)
+    if extended:
+        session.expires_at = now + length
+    return bool(extended)
+
+
+async def do_extend_by_id(db: Database, config: "Config", session_id: str) -> int:
+    """The same for a session of which only the id is known; return when it ends now, 0 if it is over."""
+    session = await sessions.by_id(db, session_id)
+    if session is None:
+        return 0
+    await do_extend(db, config, session)
+    return session.expires_at
+
+
+def _announce_change(tx: Transaction, user_id: str, changed: list[Ended]) -> None:
+    if changed:
+        stale = [cache_key(item.token_hash) for item in changed]
+        announce(tx, user_key(user_id), invalidates=stale)
+
+
+async def do_set_device(
+    services: Services, session: Session, *, device_id: str | None, props: dict[str, str]
+) -> bool:
+    """Store what a phone says about itself; tell whether the session's end has changed.
+
+    device_id: where to push to; the device's other sessions of the user end, and this one lives as long as a phone's.
+    "" takes the device away, None leaves it.
+    """
+    if device_id == "" and session.device_id:
+        props = {**props, "last_removed_device_id": session.device_id}
+    now = now_ms()
+    expires_at = now + length_ms(services.config, mobile=True) if device_id else None
+    async with services.db.transaction() as tx:
+        if device_id:
+            ended = await sessions.delete_of_device(tx, session.user_id, device_id, but=session.id)
+            announce_end(tx, session.user_id, ended)
+        changed = await sessions.set_device(
+            tx, session, device_id=device_id, expires_at=expires_at, props=props
+        )
+        _announce_change(tx, session.user_id, changed)
+    if expires_at is not None and changed:
+        session.expires_at = expires_at
+    return expires_at is not None
 
 
 _BROWSERS = ("Mattermost Mobile", "Mattermost", "Electron", "Edg", "OPR", "Firefox", "Chrome", "Safari")
@@ -164,7 +193,8 @@ async def list_sessions(services: Services, session: Session, user_id: str) -> l
     return found
 
 
-def _announce_end(tx: Transaction, user_id: str, ended: list[Ended]) -> None:
+def announce_end(tx: Transaction, user_id: str, ended: list[Ended]) -> None:
+    """Announce that sessions are over: their sockets fall silent, no worker keeps them in memory."""
     if ended:
         announce(
             tx,
@@ -174,18 +204,32 @@ def _announce_end(tx: Transaction, user_id: str, ended: list[Ended]) -> None:
         )
 
 
+async def end_all_sessions(tx: Transaction, user_ids: list[str]) -> None:
+    """End all that users are logged in by, access tokens included while they are deactivated, and every socket."""
+    hashes = await sessions.delete_of_users(tx, user_ids)
+    for number, user_id in enumerate(user_ids):
+        announce(
+            tx,
+            user_key(user_id),
+            effects=[EndSessions(user_id)],
+            invalidates=[cache_key(hashed) for hashed in hashes] if number == 0 else [],
+        )
+
+
 async def do_logout(services: Services, session: Session) -> None:
     """End the caller's session."""
     async with services.db.transaction() as tx:
-        _announce_end(tx, session.user_id, await sessions.delete(tx, session.user_id, session.id))
+        announce_end(tx, session.user_id, await sessions.delete(tx, session.user_id, session.id))
 
 
 async def do_revoke_session(services: Services, session: Session, user_id: str, session_id: str) -> None:
     """End one session of a user. Raises: 403; 400 if he has no such session."""
     permissions.check_self(session, user_id)
+    if not session_id:
+        raise body_param("session_id")
     async with services.db.transaction() as tx:
         ended = await sessions.delete(tx, user_id, session_id)
-        _announce_end(tx, user_id, ended)
+        announce_end(tx, user_id, ended)
     if not ended:
         raise AppError("api.context.invalid_body_param.app_error", 400, name="session_id")
 
@@ -194,4 +238,4 @@ async def do_revoke_all_sessions(services: Services, session: Session, user_id: 
     """End all sessions of a user. Raises: 403."""
     permissions.check_self(session, user_id)
     async with services.db.transaction() as tx:
-        _announce_end(tx, user_id, await sessions.delete_all(tx, user_id))
+        announce_end(tx, user_id, await sessions.delete_all(tx, user_id))

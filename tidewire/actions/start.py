@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tidewire.actions.config import Config
+from tidewire.actions.mail import Mailer
 from tidewire.actions.post_writer import PostWriter
 from tidewire.actions.revisions import Revisions
 from tidewire.actions.services import Services
@@ -76,4 +77,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         workshop = Workshop()
         stack.callback(workshop.close)
-        yield Services(settings, db, cache, producer, client, posts, typists, config, workshop)
+        mailer = Mailer()
+        stack.push_async_callback(mailer.close)
+        yield Services(settings, db, cache, producer, client, posts, typists, config, workshop, mailer)

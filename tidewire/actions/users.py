@@ -1,34 +1,17 @@
-"""Accounts: create, find, change. Logins are in tidewire.actions.sessions."""
+"""Accounts: find, change. They are made in tidewire.actions.signup."""
 
 from msgspec import UNSET, Struct, structs
 
-from tidewire.actions import login_limits, passwords, permissions, validate
+from tidewire.actions import mail, own_password, permissions, validate, verification
 from tidewire.actions.copies import announce, to_all, to_user
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import Copy, Only, user_key
 from tidewire.store import users
 from tidewire.store.users import Filter
-from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, body_param, forbidden
-from tidewire.wire.ids import new_id, now_ms
+from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Session, User
 from tidewire.wire.views import UserView, admin_view, own_view, profile_view
-
-
-class NewUser(Struct):
-    """What one may say about a new account; other members of the body are ignored."""
-
-    username: str = ""
-    email: str = ""
-    password: str = ""
-    nickname: str = ""
-    first_name: str = ""
-    last_name: str = ""
-    position: str = ""
-    locale: str = ""
-    props: dict[str, str] | None = None
-    notify_props: dict[str, str] | None = None
-    timezone: dict[str, str] | None = None
 
 
 class UserPatch(Struct):
@@ -104,47 +87,6 @@ def etag(services: Services, view: UserView) -> str:
     return f"{services.version_id}.{view.id}.{view.update_at}.{flags}"
 
 
-async def do_create_user(services: Services, session: Session | None, new: NewUser) -> User:
-    """Store an account and tell everybody. The first one ever becomes system admin.
-
-    Raises: 403 when sign-up is closed to all but admins; 400 for what may not be chosen or is taken.
-    """
-    by_admin = session is not None and permissions.is_admin(session)
-    if (
-        not services.config.flag("TeamSettings.EnableOpenServer")
-        and not by_admin
-        and await users.any_user(services.db)
-    ):
-        raise AppError("api.user.create_user.no_open_server", 403, "This server does not allow open signups.")
-    now = now_ms()
-    user = User(
-        id=new_id(now),
-        username=new.username.strip().lower(),
-        email=new.email.strip().lower(),
-        create_at=now,
-        update_at=now,
-        nickname=new.nickname,
-        first_name=new.first_name,
-        last_name=new.last_name,
-        position=new.position,
-        locale=new.locale or "en",
-        props=new.props or {},
-        notify_props=defaults.USER_NOTIFY_PROPS | (new.notify_props or {}),
-        timezone=defaults.TIMEZONE | (new.timezone or {}),
-        last_password_update=now,
-        roles="system_user",
-    )
-    validate.check_user(user)
-    validate.check_password(new.password)
-    hashed = await passwords.hash_password(new.password)
-    async with services.db.transaction() as tx:
-        if await users.becomes_first(tx):
-            user.roles = "system_admin system_user"
-        await users.insert(tx, user, hashed)
-        announce(tx, user_key(user.id), [to_all("new_user", {"user_id": user.id})])
-    return user
-
-
 async def do_patch_user(services: Services, session: Session, user_id: str, patch: UserPatch) -> User:
     """Change an account and tell: admins, the others and the user himself, each with his own view.
 
@@ -168,10 +110,12 @@ async def do_patch_user(services: Services, session: Session, user_id: str, patc
         verified = user.email_verified and changed.get("email", user.email) == user.email
         # The clock may stand still for two changes, but a version may not.
         at = max(now_ms(), user.update_at + 1)
+        former = user.email if changed.get("email", user.email) != user.email else ""
         user = structs.replace(user, **changed, email_verified=verified, update_at=at)
         validate.check_user(user)
         await users.update(tx, user)
         announce(tx, user_key(user.id), user_updated(services, user), invalidates=["user:" + user.id])
+    _mail_new_email(services, user, former)
     return user
 
 
@@ -183,14 +127,15 @@ async def _check_email_change(services: Services, session: Session, user_id: str
         return
     if not patch.password:
         raise body_param("password")
-    stored = await users.credentials(services.db, session.user_id)
-    limit = services.config.number("ServiceSettings.MaximumLoginAttempts")
-    if stored is None or (limit and stored.failed_attempts >= limit):
-        raise login_limits.too_many()
-    if not await passwords.verify(stored.password_hash, patch.password):
-        # A stolen session must not be a way to guess the password.
-        await users.note_attempt(services.db, session.user_id, failed=True)
-        raise AppError("api.user.check_user_password.invalid.app_error", 400, "The password is wrong.")
+    wrong = "api.user.check_user_password.invalid.app_error"
+    await own_password.check(services, user_id, patch.password, wrong=wrong)
+
+
+def _mail_new_email(services: Services, user: User, former: str) -> None:
+    """Tell the former address, which may have been taken over, and let the new one be verified."""
+    if former and not user.is_bot:
+        mail.send(services, "email_changed", former, username=user.username, new_email=user.email)
+        verification.send(services, user)
 
 
 def user_updated(services: Services, user: User) -> list[Copy]:

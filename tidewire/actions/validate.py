@@ -4,6 +4,8 @@ Source: Mattermost API v4, limits of users, teams and channels. Lengths are char
 """
 
 import re
+import string
+from typing import Protocol
 
 from tidewire.wire.errors import AppError, body_param
 from tidewire.wire.models import Channel, Team, User
@@ -13,33 +15,66 @@ _EMAIL = re.compile(r"[^\s@<>\",;]+@[^\s@<>\",;]+\Z")
 _TEAM_NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]\Z")
 _CHANNEL_NAME = re.compile(r"[a-z0-9_-]{1,64}\Z")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{2})?\Z")
+_SYMBOLS = " !\"\\#$%&'()*+,-./:;<=>?@[]^_`|~"  # Mattermost API v4, password rules
 _RESERVED_USERNAMES = frozenset({"all", "channel", "here", "matterbot", "system"})
 _RESERVED_TEAM_NAMES = {
     "admin", "api", "channel", "claim", "error", "files", "help", "landing", "login", "mfa", "oauth",
     "plug", "plugins", "post", "signup", "boards", "playbooks", "select_team", "create_team", "invite",
     "logout", "reset_password", "should_verify_email", "terms_of_service"
 }  # fmt: skip
-PASSWORD_MIN, PASSWORD_MAX_BYTES = 8, 72
+PASSWORD_MAX_BYTES = 72
 PROPS_MAX_BYTES = 8000  # of `props` and `notify_props` each, as keys and values
+
+
+def is_username(text: str) -> bool:
+    """Tell whether a user or a bot may be called so; lower-case already."""
+    return _USERNAME.match(text) is not None and text not in _RESERVED_USERNAMES
 
 
 def _user_field(name: str) -> AppError:
     return AppError(f"model.user.is_valid.{name}.app_error", 400, f"Invalid {name}.")
 
 
-def check_password(password: str) -> None:
-    """Check a new password's length."""
-    if len(password) < PASSWORD_MIN:
+class PasswordRules(Protocol):
+    """Where the rules stand: the run-time configuration."""
+
+    def flag(self, name: str) -> bool:
+        """Return a key that is true or false."""
+
+    def number(self, name: str) -> int:
+        """Return a key that is a whole number."""
+
+
+def check_password(password: str, rules: PasswordRules) -> None:
+    """Check a new password. The error's id names every rule that it breaks."""
+    minimum = rules.number("PasswordSettings.MinimumLength")
+    kinds = (
+        ("Lowercase", "one lowercase letter", string.ascii_lowercase),
+        ("Uppercase", "one uppercase letter", string.ascii_uppercase),
+        ("Number", "one number", string.digits),
+        ("Symbol", "one symbol", _SYMBOLS),
+    )
+    broken, wanted = "", []
+    if len(password) < minimum:
+        broken, wanted = "_min_length", [f"at least {minimum} characters"]
+    if len(password.encode("utf-8", "replace")) > PASSWORD_MAX_BYTES:
+        broken, wanted = broken + "_max_length", [*wanted, f"no more than {PASSWORD_MAX_BYTES} bytes"]
+    for rule, text, characters in kinds:
+        if rules.flag("PasswordSettings." + rule) and not any(one in characters for one in password):
+            broken, wanted = f"{broken}_{rule.lower()}", [*wanted, "at least " + text]
+    if broken:
+        text = f"Your password must contain {', '.join(wanted)}."
+        raise AppError(f"model.user.is_valid.pwd{broken}.app_error", 400, text)
+
+
+def check_domain(email: str, allowed: str) -> None:
+    """Check that an address belongs to one of the domains, separated by spaces or commas; "" allows all."""
+    domains = {word.removeprefix("@").lower() for word in allowed.replace(",", " ").split()}
+    if domains and email.rpartition("@")[2] not in domains:
         raise AppError(
-            "model.user.is_valid.pwd_min_length.app_error",
+            "api.user.create_user.accepted_domain.app_error",
             400,
-            f"Your password must contain at least {PASSWORD_MIN} characters.",
-        )
-    if len(password.encode()) > PASSWORD_MAX_BYTES:
-        raise AppError(
-            "model.user.is_valid.pwd_max_length.app_error",
-            400,
-            f"Your password must contain no more than {PASSWORD_MAX_BYTES} bytes.",
+            "The e-mail address is not of an accepted domain.",
         )
 
 
@@ -49,7 +84,7 @@ def _props_bytes(props: dict[str, str]) -> int:
 
 def check_user(user: User) -> None:
     """Check everything that a user may choose; username and e-mail must be lower-case already."""
-    if not _USERNAME.match(user.username) or user.username in _RESERVED_USERNAMES:
+    if not is_username(user.username):
         raise _user_field("username")
     if len(user.email) > 128 or not _EMAIL.match(user.email):
         raise _user_field("email")

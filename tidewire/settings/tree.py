@@ -203,6 +203,7 @@ class Users(_Section):
     open_signup: bool = _knob(True, "Anybody may make an account; false: admins only.")
     show_email: bool = _knob(True, "Users see each other's e-mail addresses.")
     show_full_name: bool = _knob(True, "Users see each other's first and last names.")
+    mail_logins: bool = _knob(False, "Mail a user about each login, where e-mail is set up.")
 
 
 class Teams(_Section):
@@ -215,6 +216,7 @@ class Limits(_Section):
     """Against guessing and floods."""
 
     login_attempts: int = _knob(10, "Failed logins in a row after which an account waits; 0: no limit.", ge=0)
+    audit_days: int = _knob(90, "How long the audit log keeps what was done.", ge=1)
     logins_per_minute: int = _knob(60, "Failed logins per minute from one address; 0: no limit.", ge=0)
 
 

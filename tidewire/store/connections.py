@@ -10,12 +10,15 @@ _Q = sql.load("connections")
 
 
 class Login(NamedTuple):
-    """A session that may be used. expires_at: Unix ms, 0 = never."""
+    """A session, or a personal access token, that may be used. expires_at: Unix ms, 0 = never."""
 
     session_id: str
     user_id: str
     expires_at: int
     is_oauth: bool
+    by_access_token: bool = False
+    is_bot: bool = False
+    mfa_active: bool = False
 
 
 class Memberships(NamedTuple):
@@ -31,10 +34,17 @@ async def load_logins(db: Database, token_hashes: Sequence[bytes], now_ms: int) 
     Raises: Unavailable.
     """
     rows = await db.fetch(_Q["sessions_by_hash"], token_hashes, now_ms)
-    return {
-        row["token_hash"]: Login(row["id"], row["user_id"], row["expires_at"], row["is_oauth"])
-        for row in rows
-    }
+    return {hashed: Login(*login) for hashed, *login in rows}
+
+
+async def load_session_ends(db: Database, session_ids: Sequence[str]) -> dict[str, int]:
+    """Return when sessions end (ms), by id. Raises: Unavailable."""
+    return {row["id"]: row["expires_at"] for row in await db.fetch(_Q["session_ends"], session_ids)}
+
+
+async def load_access_tokens_among(db: Database, session_ids: Sequence[str]) -> list[str]:
+    """Return which of these are personal access tokens of people, not bots. Raises: Unavailable."""
+    return [row["id"] for row in await db.fetch(_Q["access_tokens_among"], session_ids)]
 
 
 async def load_memberships(db: Database, user_ids: Sequence[str]) -> dict[str, Memberships]:

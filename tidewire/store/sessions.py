@@ -46,6 +46,12 @@ async def by_hash(source: Source, hashed: bytes) -> Session | None:
     return None if row is None else _session(row)
 
 
+async def by_id(source: Source, session_id: str) -> Session | None:
+    """Return a session as it was made, or None. Expiry is the caller's test."""
+    row = await source.fetchrow(_Q["session_by_id"], session_id)
+    return None if row is None else _session(row)
+
+
 async def of_user(source: Source, user_id: str, *, now: int) -> list[Session]:
     """Return the user's live sessions, the last used first."""
     return [_session(row) for row in await source.fetch(_Q["sessions_of"], user_id, now)]
@@ -56,6 +62,32 @@ async def delete(tx: Transaction, user_id: str, session_id: str) -> list[Ended]:
     return [Ended(*row) for row in await tx.fetch(_Q["delete_session"], user_id, session_id)]
 
 
-async def delete_all(tx: Transaction, user_id: str) -> list[Ended]:
-    """Delete all sessions of a user."""
-    return [Ended(*row) for row in await tx.fetch(_Q["delete_sessions"], user_id)]
+async def delete_all(tx: Transaction, user_id: str, *, but: str = "") -> list[Ended]:
+    """Delete all sessions of a user, but one if its id is given."""
+    return [Ended(*row) for row in await tx.fetch(_Q["delete_sessions"], user_id, but)]
+
+
+async def delete_of_users(tx: Transaction, user_ids: list[str]) -> list[bytes]:
+    """Delete all sessions of users; return the hashes of these and of the users' access tokens, which stay."""
+    return [row["token_hash"] for row in await tx.fetch(_Q["delete_sessions_of_users"], user_ids)]
+
+
+async def delete_of_device(tx: Transaction, user_id: str, device_id: str, *, but: str) -> list[Ended]:
+    """Delete the user's sessions on a device, but one."""
+    return [Ended(*row) for row in await tx.fetch(_Q["delete_device_sessions"], user_id, device_id, but)]
+
+
+async def set_device(
+    tx: Transaction, session: Session, *, device_id: str | None, expires_at: int | None, props: dict[str, str]
+) -> list[Ended]:
+    """Store what a session's client says about its device; None leaves a value. Return the session's hash."""
+    rows = await tx.fetch(_Q["set_device"], session.user_id, device_id, expires_at, props, session.id)
+    return [Ended(*row) for row in rows]
+
+
+async def extend(
+    tx: Transaction, session_id: str, *, expires_at: int, not_after: int, now: int
+) -> list[Ended]:
+    """Let a session that ends no later than not_after end at expires_at; empty if it ends later already."""
+    rows = await tx.fetch(_Q["extend_session"], session_id, expires_at, not_after, now)
+    return [Ended(*row) for row in rows]

@@ -11,10 +11,6 @@ from tidewire.wire.models import User
 
 Source = Database | Transaction
 _Q = sql.load("users")
-_TAKEN = {
-    "users_username_key": "app.user.save.username_exists.app_error",
-    "users_email_key": "app.user.save.email_exists.app_error",
-}
 
 
 class Credentials(NamedTuple):
@@ -28,6 +24,7 @@ class Credentials(NamedTuple):
     auth_service: str
     email_verified: bool
     mfa_active: bool
+    last_password_update: int
 
 
 class Mfa(NamedTuple):
@@ -42,7 +39,8 @@ def _users(rows: list[Record]) -> list[User]:
     return [User(**row) for row in rows]
 
 
-def _taken(error: UniqueViolationError) -> AppError:
+def taken(error: UniqueViolationError) -> AppError:
+    """Return the 400 for a username or an e-mail that another account has."""
     what = "email" if error.constraint_name == "users_email_key" else "username"
     return AppError(
         f"app.user.save.{what}_exists.app_error", 400, f"An account with that {what} already exists."
@@ -102,7 +100,7 @@ async def insert(tx: Transaction, user: User, password_hash: str) -> None:
             user.timezone, user.email_verified, user.is_bot, user.bot_description,
         )  # fmt: skip
     except UniqueViolationError as error:
-        raise _taken(error) from error
+        raise taken(error) from error
 
 
 async def update(tx: Transaction, user: User) -> None:
@@ -114,7 +112,7 @@ async def update(tx: Transaction, user: User) -> None:
             user.email_verified,
         )  # fmt: skip
     except UniqueViolationError as error:
-        raise _taken(error) from error
+        raise taken(error) from error
 
 
 async def note_attempt(source: Source, user_id: str, *, failed: bool) -> None:
@@ -153,9 +151,9 @@ async def verify_email(tx: Transaction, user_id: str, *, at: int) -> None:
     await tx.execute(_Q["verify_email"], user_id, at)
 
 
-async def set_terms(tx: Transaction, user_id: str, terms_id: str, *, at: int) -> None:
+async def set_terms(tx: Transaction, user_id: str, terms_id: str, *, accepted_at: int, at: int) -> None:
     """Store which terms of service a user has accepted; "" and 0: none."""
-    await tx.execute(_Q["set_terms"], user_id, terms_id, at)
+    await tx.execute(_Q["set_terms"], user_id, terms_id, accepted_at, at)
 
 
 async def count(source: Source) -> int:

@@ -288,7 +288,12 @@ class Run:
 
     def _gateway(self, number: int, listener: socket.socket, shared: dict[str, dict[str, str]]) -> Child:
         port = listener.getsockname()[1]
-        own = {"host": "127.0.0.1", "port": str(port), "reuse_port": "false", "listen_fd": str(listener.fileno())}
+        own = {
+            "host": "127.0.0.1",
+            "port": str(port),
+            "reuse_port": "false",
+            "listen_fd": str(listener.fileno()),
+        }
         return Child(
             Spec(
                 f"gateway-{number}",

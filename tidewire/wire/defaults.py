@@ -27,13 +27,21 @@ DEFAULT_CHANNELS = {"town-square": "Town Square", "off-topic": "Off-Topic"}
 DEFAULT_CHANNEL = "town-square"  # everybody in the team is in it; it cannot be left or archived
 
 
-def session_props(csrf: str, *, platform: str = "", os: str = "", browser: str = "") -> dict[str, str]:
+def session_props(
+    csrf: str,
+    *,
+    platform: str = "",
+    os: str = "",
+    browser: str = "",
+    mobile: bool = False,
+    guest: bool = False,
+) -> dict[str, str]:
     """Return the props of a new session. csrf: what `X-CSRF-Token` must say, a secret."""
     return {
         "platform": platform,
         "os": os,
         "browser": browser,
-        "isMobile": "false",
-        "is_guest": "false",
+        "isMobile": "true" if mobile else "false",
+        "is_guest": "true" if guest else "false",
         "csrf": csrf,
     }

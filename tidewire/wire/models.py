@@ -60,6 +60,51 @@ class Session(Struct):
     local: bool = False
 
 
+class UserAccessToken(Struct, omit_defaults=True):
+    """A key of a program. `token` is sent once, when it is made; the others are always sent."""
+
+    id: str
+    user_id: str
+    description: str
+    is_active: bool
+    token: str = ""
+
+
+class Bot(Struct, omit_defaults=True):
+    """An account for a program; empty `display_name`, `description` and `last_icon_update` are not sent."""
+
+    user_id: str
+    username: str
+    owner_id: str
+    create_at: int
+    update_at: int
+    delete_at: int
+    display_name: str = ""
+    description: str = ""
+    last_icon_update: int = 0
+
+
+class Audit(Struct):
+    """Who did what, from where."""
+
+    id: str
+    create_at: int
+    user_id: str
+    action: str
+    extra_info: str = ""
+    ip_address: str = ""
+    session_id: str = ""
+
+
+class TermsOfService(Struct):
+    """The terms that users accept; the newest ones hold."""
+
+    id: str
+    create_at: int
+    user_id: str
+    text: str
+
+
 class Team(Struct):
     """A team; `email` and `invite_id` are blanked for those who may not invite."""
 

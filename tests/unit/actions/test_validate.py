@@ -43,7 +43,36 @@ def test_users(change: dict[str, str], fine: bool) -> None:
     ],
 )  # fmt: skip
 def test_passwords(password: str, error: str) -> None:
-    found = refused(validate.check_password, password)
+    found = refused(lambda one: validate.check_password(one, Rules()), password)
+    assert found == (f"model.user.is_valid.{error}.app_error" if error else "")
+
+
+class Rules:
+    """Password rules: eight characters, and one of each of these kinds."""
+
+    def __init__(self, *kinds: str) -> None:
+        self._kinds = {"PasswordSettings." + kind for kind in kinds}
+
+    def flag(self, name: str) -> bool:
+        return name in self._kinds
+
+    def number(self, name: str) -> int:
+        assert name == "PasswordSettings.MinimumLength"
+        return 8
+
+
+@pytest.mark.parametrize(
+    ("kinds", "password", "error"),
+    [
+        (("Lowercase",), "XXXXXXX1", "pwd_lowercase"), (("Uppercase",), "xxxxxxx1", "pwd_uppercase"),
+        (("Number",), "xxxxxxxx", "pwd_number"), (("Symbol",), "xxxxxxx1", "pwd_symbol"),
+        (("Lowercase", "Uppercase", "Number", "Symbol"), "Aa1 aaaa", ""),
+        (("Lowercase", "Uppercase", "Number", "Symbol"), "ü",
+         "pwd_min_length_lowercase_uppercase_number_symbol"),
+    ],
+)  # fmt: skip
+def test_kinds_of_characters(kinds: tuple[str, ...], password: str, error: str) -> None:
+    found = refused(lambda one: validate.check_password(one, Rules(*kinds)), password)
     assert found == (f"model.user.is_valid.{error}.app_error" if error else "")
 
 

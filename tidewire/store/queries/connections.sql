@@ -1,8 +1,20 @@
 -- name: sessions_by_hash
 -- Sessions that may be used now, for a batch of sockets. $2: now, ms; expires_at 0 = never.
-SELECT s.token_hash, s.id, s.user_id, s.expires_at, s.is_oauth
+SELECT s.token_hash, s.id, s.user_id, s.expires_at, s.is_oauth, false AS by_access_token, u.is_bot, u.mfa_active
 FROM sessions s JOIN users u ON u.id = s.user_id
-WHERE s.token_hash = ANY($1::bytea[]) AND (s.expires_at = 0 OR s.expires_at > $2) AND u.delete_at = 0;
+WHERE s.token_hash = ANY($1::bytea[]) AND (s.expires_at = 0 OR s.expires_at > $2) AND u.delete_at = 0
+UNION ALL
+SELECT t.token_hash, t.id, t.user_id, 0, false, true, u.is_bot, u.mfa_active
+FROM user_access_tokens t JOIN users u ON u.id = t.user_id
+WHERE t.token_hash = ANY($1::bytea[]) AND t.is_active AND u.delete_at = 0;
+
+-- name: session_ends
+-- When sessions end now: activity over HTTP pushes it forward. Those that are over have no row.
+SELECT id, expires_at FROM sessions WHERE id = ANY($1::text[]);
+
+-- name: access_tokens_among
+SELECT t.id FROM user_access_tokens t JOIN users u ON u.id = t.user_id
+WHERE t.id = ANY($1::text[]) AND NOT u.is_bot;
 
 -- name: memberships
 -- What a batch of users hears and where each key stands: one statement, so one snapshot. Deleted users have no row.

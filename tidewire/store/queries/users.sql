@@ -21,7 +21,8 @@ FROM users WHERE email = $1;
 
 -- name: credentials
 -- $1 an id, a username ($2: if that is allowed) or an e-mail ($3); an address is never a username: at most one row.
-SELECT id, password_hash, failed_attempts, delete_at, is_bot, auth_service, email_verified, mfa_active
+SELECT id, password_hash, failed_attempts, delete_at, is_bot, auth_service, email_verified, mfa_active,
+    last_password_update
 FROM users WHERE id = $1 OR ($2::bool AND username = $1) OR ($3::bool AND email = $1);
 
 -- name: lock_user
@@ -72,7 +73,7 @@ UPDATE users SET mfa_last_step = $2 WHERE id = $1 AND mfa_last_step < $2 RETURNI
 UPDATE users SET email_verified = true, update_at = $2 WHERE id = $1;
 
 -- name: set_terms
-UPDATE users SET terms_of_service_id = $2, terms_of_service_create_at = $3 WHERE id = $1;
+UPDATE users SET terms_of_service_id = $2, terms_of_service_create_at = $3, update_at = $4 WHERE id = $1;
 
 -- name: count_users
 SELECT count(*) FROM users WHERE delete_at = 0;
