@@ -37,6 +37,7 @@ class Room:
         budget_bytes: int = 256 << 20,
         ping_interval_ms: int = 60_000,
         read_timeout_ms: int = 100_000,
+        batch_sends: bool = True,
     ) -> None:
         """Arguments as in hotpath.gate.Gate. capacity: open sockets and those kept for a resume together."""
         self.gate = Gate(
@@ -50,6 +51,7 @@ class Room:
             budget_bytes=budget_bytes,
             ping_interval_ms=ping_interval_ms,
             read_timeout_ms=read_timeout_ms,
+            batch_sends=batch_sends,
         )
         self._handler: Handler | None = None
         self._loop = asyncio.get_running_loop()
@@ -72,6 +74,7 @@ class Room:
             budget_bytes=settings.resume.bytes,
             ping_interval_ms=int(gateway.ping_interval_s * 1000),
             read_timeout_ms=int(gateway.read_timeout_s * 1000),
+            batch_sends=gateway.io_uring,
         )
 
     @property

@@ -9,11 +9,12 @@ from libc.stdlib cimport calloc, free, realloc
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from hotpath.deflate import PACK_FROM_BYTES, pack
-from hotpath.outbox cimport (PACKED, Marks, Shelf, TAIL_ACK, USER_ID_MAX, encode_event as _encode_event,
+from hotpath.outbox cimport (PACKED, Shelf, TAIL_ACK, USER_ID_MAX, encode_event as _encode_event,
                              outbox_advance, outbox_fill, outbox_push, outbox_waiting, shared_data, shared_let_go,
                              shared_new, shared_pack)
+from hotpath.ring cimport RING_SENDS, ring_add, ring_submit
 from hotpath.slots cimport (BLOCKED, CLOSING, DIRTY, DRAINED, FAILED, FREE, LOST, MARKED, OPEN, RELEASED,
-                            SILENT, SLOW, Slot)
+                            SILENT, SLOW, Flight, Slot)
 
 cdef extern from *:
     """
@@ -27,18 +28,20 @@ cdef extern from *:
         return (unsigned long long)t.tv_sec * 1000000000ull + (unsigned long long)t.tv_nsec;
     }
     /* data and size of each piece lie as in struct iovec */
-    static inline ssize_t tw_send_pieces(int fd, void *pieces, size_t count) {
+    static inline ssize_t tw_send(int fd, void *pieces, size_t count) {
         struct msghdr message = {0};
+        const struct iovec *first = (const struct iovec *)pieces;
+        ssize_t sent;
         message.msg_iov = (struct iovec *)pieces;
         message.msg_iovlen = count;
-        return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = count == 1 ? send(fd, first->iov_base, first->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                          : sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        return sent < 0 ? -errno : sent;
     }
     #define tw_prefetch(p) __builtin_prefetch((p), 1)
     """
-    int errno
-    int EAGAIN, EWOULDBLOCK, EINTR, MSG_NOSIGNAL, MSG_DONTWAIT
-    Py_ssize_t send(int fd, const void* data, size_t size, int flags) nogil
-    Py_ssize_t tw_send_pieces(int fd, void* pieces, size_t count) nogil
+    int EAGAIN, EWOULDBLOCK, EINTR
+    Py_ssize_t tw_send(int fd, void* pieces, size_t count) nogil    # bytes or minus errno
     uint64_t tw_now_ns() nogil
     int EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_MOD
     ctypedef union epoll_data_t:
@@ -53,6 +56,8 @@ cdef enum:
     POSTED_ACK = 8           # slot bit
     SMALL_SET = 128          # up to here a set is searched through: 512 bytes; its table would take twice as much
     CLOCK_EVERY = 8          # sends between two looks at the clock: at 5 us each, 40 us
+    BATCH_FROM = 4           # a batch of fewer saves nothing (bench/c/ring_or_send.c)
+    BATCH_BYTES = 65536      # of a batch, so that it stays in the processor's cache
 
 
 cdef class Event:
@@ -307,8 +312,13 @@ cdef int fan_out(Crowd* crowd, Shared* shared, const uint32_t* slots, uint32_t c
     cdef Slot* s
     for i in range(count):
         slot = slots[i]
+        if i + 8 < count and slots[i + 8] < crowd.high:
+            tw_prefetch(&crowd.slots[slots[i + 8]])
+            tw_prefetch(<const char*>&crowd.slots[slots[i + 8]] + 128)
         if i + 4 < count and slots[i + 4] < crowd.high:
-            tw_prefetch(&crowd.slots[slots[i + 4]])
+            s = &crowd.slots[slots[i + 4]]
+            if s.box.cap:
+                tw_prefetch(&s.box.ring[s.box.next & (s.box.cap - 1)])
         if slot >= crowd.high:
             continue
         s = &crowd.slots[slot]
@@ -346,39 +356,90 @@ cdef int fan_out(Crowd* crowd, Shared* shared, const uint32_t* slots, uint32_t c
     return <int>taken
 
 
-cdef void flush_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
-    """One system call with every frame that waits for this connection, up to SCRATCH bytes."""
+cdef inline void _prefetch_slot(const Crowd* crowd, uint32_t ahead) noexcept nogil:
+    """Fetch what the flush will touch of the slot that is dirty `ahead` places on: it costs nothing during a send."""
+    cdef uint32_t at = crowd.dirty_head + ahead
+    cdef const char* s
+    if ahead < crowd.dirty_count:
+        s = <const char*>&crowd.slots[crowd.dirty[at if at < crowd.capacity else at - crowd.capacity]]
+        tw_prefetch(s)
+        tw_prefetch(s + 64)
+        tw_prefetch(s + 128)
+        tw_prefetch(s + 192)
+
+
+cdef inline void _prefetch_ring(const Crowd* crowd, uint32_t ahead) noexcept nogil:
+    cdef uint32_t at = crowd.dirty_head + ahead
+    cdef const Slot* s
+    if ahead < crowd.dirty_count:
+        s = &crowd.slots[crowd.dirty[at if at < crowd.capacity else at - crowd.capacity]]
+        if s.box.ring != NULL:
+            tw_prefetch(&s.box.ring[s.box.cursor & (s.box.cap - 1)])
+
+
+cdef void _take(Crowd* crowd, uint32_t slot, bint batch) noexcept nogil:
+    """Send every frame that waits for this connection, up to SCRATCH bytes, or let it fly with the batch."""
     cdef Slot* s = &crowd.slots[slot]
-    cdef Marks marks
-    cdef bint notes_only = s.state != OPEN
-    cdef size_t size
-    cdef Py_ssize_t sent
-    size = outbox_fill(&s.box, s.user, s.user_size, notes_only, crowd.scratch, SCRATCH, &marks)
-    if size:
-        if marks.pieces == 1:
-            sent = send(s.fd, marks.piece[0].data, size, MSG_NOSIGNAL | MSG_DONTWAIT)
-        else:
-            sent = tw_send_pieces(s.fd, marks.piece, marks.pieces)
-        crowd.sends += 1
-        if sent < 0:
-            if errno != EAGAIN and errno != EWOULDBLOCK and errno != EINTR:
-                mark(crowd, slot, FAILED)
-                return
-            sent = 0
-        crowd.sent_bytes += sent
-        outbox_advance(&s.box, sent, &marks)
-        if <size_t>sent < size:
-            # The kernel's buffer is full: the rest stays in the outbox until it has room again.
-            s.flags |= BLOCKED
-            crowd.blocked += 1
-            watch(crowd, slot, 0)
-            if not notes_only and outbox_waiting(&s.box) >= crowd.close_at:
-                mark(crowd, slot, SLOW)
+    cdef Flight* flight = &crowd.flights[crowd.ring.added]
+    flight.slot = slot
+    flight.notes_only = s.state != OPEN
+    flight.size = outbox_fill(&s.box, s.user, s.user_size, flight.notes_only, crowd.scratch + crowd.scratched,
+                              SCRATCH - crowd.scratched, &flight.marks)
+    if flight.size == 0:
+        _go_on(crowd, slot, flight.notes_only)
+    elif batch and flight.marks.pieces == 1:
+        ring_add(&crowd.ring, s.fd, flight.marks.piece[0].data, flight.size)
+        crowd.scratched += (flight.size + 63) & ~<size_t>63
+        if crowd.ring.added == RING_SENDS or crowd.scratched >= BATCH_BYTES:
+            _submit(crowd)
+    else:
+        _landed(crowd, flight, tw_send(s.fd, flight.marks.piece, flight.marks.pieces))
+
+
+cdef void _submit(Crowd* crowd) noexcept nogil:
+    """Send the batch."""
+    cdef uint32_t n = crowd.ring.added, i
+    if n:
+        ring_submit(&crowd.ring)
+        crowd.batches += 1
+        crowd.scratched = 0
+        for i in range(n):
+            _landed(crowd, &crowd.flights[i], crowd.ring.sent[i])
+
+
+cdef void _landed(Crowd* crowd, Flight* flight, Py_ssize_t sent) noexcept nogil:
+    """Take note of what the kernel took: bytes, or minus errno."""
+    cdef Slot* s = &crowd.slots[flight.slot]
+    crowd.sends += 1
+    if sent < 0:
+        if sent != -EAGAIN and sent != -EWOULDBLOCK and sent != -EINTR:
+            mark(crowd, flight.slot, FAILED)
             return
+        sent = 0
+    crowd.sent_bytes += sent
+    outbox_advance(&s.box, sent, &flight.marks)
+    if <size_t>sent < flight.size:
+        # The kernel's buffer is full: the rest stays in the outbox until it has room again.
+        s.flags |= BLOCKED
+        crowd.blocked += 1
+        watch(crowd, flight.slot, 0)
+        if not flight.notes_only and outbox_waiting(&s.box) >= crowd.close_at:
+            mark(crowd, flight.slot, SLOW)
+        return
+    _go_on(crowd, flight.slot, flight.notes_only)
+
+
+cdef inline void _go_on(Crowd* crowd, uint32_t slot, bint notes_only) noexcept nogil:
+    cdef Slot* s = &crowd.slots[slot]
     if s.box.notes or (s.box.cursor < s.box.next and not notes_only):
         mark_dirty(crowd, slot)
     elif s.state == CLOSING:
         mark(crowd, slot, DRAINED)
+
+
+cdef void flush_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
+    """One system call with every frame that waits for this connection, up to SCRATCH bytes."""
+    _take(crowd, slot, 0)
 
 
 cdef bint flush_dirty(Crowd* crowd, uint64_t budget_ns) noexcept nogil:
@@ -388,6 +449,7 @@ cdef bint flush_dirty(Crowd* crowd, uint64_t budget_ns) noexcept nogil:
     """
     cdef uint32_t left = crowd.dirty_count, slot, i = 0
     cdef uint64_t until = tw_now_ns() + budget_ns if budget_ns else 0
+    cdef bint batch = crowd.ring.fd >= 0 and left >= BATCH_FROM
     while left:
         left -= 1
         slot = crowd.dirty[crowd.dirty_head]
@@ -395,13 +457,16 @@ cdef bint flush_dirty(Crowd* crowd, uint64_t budget_ns) noexcept nogil:
         if crowd.dirty_head == crowd.capacity:
             crowd.dirty_head = 0
         crowd.dirty_count -= 1
-        if crowd.dirty_count:
-            tw_prefetch(&crowd.slots[crowd.dirty[crowd.dirty_head]])
+        _prefetch_slot(crowd, 3)
+        _prefetch_ring(crowd, 1)
         crowd.slots[slot].flags &= ~<uint16_t>DIRTY
         if crowd.slots[slot].fd < 0 or crowd.slots[slot].flags & BLOCKED:
             continue
-        flush_slot(crowd, slot)
+        _take(crowd, slot, batch)
+        if batch and crowd.ring.fd < 0:
+            batch = 0                    # the ring failed just now
         i += 1
         if until and i % CLOCK_EVERY == 0 and tw_now_ns() >= until:
             break
+    _submit(crowd)
     return crowd.dirty_count > 0

@@ -16,7 +16,7 @@ class Gate:
     capacity: slots; max_message: bytes, once inflated; max_fragments: frames of one message; outbox_close_at: waiting
     frames at which a connection that does not read is closed with 1013; retain_events: kept for a resume after they
     are sent; budget_bytes: of all retained events and rings together; read_timeout_ms: without a pong; linger_ms: how
-    long a closing handshake may take.
+    long a closing handshake may take; batch_sends: hand sends to the kernel in batches (io_uring) where it permits.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Gate:
         ping_interval_ms: int = 60000,
         read_timeout_ms: int = 100000,
         linger_ms: int = 2000,
+        batch_sends: bool = True,
     ) -> None: ...
     def fileno(self) -> int:
         """Return the descriptor that is readable when poll() has something to do."""
@@ -113,4 +114,4 @@ class Gate:
         """Return the slots with an open socket. Cost: linear in the slots ever used."""
     def stats(self) -> dict[str, Any]:
         """Return counters: live (open sockets), sockets (with closing ones), slots, capacity, messages, delivered,
-        refused, sends, sent_bytes, blocked, retained_bytes, ring_bytes, evicted, dirty, and ends by reason."""
+        refused, sends, batches, sent_bytes, blocked, retained_bytes, ring_bytes, evicted, dirty, and ends by reason."""

@@ -22,9 +22,10 @@ from hotpath.linux cimport (EAGAIN, EFD_CLOEXEC, EFD_NONBLOCK, EINTR, EPOLL_CLOE
                             epoll_event, epoll_wait, errno, eventfd, read, recv, tw_prepare_socket)
 from hotpath.outbox cimport (ENTRY_BITS, TAIL_BITS, USER_ID_MAX, Note, Outbox, Shared, outbox_drop_notes, outbox_raw,
                              outbox_restart, outbox_stash, outbox_waiting, shared_data)
+from hotpath.ring cimport RING_SENDS, ring_close, ring_open
 from hotpath.slots cimport (BLOCKED, CLOSING, DEAD, DIRTY, DRAINED, ENDED, ENDING, FAILED, FREE, KEEP, LOST, MARKED,
                             NONE, OPEN, PEER_CLOSED, RELEASED, SILENT, SLOW, WHY_ERROR, WHY_LOCAL, WHY_NONE,
-                            WHY_PEER, WHY_PROTOCOL, Crowd, Slot, add_note, begin_close, drop_socket, end_socket,
+                            WHY_PEER, WHY_PROTOCOL, Crowd, Flight, Slot, add_note, begin_close, drop_socket, end_socket,
                             evict, free_if_done, pop_free, settle_slot, start_clock, tick_slot, wake)
 
 cdef enum:
@@ -63,9 +64,9 @@ cdef class Gate:
     def __cinit__(self, on_message, on_close, *, uint32_t capacity, uint64_t max_message=8192,
                   uint32_t max_fragments=64, uint32_t outbox_close_at=256, uint32_t retain_events=128,
                   uint64_t budget_bytes=256 << 20, int64_t ping_interval_ms=60000, int64_t read_timeout_ms=100000,
-                  int64_t linger_ms=2000):
+                  int64_t linger_ms=2000, bint batch_sends=True):
         cdef epoll_event event
-        self.crowd.epoll = self.crowd.wake_fd = -1
+        self.crowd.epoll = self.crowd.wake_fd = self.crowd.ring.fd = -1
         if not 0 < capacity < NONE or outbox_close_at < 2 or retain_events < 1:
             raise ValueError("capacity, outbox_close_at or retain_events out of range")
         self.on_message = on_message
@@ -89,10 +90,12 @@ cdef class Gate:
         self.crowd.hints = <uint8_t*>calloc(capacity, 1)
         self.crowd.ending = <uint32_t*>calloc(capacity, sizeof(uint32_t))
         self.crowd.scratch = <uint8_t*>malloc(SCRATCH)
+        self.crowd.flights = <Flight*>malloc(RING_SENDS * sizeof(Flight))
         self.input = <uint8_t*>malloc(INPUT)
         if (self.crowd.slots == NULL or self.crowd.dirty == NULL or self.crowd.marked == NULL
                 or self.crowd.ending == NULL
-                or self.crowd.hints == NULL or self.crowd.scratch == NULL or self.input == NULL):
+                or self.crowd.hints == NULL or self.crowd.scratch == NULL or self.crowd.flights == NULL
+                or self.input == NULL):
             raise MemoryError
         self.crowd.epoll = epoll_create1(EPOLL_CLOEXEC)
         self.crowd.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
@@ -101,6 +104,8 @@ cdef class Gate:
         if (self.crowd.epoll < 0 or self.crowd.wake_fd < 0
                 or epoll_ctl(self.crowd.epoll, EPOLL_CTL_ADD, self.crowd.wake_fd, &event) != 0):
             PyErr_SetFromErrno(OSError)
+        if batch_sends:
+            ring_open(&self.crowd.ring)
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -121,6 +126,8 @@ cdef class Gate:
         free(self.crowd.marked)
         free(self.crowd.hints)
         free(self.crowd.scratch)
+        free(self.crowd.flights)
+        ring_close(&self.crowd.ring)
         free(self.crowd.ending)
         free(self.input)
 
@@ -420,6 +427,7 @@ cdef class Gate:
             "live": self.crowd.live, "sockets": self.crowd.sockets, "slots": self.crowd.used,
             "capacity": self.crowd.capacity, "messages": self.messages,
             "delivered": self.crowd.delivered, "refused": self.crowd.refused, "sends": self.crowd.sends,
+            "batches": self.crowd.batches,
             "sent_bytes": self.crowd.sent_bytes, "blocked": self.crowd.blocked,
             "retained_bytes": self.crowd.shelf.bytes, "ring_bytes": self.crowd.shelf.ring_bytes,
             "evicted": self.crowd.shelf.evicted, "dirty": self.crowd.dirty_count,

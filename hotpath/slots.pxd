@@ -3,7 +3,8 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from hotpath.frames cimport Reader
-from hotpath.outbox cimport USER_ID_MAX, Outbox, Shelf
+from hotpath.outbox cimport USER_ID_MAX, Marks, Outbox, Shelf
+from hotpath.ring cimport Ring
 
 # FREE -> OPEN (adopt) -> CLOSING (our close frame leaves, then we linger) -> DEAD (collects for a resume) -> FREE
 #                 OPEN -> DEAD (socket failed)      CLOSING, DEAD -> OPEN (take_over)
@@ -58,6 +59,13 @@ cdef struct Slot:
     int64_t linger_ms        # CLOSING: when the socket is dropped at the latest
     uint32_t next_free
 
+# What one connection has under way in a flush.
+cdef struct Flight:
+    uint32_t slot
+    bint notes_only
+    size_t size
+    Marks marks
+
 # Everything the nogil loops need; owned by Gate.
 cdef struct Crowd:
     Slot* slots
@@ -70,6 +78,9 @@ cdef struct Crowd:
     uint32_t marked_count
     uint8_t* hints           # per slot, only during deliver: tail bits, 128 = omit
     uint8_t* scratch
+    size_t scratched         # of it, in use by the batch
+    Flight* flights          # RING_SENDS of them
+    Ring ring
     Shelf shelf
     uint32_t retain
     uint32_t close_at
@@ -77,6 +88,7 @@ cdef struct Crowd:
     uint64_t delivered
     uint64_t refused
     uint64_t sends
+    uint64_t batches         # of these sends, made by one system call each
     uint64_t sent_bytes
     uint64_t blocked
     # Numbers that are free: first in, first out, so that one rests as long as possible.

@@ -63,6 +63,7 @@ class Gate:
         ping_interval_ms: int = 60000,
         read_timeout_ms: int = 100000,
         linger_ms: int = 2000,
+        batch_sends: bool = True,
     ) -> None:
         if capacity < 1 or outbox_close_at < 2 or retain_events < 1:
             raise ValueError("capacity, outbox_close_at or retain_events out of range")
@@ -341,6 +342,7 @@ class Gate:
             "slots": len(self._slots) - len(self._free),
             "capacity": self._capacity,
             **self._counts,
+            "batches": 0,
             "retained_bytes": self._shelf.bytes,
             "ring_bytes": self._shelf.ring_bytes,
             "evicted": self._shelf.evicted,
