@@ -35,6 +35,7 @@ def could_reach(envelope: Envelope, user_id: str, keys: Container[str]) -> bool:
     return any(effect.user_id == user_id for effect in envelope.effects) or any(
         copy.everyone
         or copy.user_id == user_id
+        or user_id in copy.to_each
         or (copy.channel_id != "" and channel_key(copy.channel_id) in keys)
         or (copy.team_id != "" and team_key(copy.team_id) in keys)
         for copy in envelope.copies
@@ -323,6 +324,8 @@ class Hub:
             return [one.slot] if one is not None and copy.user_id in ("", one.user_id) else []
         if copy.user_id:  # with a channel or team beside it: that user only
             return self.slots_of(copy.user_id)
+        if copy.to_each:
+            return [slot for user_id in copy.to_each for slot in self.slots_of(user_id)]
         if copy.channel_id:
             return self.listeners(channel_key(copy.channel_id))
         if copy.team_id:
@@ -341,7 +344,7 @@ class Hub:
             other = self.by_connection_id.get(copy.omit_connection_id)
             omit += [other.slot] if other is not None else []
         taken = self._room.deliver(
-            Event(copy.body, copy.droppable),
+            Event(copy.body, copy.droppable, bool(copy.to_each)),
             slots,
             require=self._required | (ADMIN if copy.only is Only.ADMINS else 0),
             forbid=ADMIN if copy.only is Only.NON_ADMINS else 0,

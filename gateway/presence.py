@@ -223,9 +223,14 @@ class Presence:
             chosen = {status.user_id: status.status for status in await load_manual(self._db, list(changed))}
         except Unavailable:
             chosen = {}  # PostgreSQL is down: better a status that the next poll corrects than none
-        copies = []
+        users: dict[str, list[str]] = {}
         for user_id, status in changed.items():
-            shown = chosen.get(user_id, status) if status != "offline" else status
-            body = encode_prefix("status_change", {"status": shown, "user_id": user_id}, user_id=user_id)
-            copies.append(encode_copy(Copy(body, user_id=user_id, droppable=True, name="status_change")))
-        self._publish(copies)
+            users.setdefault(chosen.get(user_id, status) if status != "offline" else status, []).append(user_id)
+        self._publish([_status_change(status, user_ids) for status, user_ids in users.items()])
+
+
+def _status_change(status: str, user_ids: list[str]) -> bytes:
+    """Return the copy that tells each of the users that his status is this one: one event, however many came."""
+    body = encode_prefix("status_change", {"status": status, "user_id": "\0"}, user_id="\0")
+    body = body.replace(rb"\u0000", b"\0")
+    return encode_copy(Copy(body, droppable=True, name="status_change", to_each=user_ids))

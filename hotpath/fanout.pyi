@@ -6,10 +6,12 @@ class Event:
     """The bytes of one event up to the per-receiver tail: `{"event":…,"broadcast":{…},"data":{…`.
 
     They are copied once and shared by all receivers. droppable: refused, before it gets a seq, by connections whose
-    outbox is half full and by those without a socket (typing, status and the like).
+    outbox is half full and by those without a socket (typing, status and the like). personal: a NUL stands for the
+    receiver's own id, so that one event tells many users of themselves; at most 512 bytes with 8 NULs.
     """
 
-    def __init__(self, prefix: bytes, droppable: bool = False) -> None: ...
+    def __init__(self, prefix: bytes, droppable: bool = False, personal: bool = False) -> None:
+        """Raises: ValueError if it is too large."""
     @property
     def prefix(self) -> bytes: ...
     @property

@@ -9,9 +9,9 @@ from libc.stdlib cimport calloc, free, realloc
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from hotpath.deflate import PACK_FROM_BYTES, pack
-from hotpath.outbox cimport (PACKED, Shelf, TAIL_ACK, USER_ID_MAX, encode_event as _encode_event,
-                             outbox_advance, outbox_fill, outbox_push, outbox_waiting, shared_data, shared_let_go,
-                             shared_new, shared_pack)
+from hotpath.outbox cimport (BLANKS_MAX, PACKED, PERSONAL_MAX, Shelf, TAIL_ACK, USER_ID_MAX,
+                             encode_event as _encode_event, outbox_advance, outbox_fill, outbox_push, outbox_waiting,
+                             shared_data, shared_let_go, shared_new, shared_pack)
 from hotpath.ring cimport RING_SENDS, ring_add, ring_submit
 from hotpath.slots cimport (BLOCKED, CLOSING, DIRTY, DRAINED, FAILED, FREE, LOST, MARKED, OPEN, RELEASED,
                             SILENT, SLOW, Flight, Slot)
@@ -63,15 +63,20 @@ cdef enum:
 cdef class Event:
     """The bytes of one event up to the per-receiver tail: `{"event":…,"broadcast":{…},"data":{…`.
 
-    droppable: refused by connections whose outbox is half full (typing, status and the like).
+    droppable: refused by connections whose outbox is half full (typing, status and the like). personal: a NUL stands
+    for the receiver's own id.
     """
 
-    def __cinit__(self, bytes prefix not None, bint droppable=False):
-        if PyBytes_GET_SIZE(prefix) > 0x7FFFFFF0:
+    def __cinit__(self, bytes prefix not None, bint droppable=False, bint personal=False):
+        cdef Py_ssize_t blanks = prefix.count(b"\0") if personal else 0
+        if PyBytes_GET_SIZE(prefix) > (PERSONAL_MAX if blanks else 0x7FFFFFF0) or blanks > BLANKS_MAX:
             raise ValueError("event too large")
         self.shared = shared_new(<const uint8_t*>PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix), droppable)
         if self.shared == NULL:
             raise MemoryError
+        if blanks:
+            self.shared.blanks = <uint8_t>blanks
+            self.shared.pack_tried = 1       # each has other bytes
 
     def __dealloc__(self):
         if self.shared != NULL:

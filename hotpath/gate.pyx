@@ -20,8 +20,9 @@ from hotpath.frames cimport (BROKEN, CLOSE, NEED_MORE, PING, PONG, TEXT, Found, 
 from hotpath.linux cimport (EAGAIN, EFD_CLOEXEC, EFD_NONBLOCK, EINTR, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR,
                             EPOLLHUP, EPOLLIN, EPOLLOUT, EWOULDBLOCK, MSG_DONTWAIT, close, epoll_create1, epoll_ctl,
                             epoll_event, epoll_wait, errno, eventfd, read, recv, tw_prepare_socket)
-from hotpath.outbox cimport (ENTRY_BITS, TAIL_BITS, USER_ID_MAX, Note, Outbox, Shared, outbox_drop_notes, outbox_raw,
-                             outbox_restart, outbox_stash, outbox_waiting, shared_data)
+from hotpath.outbox cimport (ENTRY_BITS, PERSONAL_ROOM, TAIL_BITS, USER_ID_MAX, Note, Outbox, Shared,
+                             outbox_drop_notes, outbox_raw, outbox_restart, outbox_stash, outbox_waiting,
+                             personal_fill, shared_data)
 from hotpath.ring cimport RING_SENDS, ring_close, ring_open
 from hotpath.slots cimport (BLOCKED, CLOSING, DEAD, DIRTY, DRAINED, ENDED, ENDING, FAILED, FREE, KEEP, LOST, MARKED,
                             NONE, OPEN, PEER_CLOSED, RELEASED, SILENT, SLOW, WHY_ERROR, WHY_LOCAL, WHY_NONE,
@@ -293,6 +294,7 @@ cdef class Gate:
     def copy_events(self, uint32_t slot, uint64_t first, uint64_t limit_bytes):
         cdef Slot* s = self._slot(slot)
         cdef uint64_t seq = first, size = 0
+        cdef uint8_t own[PERSONAL_ROOM]
         cdef uintptr_t entry
         cdef Shared* shared
         if s.flags & (SILENT | LOST | RELEASED) or not s.flags & KEEP or first < s.box.base or first > s.box.cursor:
@@ -301,11 +303,14 @@ cdef class Gate:
         while seq < s.box.next:
             entry = s.box.ring[seq & (s.box.cap - 1)]
             shared = <Shared*>(entry & ~<uintptr_t>ENTRY_BITS)
-            size += shared.size
+            size += shared.size + <size_t>shared.blanks * s.user_size - shared.blanks
             if size > limit_bytes:
                 return None
-            events.append((PyBytes_FromStringAndSize(<char*>shared_data(shared), shared.size),
-                           <int>(entry & TAIL_BITS)))
+            if shared.blanks:
+                prefix = PyBytes_FromStringAndSize(<char*>own, personal_fill(own, shared, s.user, s.user_size))
+            else:
+                prefix = PyBytes_FromStringAndSize(<char*>shared_data(shared), shared.size)
+            events.append((prefix, <int>(entry & TAIL_BITS)))
             seq += 1
         return events
 

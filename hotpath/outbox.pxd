@@ -13,6 +13,9 @@ cdef enum:
     USER_ID_MAX = 32
     MARKS = 512              # frames carried by one system call at most
     PIECES = 64              # pieces of memory handed to one system call at most
+    PERSONAL_MAX = 512       # shared bytes of a personal event
+    BLANKS_MAX = 8           # ids to be filled in to them
+    PERSONAL_ROOM = PERSONAL_MAX + BLANKS_MAX * USER_ID_MAX
 
 # The bytes of one event that all its receivers share. They follow the struct in the same allocation.
 cdef struct Shared:
@@ -26,6 +29,7 @@ cdef struct Shared:
     uint8_t* packed          # compressed once, when the first connection wants it so; see hotpath.deflate
     uint8_t pack_tried
     uint8_t droppable
+    uint8_t blanks           # NULs that stand for the receiver's own id: one event for many, each named in his copy
     void* shelf              # the only shelf it may stand on; NULL before its first delivery
 
 # All shared bytes that rings refer to, oldest first, and the budget for them and the rings.
@@ -70,6 +74,7 @@ cdef struct Marks:
     uint8_t is_note[MARKS]
 
 cdef Shared* shared_new(const uint8_t* data, size_t size, bint droppable) noexcept nogil
+cdef size_t personal_fill(uint8_t* out, const Shared* shared, const uint8_t* user, uint8_t user_size) noexcept nogil
 cdef void shared_pack(Shelf* shelf, Shared* shared, const uint8_t* data, size_t size) noexcept nogil
 cdef void shared_let_go(Shared* shared) noexcept nogil
 cdef inline uint8_t* shared_data(Shared* shared) noexcept nogil:

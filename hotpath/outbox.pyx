@@ -51,6 +51,21 @@ cdef Shared* shared_new(const uint8_t* data, size_t size, bint droppable) noexce
     return shared
 
 
+cdef size_t personal_fill(uint8_t* out, const Shared* shared, const uint8_t* user, uint8_t user_size) noexcept nogil:
+    """Write the bytes of a personal event as this user gets them; return their number, at most PERSONAL_ROOM."""
+    cdef const uint8_t* data = shared_data(<Shared*>shared)
+    cdef uint8_t* at = out
+    cdef uint32_t i
+    for i in range(shared.size):
+        if data[i]:
+            at[0] = data[i]
+            at += 1
+        else:
+            memcpy(at, user, user_size)
+            at += user_size
+    return at - out
+
+
 cdef void shared_pack(Shelf* shelf, Shared* shared, const uint8_t* data, size_t size) noexcept nogil:
     """Keep the compressed form of the shared bytes beside them. Without memory for it there is none."""
     shared.packed = <uint8_t*>malloc(size)
@@ -253,7 +268,7 @@ cdef size_t encode_event(uint8_t* out, const Shared* shared, uint8_t bits, const
     cdef size_t size
     if not bits & PACKED:
         size = _encode_tail(tail, bits, user, user_size, seq)
-        head_size[0] = encode_head(out, OP_TEXT, shared.size + size)
+        head_size[0] = encode_head(out, OP_TEXT, shared.size + <size_t>shared.blanks * user_size - shared.blanks + size)
     else:
         # The compressed form ends with the header of a stored block (RFC 1951 3.2.4): LEN, NLEN and the tail follow,
         # then the header of the empty block whose other bytes are left out (RFC 7692 7.2.1).
@@ -269,8 +284,12 @@ cdef size_t encode_event(uint8_t* out, const Shared* shared, uint8_t bits, const
     return size
 
 
-cdef inline const uint8_t* _body(Shared* shared, uint8_t bits, size_t* size) noexcept nogil:
-    """Return what belongs between head and tail."""
+cdef inline const uint8_t* _body(Shared* shared, uint8_t bits, const uint8_t* user, uint8_t user_size, uint8_t* own,
+                                 size_t* size) noexcept nogil:
+    """Return what belongs between head and tail. own: PERSONAL_ROOM bytes, where it stands if it is personal."""
+    if shared.blanks:
+        size[0] = personal_fill(own, shared, user, user_size)
+        return own
     if bits & PACKED:
         size[0] = shared.packed_size
         return shared.packed
@@ -311,6 +330,7 @@ cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bin
     changes. notes_only: leave the events waiting. Return the number of bytes; the last frame may be cut by `room`.
     """
     cdef uint8_t ends[10 + TAIL_MAX]
+    cdef uint8_t own[PERSONAL_ROOM]
     cdef const uint8_t* body
     cdef uint8_t bits
     cdef uint8_t* copied = out           # from here on no piece names what is in the buffer
@@ -332,7 +352,7 @@ cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bin
             entry = box.ring[seq & (box.cap - 1)]
             shared = _shared(entry)
             bits = _bits(box, entry)
-            body = _body(shared, bits, &size)
+            body = _body(shared, bits, user, user_size, own, &size)
             tail = encode_event(ends, shared, bits, user, user_size, seq, &head)
             marks.size[marks.count] = <uint32_t>(head + size + tail)
             marks.is_note[marks.count] = 0
@@ -374,6 +394,7 @@ cdef bint outbox_stash(Outbox* box, const uint8_t* user, uint8_t user_size) noex
     A frame once begun must be ended, whatever becomes of the ring behind it. 0 if memory is out.
     """
     cdef uint8_t ends[10 + TAIL_MAX]
+    cdef uint8_t own[PERSONAL_ROOM]
     cdef const uint8_t* body
     cdef uint8_t bits
     cdef uintptr_t entry
@@ -387,7 +408,7 @@ cdef bint outbox_stash(Outbox* box, const uint8_t* user, uint8_t user_size) noex
     entry = box.ring[box.cursor & (box.cap - 1)]
     shared = _shared(entry)
     bits = _bits(box, entry)
-    body = _body(shared, bits, &size)
+    body = _body(shared, bits, user, user_size, own, &size)
     tail = encode_event(ends, shared, bits, user, user_size, box.cursor, &head)
     room = head + size + tail
     note = <Note*>malloc(sizeof(Note) + room)

@@ -7,24 +7,33 @@ from hotpath.reference.frames import RSV1, TEXT, encode_head
 
 MENTION, FOLLOW, ACK = 1, 2, 4
 USER_ID_MAX = 32
+PERSONAL_MAX, BLANKS_MAX = 512, 8  # bytes of a personal event, ids to be filled in
 
 
 class Event:
     """The bytes of one event up to the per-receiver tail: `{"event":…,"broadcast":{…},"data":{…`.
 
-    droppable: refused by connections whose outbox is half full (typing, status and the like).
+    droppable: refused by connections whose outbox is half full (typing, status and the like). personal: a NUL stands
+    for the receiver's own id.
     """
 
-    __slots__ = ("droppable", "order", "packed", "packed_tried", "prefix", "shelf")
+    __slots__ = ("droppable", "order", "packed", "packed_tried", "personal", "prefix", "shelf")
 
-    def __init__(self, prefix: bytes, droppable: bool = False) -> None:
+    def __init__(self, prefix: bytes, droppable: bool = False, personal: bool = False) -> None:
         if not isinstance(prefix, bytes):
             raise TypeError("prefix must be bytes")
+        self.personal = personal and b"\0" in prefix
+        if self.personal and (len(prefix) > PERSONAL_MAX or prefix.count(b"\0") > BLANKS_MAX):
+            raise ValueError("event too large")
         self.prefix, self.droppable = prefix, droppable
         self.order = 0                     # position on its shelf
         self.shelf: object = None          # the only one it may stand on
         self.packed: bytes | None = None   # compressed once, when the first connection wants it so
-        self.packed_tried = False
+        self.packed_tried = self.personal  # each receiver's has other bytes
+
+    def body_for(self, user_id: bytes) -> bytes:
+        """Return the prefix as this user gets it."""
+        return self.prefix.replace(b"\0", user_id) if self.personal else self.prefix
 
     def pack(self) -> bytes | None:
         """Return the compressed form, None if there is none; found out once."""

@@ -223,7 +223,7 @@ class Gate:
             raise OverflowError("first is negative")
         if s.silent or s.lost or s.released or not s.keep or not s.box.base <= first <= s.box.cursor:
             return None
-        events = [(event.prefix, tails) for event, tails, _ in s.box.ring[first - s.box.base :]]
+        events = [(event.body_for(s.user), tails) for event, tails, _ in s.box.ring[first - s.box.base :]]
         return events if sum(len(prefix) for prefix, _ in events) <= limit_bytes else None
 
     def begin_at(self, slot: int, seq: int) -> bool:

@@ -100,7 +100,8 @@ class Outbox:
 
     def _frame(self, user: bytes, seq: int) -> bytes:
         event, tails, packed = self.ring[seq - self.base]
-        return encode_frame_of(event.prefix, event.packed if packed and self.deflate else None, tails, user, seq)
+        form = event.packed if packed and self.deflate else None
+        return encode_frame_of(event.body_for(user), form, tails, user, seq)
 
     def _frames(self, user: bytes, notes_only: bool) -> Iterator[tuple[bool, bytes]]:
         notes, seq = list(self.notes), self.cursor

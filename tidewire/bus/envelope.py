@@ -76,6 +76,7 @@ class Copy(msgspec.Struct, frozen=True, array_like=True):
     mentions, followers: users whose tail names them. ack_author: the author, who alone is not asked to acknowledge
     (empty: nobody is asked).
     droppable: may be skipped for a connection that is behind. name: the event's name, for presence filters and counts.
+    to_each: these users, each told of himself: a NUL in the body (at most 512 bytes) stands for the receiver's id.
     """
 
     body: bytes
@@ -92,6 +93,7 @@ class Copy(msgspec.Struct, frozen=True, array_like=True):
     ack_author: str = ""
     droppable: bool = False
     name: str = ""
+    to_each: list[str] = []
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):

@@ -1,9 +1,10 @@
 """Audiences: who is an event for, with which tail."""
 
 from gateway.connection import State
+from gateway.hub import could_reach
 from hotpath import ACK, ADMIN, FOLLOW, GUEST, MENTION, POSTED_ACK
 from tests.unit.gateway.crowd import Crowd
-from tidewire.bus.envelope import Copy, JoinTeam, LeaveTeam, Only, Roles
+from tidewire.bus.envelope import Copy, Envelope, JoinTeam, LeaveTeam, Only, Roles
 
 
 def taken(crowd: Crowd, copy: Copy) -> set[int]:
@@ -29,6 +30,20 @@ def test_audiences() -> None:
     assert taken(crowd, Copy(b"", channel_id="x", omit_connection_id=ann.connection_id)) == {2, 3}
     assert taken(crowd, Copy(b"", channel_id="unknown")) == set()
     assert taken(crowd, Copy(b"")) == set()
+
+
+def test_a_copy_tells_each_of_many_of_himself() -> None:
+    crowd = Crowd()
+    crowd.enter(1, "ann")
+    crowd.enter(2, "ann")
+    crowd.enter(3, "bob")
+    crowd.enter(4, "cat")
+    copy = Copy(b'{"data":{"user_id":"\0"', to_each=["ann", "cat", "dan"], droppable=True)
+    assert taken(crowd, copy) == {1, 2, 4}
+    assert crowd.hub.concerns(Envelope("u:ann", copies=[copy]))
+    assert not crowd.hub.concerns(Envelope("u:ann", copies=[Copy(b"", to_each=["dan"])]))
+    assert could_reach(Envelope("u:ann", copies=[copy]), "cat", set())
+    assert not could_reach(Envelope("u:ann", copies=[copy]), "bob", set())
 
 
 def test_roles_choose_between_sanitized_and_sensitive_copies() -> None:

@@ -51,6 +51,16 @@ def test_an_event_wants_bytes(fanout):
     assert fanout.Event(b"x\0y").prefix == b"x\0y"
 
 
+@BOTH
+def test_a_personal_event_is_small(fanout):
+    assert fanout.Event(b"\0" * 8 + b"x" * 504, personal=True).prefix == b"\0" * 8 + b"x" * 504
+    for prefix in (b"\0" * 9, b"\0" + b"x" * 512):
+        with pytest.raises(ValueError, match="too large"):
+            fanout.Event(prefix, personal=True)
+        assert fanout.Event(prefix).prefix == prefix
+    assert fanout.Event(b"x" * 600, personal=True).prefix == b"x" * 600
+
+
 @pytest.mark.parametrize("start", [0, 66, 126])  # sets of up to 128 are searched through; a table goes at 64
 @given(steps=st.lists(st.tuples(st.booleans(), st.one_of(st.integers(0, 140), st.integers(0, 2**31))), max_size=300))
 def test_sets_match_the_twin_and_a_set(start, steps):

@@ -27,6 +27,7 @@ STEPS = st.one_of(
               st.sampled_from([0, 1, 4]), st.sampled_from([0, 2]), SLOT_LISTS, st.dictionaries(SLOTS, BITS)),
     st.tuples(st.just("deliver"), SLOT_LISTS, st.just(200), st.just(False), st.just(0), st.just(0), st.just([]),
               st.just({})),
+    st.tuples(st.just("tell"), SLOT_LISTS, st.integers(0, 8), st.sampled_from([0, 3, 400]), BITS),
     st.tuples(st.just("reply"), SLOTS, st.binary(max_size=300)),
     st.tuples(st.just("flush")),
     st.tuples(st.just("poll")),
@@ -109,6 +110,10 @@ class World:
                 self.n += 1
                 result = gate.deliver(c.event(self.n, size=size, droppable=droppable), c.hotpath.SlotSet(slots),
                                       require=require, forbid=forbid, omit=omit, tails=tails)
+            elif kind == "tell":
+                slots, blanks, size, tails = arguments
+                event = c.hotpath.Event(b'{"event":"x","data":{"x":"' + b"x" * size + b"-\0" * blanks, personal=True)
+                result = gate.deliver(event, slots, tails=dict.fromkeys(slots, tails))
             elif kind == "tick":
                 c.now_ms += arguments[0]
                 gate.tick(c.now_ms)
