@@ -4,6 +4,7 @@ import hmac
 
 import falcon.asgi
 
+from tidewire.actions import permissions
 from tidewire.actions.services import Services
 from tidewire.actions.sessions import session_of_token
 from tidewire.wire.errors import AppError, logged_out
@@ -52,4 +53,5 @@ async def authenticate(
             if required:
                 raise logged_out()
             return None, "", False
+    permissions.grant(services, session)
     return session, token, False

@@ -1,4 +1,4 @@
-"""What the server says about itself (health, configuration, licence, roles), presence, and short true answers."""
+"""Health, presence, and short true answers."""
 
 from typing import Any
 
@@ -9,10 +9,9 @@ from tidewire.actions.status import load_statuses
 from tidewire.store import system
 from tidewire.store import users as user_store
 from tidewire.wire.errors import AppError, Unavailable, body_param
-from tidewire.wire.models import Role, Status
-from tidewire.wire.roles import ROLES
+from tidewire.wire.models import Status
 
-NAMES_MAX, STATUSES_MAX = 100, 200
+STATUSES_MAX = 200
 
 
 @route("GET", "/system/ping", session=False)
@@ -40,60 +39,6 @@ async def ping(call: Call) -> Any:
     if answer["status"] != "OK" and not call.flag("use_rest_semantics"):
         call.resp.status = 500
     return answer
-
-
-@route("GET", "/config/client", session=False)
-async def client_config(call: Call) -> dict[str, str]:
-    """What clients need to know; strangers get the login page's part, and hear whether there is any account yet."""
-    config = call.services.config
-    if call.session is not None:
-        return config.client
-    if await user_store.any_user(call.services.db):
-        return config.limited
-    return config.limited | {"NoAccounts": "true"}
-
-
-@route("GET", "/license/client", session=False)
-async def client_license(call: Call) -> dict[str, str]:
-    """There is no licence."""
-    if call.query("format") != "old":
-        raise AppError("api.license.client.old_format.app_error", 400, "Only the old format is served.")
-    return {"IsLicensed": "false"}
-
-
-@route("GET", "/trial-license/prev")
-async def previous_trial(call: Call) -> dict[str, str]:
-    """There never was a licence."""
-    return {"IsLicensed": "false"}
-
-
-@route("POST", "/roles/names", csrf=False)
-async def roles_by_names(call: Call) -> list[Role]:
-    """What roles permit; unknown ones are left out."""
-    return [ROLES[name] for name in await call.id_list(NAMES_MAX) if name in ROLES]
-
-
-@route("GET", "/roles/name/{role_name}", csrf=False)
-async def role_by_name(call: Call) -> Role:
-    """What a role permits."""
-    role = ROLES.get(call.param("role_name"))
-    if role is None:
-        raise _no_role()
-    return role
-
-
-@route("GET", "/roles/{role_id}", csrf=False)
-async def role_by_id(call: Call) -> Role:
-    """What a role permits."""
-    wanted = call.path_id("role_id")
-    for role in ROLES.values():
-        if role.id == wanted:
-            return role
-    raise _no_role()
-
-
-def _no_role() -> AppError:
-    return AppError("app.role.get_by_name.app_error", 404, "No such role.")
 
 
 @route("POST", "/users/status/ids")

@@ -24,6 +24,7 @@ BUILD = "tidewire"
 
 # Which settings of ours stand behind which keys: they give the default, and when given explicitly they win.
 SETTINGS: dict[str, tuple[str, str]] = {
+    "ExperimentalSettings.RestrictSystemAdmin": ("site", "restrict_admin"),
     "PrivacySettings.ShowEmailAddress": ("users", "show_email"),
     "PrivacySettings.ShowFullName": ("users", "show_full_name"),
     "ServiceSettings.MaximumLoginAttempts": ("limits", "login_attempts"),

@@ -1,22 +1,28 @@
 """Who may do what: the one place where roles meet permissions. Reads cached rows; changes nothing.
 
-What each role permits is data in tidewire.wire.roles. On a cache hit nothing in here waits.
+What each role permits is in services.roles. On a cache hit nothing in here waits.
 """
-
-from functools import lru_cache
 
 from tidewire.actions.services import Services
 from tidewire.store import channels, members, teams
 from tidewire.wire.errors import AppError, forbidden
 from tidewire.wire.models import Channel, Session, Team
-from tidewire.wire.roles import GRANTS
+from tidewire.wire.roles import ROLES
 
 SYSTEM_ADMIN = "system_admin"
 
 
-@lru_cache(maxsize=1024)
-def _grants(roles: str) -> frozenset[str]:
-    return frozenset().union(*(GRANTS.get(role, frozenset()) for role in roles.split()))
+def grant(services: Services, session: Session) -> None:
+    """Note on the session what the caller's system roles permit now; done for each request."""
+    vars(session)["granted"] = services.roles.grants(session.roles)
+
+
+def _granted(session: Session) -> frozenset[str]:
+    """Return what was noted; for a session that no request brought, what the built-in roles permit."""
+    noted: frozenset[str] | None = vars(session).get("granted")
+    if noted is not None:
+        return noted
+    return frozenset().union(*(ROLES[role].permissions for role in session.roles.split() if role in ROLES))
 
 
 def is_admin(session: Session) -> bool:
@@ -26,7 +32,7 @@ def is_admin(session: Session) -> bool:
 
 def has_system(session: Session, permission: str) -> bool:
     """Tell whether the caller's system roles permit it. A system admin may do everything."""
-    return permission in _grants(session.roles) or is_admin(session)
+    return permission in _granted(session) or is_admin(session)
 
 
 def check_system(session: Session, permission: str) -> None:
@@ -94,21 +100,21 @@ async def own_team_roles(services: Services, user_id: str) -> dict[str, str]:
     return {member.team_id: member.roles for member in await teams.memberships_of(services.db, user_id)}
 
 
-def permits(roles: str, permission: str) -> bool:
+def permits(services: Services, roles: str, permission: str) -> bool:
     """Tell whether roles (space separated) permit it by themselves."""
-    return permission in _grants(roles)
+    return permission in services.roles.grants(roles)
 
 
 async def has_team(services: Services, session: Session, team_id: str, permission: str) -> bool:
     """Tell whether the caller's roles in the team, or his system roles, permit it. False for an unknown team."""
     if has_system(session, permission):
         return True
-    return permission in _grants(await team_roles(services, team_id, session.user_id))
+    return permission in services.roles.grants(await team_roles(services, team_id, session.user_id))
 
 
 async def has_channel(services: Services, session: Session, channel_id: str, permission: str) -> bool:
     """Tell whether the caller's roles in the channel, its team or the system permit it. Unknown channel: False."""
-    if permission in _grants(await channel_roles(services, channel_id, session.user_id)):
+    if permission in services.roles.grants(await channel_roles(services, channel_id, session.user_id)):
         return True
     channel = await load_channel(services, channel_id)
     if channel is None:

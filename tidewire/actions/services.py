@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tidewire.actions.config import Config
     from tidewire.actions.mail import Mailer
     from tidewire.actions.post_writer import PostWriter
+    from tidewire.actions.roles import Roles
     from tidewire.actions.typists import Typists
     from tidewire.bus.cache import Cache
     from tidewire.bus.contract import Producer
@@ -33,6 +34,7 @@ class Services:
     posts: "PostWriter"
     typists: "Typists"
     config: "Config"
+    roles: "Roles"
     workshop: "Workshop"
     mail: "Mailer"
 

@@ -12,6 +12,7 @@ from tidewire.actions.config import Config
 from tidewire.actions.mail import Mailer
 from tidewire.actions.post_writer import PostWriter
 from tidewire.actions.revisions import Revisions
+from tidewire.actions.roles import Roles
 from tidewire.actions.services import Services
 from tidewire.actions.typists import Typists
 from tidewire.bus.cache import Cache
@@ -38,7 +39,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         db = Database(settings.database.url, size=settings.database.connections, worker=worker)
         stack.push_async_callback(db.close)
         config = await Config.open(settings, db)
-        revisions = Revisions(db, config)
+        roles = Roles(db)
+        await roles.reload()
+        revisions = Revisions(db, config, roles)
         revisions.start()
         stack.push_async_callback(revisions.close)
         cache = Cache()
@@ -79,4 +82,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.callback(workshop.close)
         mailer = Mailer()
         stack.push_async_callback(mailer.close)
-        yield Services(settings, db, cache, producer, client, posts, typists, config, workshop, mailer)
+        yield Services(
+            settings, db, cache, producer, client, posts, typists, config, roles, workshop, mailer
+        )

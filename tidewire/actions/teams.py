@@ -58,8 +58,8 @@ async def views_for(services: Services, session: Session, found: list[Team]) -> 
     return [
         team_view(
             team,
-            manages=manages or permissions.permits(roles.get(team.id, ""), "manage_team"),
-            invites=invites or permissions.permits(roles.get(team.id, ""), "invite_user"),
+            manages=manages or permissions.permits(services, roles.get(team.id, ""), "manage_team"),
+            invites=invites or permissions.permits(services, roles.get(team.id, ""), "invite_user"),
         )
         for team in found
     ]

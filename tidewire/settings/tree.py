@@ -38,6 +38,9 @@ class Site(_Section):
 
     url: str = _knob("", "Public address, such as https://chat.example.org; empty: taken from each request.")
     name: str = _knob("Tidewire", "Name that the apps show.")
+    restrict_admin: bool = _knob(
+        False, "Administrators of the chat cannot change what concerns the server itself; true: only who starts it can."
+    )
 
 
 class Serve(_Section):

@@ -42,8 +42,11 @@ class User(Struct, omit_defaults=False):
     disable_welcome_email: bool = False
 
 
-class Session(Struct):
-    """A login. `token` is sent once, at login, and blank ever after (only its hash is stored)."""
+class Session(Struct, dict=True):
+    """A login. `token` is sent once, at login, and blank ever after (only its hash is stored).
+
+    What permissions note on it (`dict=True`) is not encoded.
+    """
 
     id: str
     user_id: str

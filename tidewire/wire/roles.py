@@ -123,11 +123,45 @@ _ADMIN_ONLY = _words(
         """
 )
 
+def _console(verb: str, *starts: str) -> list[str]:
+    return [f"sysconsole_{verb}_{part}" for part in _SYSCONSOLE if part.startswith(starts)]
+
+
+_LOOK = ("about", "authentication", "compliance", "environment", "experimental", "integrations", "plugins", "reporting",
+         "site")  # fmt: skip
+_PEOPLE = tuple(f"user_management_{part}" for part in ("channels", "groups", "permissions", "teams", "users"))
+_ANALYST = _words("get_analytics get_logs read_jobs read_license_information test_site_url")
+_TEAMS = _words(
+    """
+        list_private_teams list_public_teams manage_private_channel_members manage_private_channel_properties
+        manage_public_channel_members manage_public_channel_properties manage_team manage_team_roles
+        add_user_to_team remove_user_from_team join_private_teams join_public_teams read_channel
+        read_public_channel view_team
+    """
+)
+
 # A system admin may do everything; the list is for the clients, which show what it names.
 PERMISSIONS["system_admin"] = sorted(
     {name for names in PERMISSIONS.values() for name in names}
     | set(_ADMIN_ONLY)
     | {f"sysconsole_{verb}_{section}" for section in _SYSCONSOLE for verb in ("read", "write")}
+)
+
+# Small administrators, for those who share the console's work.
+PERMISSIONS["system_manager"] = (
+    _console("read", *_LOOK, *_PEOPLE)
+    + _console("write", "environment", "site", "integrations", *_PEOPLE)
+    + _ANALYST
+    + _TEAMS
+    + _words("recycle_database_connections reload_config invalidate_caches test_email")
+)
+PERMISSIONS["system_user_manager"] = (
+    _console("read", "authentication", *_PEOPLE) + _console("write", *_PEOPLE[:2], *_PEOPLE[3:]) + _TEAMS
+)
+PERMISSIONS["system_read_only_admin"] = (
+    _console("read", *_LOOK, *_PEOPLE)
+    + _ANALYST
+    + _words("list_private_teams read_channel read_public_channel view_team")
 )
 
 _UNMANAGED = {
@@ -136,6 +170,9 @@ _UNMANAGED = {
     "team_post_all",
     "team_post_all_public",
     "system_user_access_token",
+    "system_manager",
+    "system_user_manager",
+    "system_read_only_admin",
 }
 # Ids must be the same on all nodes and never change: made from the place in this list, in the form of an id.
 ROLES: dict[str, Role] = {
@@ -148,7 +185,4 @@ ROLES: dict[str, Role] = {
         scheme_managed=name not in _UNMANAGED,
     )
     for number, (name, permissions) in enumerate(PERMISSIONS.items(), 1)
-}
-GRANTS: dict[str, frozenset[str]] = {
-    name: frozenset(permissions) for name, permissions in PERMISSIONS.items()
 }
