@@ -1,0 +1,45 @@
+"""A changed configuration or role reaches those who are connected, and the hello of those who come then."""
+
+import asyncio
+import json
+
+from tests.fixtures.api import Api, new_settings
+from tests.integration.gateway.world import world
+from tidewire.actions.revisions import RECHECK_S
+
+
+async def test_changes_reach_sockets_and_the_next_hello(database_url: str, redis_url: str) -> None:
+    api = Api(new_settings(database_url, redis_url))
+    await api.start()
+    try:
+        async with world(database_url, redis_url) as here:
+            admin, member = await api.user("admin"), await api.user("member")
+            token = member.http.headers["Authorization"].removeprefix("Bearer ")
+            socket = await here.open(token)
+            old = (await socket.event("hello"))["data"]["server_version"]
+            assert old == (await member.request("GET", "/users/me")).headers["X-Version-ID"]
+
+            await admin.put("/config/patch", {"TeamSettings": {"SiteName": "Gulls"}})
+            event = await socket.event("config_changed")
+            assert event["data"]["config"] == await member.get("/config/client")  # as a fresh snapshot
+            new = (await member.request("GET", "/users/me")).headers["X-Version-ID"]
+            assert new != old
+            async with asyncio.timeout(RECHECK_S / 2):  # by the bus, not by the re-check
+                while (await (await here.open(token)).event("hello"))["data"]["server_version"] != new:
+                    await asyncio.sleep(0.02)
+
+            role = await member.get("/roles/name/channel_user")
+            await admin.put(f"/roles/{role['id']}/patch", {"permissions": role["permissions"][1:]})
+            event = await socket.event("role_updated")
+            assert json.loads(event["data"]["role"]) == await member.get("/roles/name/channel_user")
+
+            # The origin that browsers may come from is the configured site's.
+            await admin.put("/config/patch", {"ServiceSettings": {"SiteURL": "https://chat.example.org"}})
+            await socket.event("config_changed")
+            async with asyncio.timeout(RECHECK_S / 2):
+                while here.gateway.door is not None and not here.gateway.door.handshake.site_url:
+                    await asyncio.sleep(0.02)
+            await (await here.open(token, origin="https://chat.example.org")).event("hello")
+            here.cut_clients()
+    finally:
+        await api.stop()
