@@ -38,12 +38,14 @@ async def list_category(call: Call) -> list[Preference]:
 @route("GET", "/users/{user_id}/preferences/{category}/name/{preference_name}")
 async def get_preference(call: Call) -> Preference:
     """One preference."""
-    return (await _some(call, call.param("category"), call.param("preference_name")))[0]
+    return (await _some(call, call.param("category"), call.param("preference_name"), "app.preference.get.app_error"))[0]
 
 
-async def _some(call: Call, category: str, name: str) -> list[Preference]:
+async def _some(
+    call: Call, category: str, name: str, error_id: str = "app.preference.get_category.app_error"
+) -> list[Preference]:
     user_id = call.path_id("user_id")
     found = await preferences.list_preferences(call.services, call.login, user_id, category, name)
     if not found:
-        raise AppError("app.preference.get_category.app_error", 404, "No such preference.")
+        raise AppError(error_id, 404, "No such preference.")
     return found

@@ -15,6 +15,7 @@ from api import (  # noqa: F401
     reactions,
     roles,
     sessions,
+    statuses,
     system,
     team_members,
     teams,

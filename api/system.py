@@ -1,17 +1,13 @@
-"""Health, presence, and short true answers."""
+"""Health, and short true answers."""
 
 from typing import Any
 
 from api.call import Call
 from api.routing import Raw, route
 from tidewire.actions import permissions
-from tidewire.actions.status import load_statuses
 from tidewire.store import system
 from tidewire.store import users as user_store
-from tidewire.wire.errors import AppError, Unavailable, body_param
-from tidewire.wire.models import Status
-
-STATUSES_MAX = 200
+from tidewire.wire.errors import Unavailable
 
 
 @route("GET", "/system/ping", session=False)
@@ -39,31 +35,6 @@ async def ping(call: Call) -> Any:
     if answer["status"] != "OK" and not call.flag("use_rest_semantics"):
         call.resp.status = 500
     return answer
-
-
-@route("POST", "/users/status/ids")
-async def statuses(call: Call) -> list[Status]:
-    """Presence of users; unknown ones are offline."""
-    ids = await call.id_list(STATUSES_MAX)
-    found = await _statuses(call, ids)
-    return [found[user_id] for user_id in ids]
-
-
-@route("GET", "/users/{user_id}/status")
-async def status(call: Call) -> Status:
-    """Presence of a user."""
-    user_id = call.path_id("user_id")
-    if not await user_store.by_ids(call.services.db, [user_id]):
-        raise AppError("api.status.user_not_found.app_error", 404, "User not found.")
-    return (await _statuses(call, [user_id]))[user_id]
-
-
-async def _statuses(call: Call, ids: list[str]) -> dict[str, Status]:
-    if any(len(user_id) > 64 for user_id in ids):
-        raise body_param("user_ids")
-    services = call.services
-    heartbeat_s = services.settings.presence.heartbeat_s
-    return await load_statuses(services.redis, services.db, ids, heartbeat_s=heartbeat_s)
 
 
 @route("GET", "/limits/server")

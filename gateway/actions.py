@@ -210,6 +210,7 @@ class Actions:
             connection.looks_at[name] = _channel(data, "thread_channel_id")
         if "channel_id" in data:
             connection.looks_at["channel"] = _channel(data, "channel_id")
+            self._presence.looks(connection.user_id, connection.looks_at["channel"])
         self._hub.looks(connection)
 
     def _get_statuses(self, connection: Connection, data: dict[str, Any]) -> dict[str, Any]:

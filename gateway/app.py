@@ -161,6 +161,8 @@ class Gateway:
         )
         if not config.flag("ServiceSettings.EnableUserAccessTokens"):
             self._spawn(self._end_access_tokens())
+        if "away_after_s" not in self._settings.presence.model_fields_set:
+            self.presence.away_after(config.number("TeamSettings.UserStatusAwayTimeout"))
         if self.door is not None:
             self.door.configure(site_url=config.text("ServiceSettings.SiteURL"), version_id=config.version_id)
 

@@ -1,7 +1,8 @@
 """Says in Redis who has a socket here, and tells users' own devices when their status changes.
 
 Writes are behind and coalesced: whoever changed within a tick goes out in one pipeline. While Redis is down changes
-collect (one entry per user) and nothing else happens. Reading is tidewire/actions/status.py.
+collect (one entry per user) and nothing else happens. What Redis has is written down in PostgreSQL a second later, so
+that it is known when somebody was there last. Reading is tidewire/actions/status.py.
 """
 
 import asyncio
@@ -12,13 +13,21 @@ from typing import Any, cast
 import structlog
 from redis.asyncio import Redis
 
-from tidewire.actions.status import GONE, LIVE_BEATS, OFFLINE, PROCESSES, Seen, combine, held_key, user_key
-from tidewire.bus.envelope import Copy, encode_copy
+from tidewire.actions.status import (
+    GONE,
+    LIVE_BEATS,
+    OFFLINE,
+    PROCESSES,
+    Seen,
+    combine,
+    held_key,
+    status_changes,
+    user_key,
+)
 from tidewire.bus.resp import Link, ReplyError, Word
+from tidewire.store import statuses
 from tidewire.store.db import Database
-from tidewire.store.statuses import clear_manual, load_manual, save_manual
 from tidewire.wire.errors import Unavailable
-from tidewire.wire.events import encode_prefix
 from tidewire.wire.ids import now_ms
 
 log = structlog.get_logger()
@@ -27,6 +36,8 @@ TICK_S = 0.1
 ANSWER_TIMEOUT_S = 1.0
 FLUSH_USERS = 500  # in one pipeline: about 2 ms of Redis
 STOP_S = 3.0  # `tidewire serve` kills what has not stopped within 10 s
+SAVE_S = 1.0  # at most once a second per user; a process that is killed loses that much
+SAVE_USERS = 1000  # in one statement: some 15 ms of PostgreSQL
 REFRESH_MS = 10_000  # activity of somebody who is online already is noted and written at most this often
 
 
@@ -51,13 +62,20 @@ class Presence:
         self._publish = publish
         self._process = process.encode()
         self._heartbeat_s = heartbeat_s
-        self._away_after_ms = int(away_after_s * 1000)
-        self._refresh_ms = min(REFRESH_MS, self._away_after_ms // 10)
+        self.away_after(away_after_s)
         # User with a socket here → last activity, ms, times 2, plus 1 if away; in the order of activity.
         self._here: dict[str, int] = {}
         self._changed: dict[str, None] = {}
+        self._looks: dict[str, str] = {}  # user with a socket here → the channel he looks at
+        self._looked: dict[str, None] = {}  # whose that changed in this second
+        self._unsaved: dict[str, tuple[str, int]] = {}  # user → status and last activity, not yet in PostgreSQL
         self._live: list[bytes] = [self._process]
         self._beaten = False
+
+    def away_after(self, seconds: float) -> None:
+        """Take another UserStatusAwayTimeout."""
+        self._away_after_ms = int(seconds * 1000)
+        self._refresh_ms = min(REFRESH_MS, self._away_after_ms // 10)
 
     def here(self, limit: int) -> dict[str, str]:
         """Return the statuses of users who have a socket here, at most `limit`, the last to be active first."""
@@ -82,8 +100,15 @@ class Presence:
             self._here[user_id] = here | 1
             self._changed[user_id] = None
 
+    def looks(self, user_id: str, channel_id: str) -> None:
+        """Take note of the channel that the user looks at, "" for none."""
+        if self._looks.get(user_id, "") != channel_id:
+            self._looks[user_id] = channel_id
+            self._looked[user_id] = None
+
     def gone(self, user_id: str) -> None:
         """Take note that the user's last socket here closed."""
+        self._looks.pop(user_id, None)
         if self._here.pop(user_id, None) is not None:
             self._changed[user_id] = None
 
@@ -93,14 +118,19 @@ class Presence:
         Raises: Unavailable.
         """
         if active:
-            await clear_manual(self._db, user_id)
+            await statuses.choose_online(self._db, user_id)
             self.active(user_id)
         else:
-            await save_manual(self._db, user_id, "away")
+            await statuses.choose(self._db, user_id, "away")
             self.away(user_id, at_once=True)
 
     async def run(self) -> None:
         """Beat, write and clear until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._run())
+            group.create_task(self._save_behind())
+
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         beat_at = 0.0
         while True:
@@ -117,8 +147,34 @@ class Presence:
                 await asyncio.sleep(1)
             await asyncio.sleep(TICK_S)
 
+    async def _save_behind(self) -> None:
+        failing = False
+        while True:
+            await asyncio.sleep(SAVE_S)
+            # What he looks at waits for the same second: who clicks through channels costs one write.
+            self._changed.update(dict.fromkeys(user_id for user_id in self._looked if user_id in self._here))
+            self._looked.clear()
+            try:
+                await self._save()
+                failing = False
+            except Unavailable:
+                if not failing:
+                    log.warning("last activity waits for the database", users=len(self._unsaved))
+                failing = True
+
+    async def _save(self) -> None:
+        """Write down what the next SAVE_USERS showed. Raises: Unavailable; it will be tried again."""
+        taken = {user_id: self._unsaved.pop(user_id) for user_id in list(islice(self._unsaved, SAVE_USERS))}
+        if not taken:
+            return
+        try:
+            await statuses.note(self._db, taken)
+        except Unavailable:
+            self._unsaved = taken | self._unsaved  # what came meanwhile is newer
+            raise
+
     async def stop(self) -> None:
-        """Take everybody offline, as far as Redis answers."""
+        """Take everybody offline, as far as Redis and PostgreSQL answer."""
         self._changed.update(dict.fromkeys(self._here))
         self._here.clear()
         try:
@@ -126,10 +182,11 @@ class Presence:
                 while self._changed:
                     await self._flush()
                 await self._redis.zrem(PROCESSES, self._process)
+                while self._unsaved:
+                    await self._save()
         except (*GONE, Unavailable):
-            log.warning(
-                "presence not cleared", users=len(self._changed)
-            )  # the janitor of another process will
+            # The janitor of another process will; what was not saved is lost with this one.
+            log.warning("presence not cleared", users=len(self._changed), unsaved=len(self._unsaved))
         finally:
             if self._link is not None:
                 self._link.close()
@@ -180,8 +237,10 @@ class Presence:
                 now[user_id] = OFFLINE
                 commands.append(("HDEL", key, self._process))
             else:
-                seen = now[user_id] = Seen("away" if here & 1 else "online", here >> 1)
-                commands.append(("HSET", key, self._process, f"{seen.status}:{seen.last_activity_at}"))
+                seen = now[user_id] = Seen(
+                    "away" if here & 1 else "online", here >> 1, self._looks.get(user_id, "")
+                )
+                commands.append(("HSET", key, self._process, ":".join(map(str, seen))))
         gone = [user_id for user_id in users if now[user_id] is OFFLINE]
         there = [user_id for user_id in users if now[user_id] is not OFFLINE]
         if there:  # first: a field that nobody remembers would outlive this process
@@ -201,8 +260,10 @@ class Presence:
             after = {process: value for process, value in fields.items() if process != self._process}
             if seen is not OFFLINE:
                 after[self._process] = f"{seen.status}:0".encode()
-            if combine(fields, self._live).status != (status := combine(after, self._live).status):
+            before, status = combine(fields, self._live), combine(after, self._live).status
+            if before.status != status:
                 changed[user_id] = status
+            self._unsaved[user_id] = (status, max(seen.last_activity_at, before.last_activity_at))
         await self._announce(changed)
 
     async def _calls(self, commands: list[tuple[Word, ...]]) -> list[Any]:
@@ -220,17 +281,7 @@ class Presence:
         if not changed:
             return
         try:
-            chosen = {status.user_id: status.status for status in await load_manual(self._db, list(changed))}
+            chosen = {one.user_id: one.status for one in await statuses.of_users(self._db, list(changed)) if one.manual}
         except Unavailable:
             chosen = {}  # PostgreSQL is down: better a status that the next poll corrects than none
-        users: dict[str, list[str]] = {}
-        for user_id, status in changed.items():
-            users.setdefault(chosen.get(user_id, status) if status != "offline" else status, []).append(user_id)
-        self._publish([_status_change(status, user_ids) for status, user_ids in users.items()])
-
-
-def _status_change(status: str, user_ids: list[str]) -> bytes:
-    """Return the copy that tells each of the users that his status is this one: one event, however many came."""
-    body = encode_prefix("status_change", {"status": status, "user_id": "\0"}, user_id="\0")
-    body = body.replace(rb"\u0000", b"\0")
-    return encode_copy(Copy(body, droppable=True, name="status_change", to_each=user_ids))
+        self._publish(status_changes(changed | chosen))

@@ -1,5 +1,7 @@
 """Preferences: what a user's clients remember, told to all of his devices."""
 
+import msgspec
+
 from tidewire.actions import permissions
 from tidewire.actions.copies import announce, to_user
 from tidewire.actions.services import Services
@@ -13,23 +15,40 @@ from tidewire.wire.models import Preference, Session
 
 MAX_AT_ONCE = 100
 NAME_MAX, VALUE_MAX = 32, 20_000  # characters; Mattermost API v4
+VISIBLE_MAX = 40  # direct and group channels in the sidebar
 SAVED_POST = "flagged_post"
+_json_object = msgspec.json.Decoder(dict[str, object]).decode
 
 
-def _check(user_id: str, items: list[Preference]) -> None:
+def _check_owner(user_id: str, items: list[Preference], error_id: str) -> None:
     if not 1 <= len(items) <= MAX_AT_ONCE:
         raise body_param("preferences")
+    if any(item.user_id != user_id for item in items):
+        raise AppError(error_id, 403, "Another user's preference.")
+
+
+def _check(items: list[Preference]) -> None:
     for item in items:
-        if item.user_id != user_id:
-            raise AppError(
-                "api.preference.update_preferences.set.app_error", 403, "Another user's preference."
-            )
         if not 1 <= len(item.category) <= NAME_MAX:
             raise AppError("model.preference.is_valid.category.app_error", 400, "Invalid category.")
         if len(item.name) > NAME_MAX:
             raise AppError("model.preference.is_valid.name.app_error", 400, "Invalid name.")
         if len(item.value) > VALUE_MAX:
             raise AppError("model.preference.is_valid.value.app_error", 400, "Value is too long.")
+        if item.category == "theme" and not _is_object(item.value):
+            raise AppError("model.preference.is_valid.theme.app_error", 400, "Invalid theme.")
+        if (item.category, item.name) == ("sidebar_settings", "limit_visible_dms_gms"):
+            number = int(item.value) if item.value.isascii() and item.value.isdigit() and len(item.value) < 4 else 0
+            if not 1 <= number <= VISIBLE_MAX:
+                raise AppError("model.preference.is_valid.limit_visible_dms_gms.app_error", 400, "Invalid limit.")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        _json_object(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 async def _check_saved_posts(services: Services, session: Session, items: list[Preference]) -> None:
@@ -60,12 +79,13 @@ async def do_put_preferences(
 ) -> None:
     """Store preferences and tell the user's devices. Raises: 403, 400."""
     permissions.check_self(session, user_id)
-    _check(user_id, items)
+    _check_owner(user_id, items, "api.preference.update_preferences.set.app_error")
+    _check(items)
     await _check_saved_posts(services, session, items)
     async with services.db.transaction() as tx:
         await _take_turn(tx, user_id)
         await preferences.put(tx, user_id, items)
-        _announce(tx, "preferences_changed", user_id, items)
+        announce_changed(tx, user_id, items)
 
 
 async def do_delete_preferences(
@@ -73,11 +93,11 @@ async def do_delete_preferences(
 ) -> None:
     """Forget preferences and tell the user's devices. Raises: 403, 400."""
     permissions.check_self(session, user_id)
-    _check(user_id, items)
+    _check_owner(user_id, items, "api.preference.delete_preferences.delete.app_error")
     async with services.db.transaction() as tx:
         await _take_turn(tx, user_id)
         await preferences.delete(tx, user_id, items)
-        _announce(tx, "preferences_deleted", user_id, items)
+        announce_changed(tx, user_id, items, event="preferences_deleted")
 
 
 async def _take_turn(tx: Transaction, user_id: str) -> None:
@@ -86,7 +106,10 @@ async def _take_turn(tx: Transaction, user_id: str) -> None:
         raise forbidden()
 
 
-def _announce(tx: Transaction, event: str, user_id: str, items: list[Preference]) -> None:
+def announce_changed(
+    tx: Transaction, user_id: str, items: list[Preference], *, event: str = "preferences_changed"
+) -> None:
+    """Tell the user's devices what he stored, or with preferences_deleted what he forgot."""
     # Mattermost API v4: a data-less sidebar_category_updated goes before; favourites and shown DMs are preferences.
     copies = [
         to_user("sidebar_category_updated", {}, user_id),

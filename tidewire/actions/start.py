@@ -8,6 +8,7 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tidewire.actions.choose_status import DndSweep
 from tidewire.actions.config import Config
 from tidewire.actions.mail import Mailer
 from tidewire.actions.post_writer import PostWriter
@@ -78,6 +79,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             min_interval_ms=typing.min_interval_ms,
             per_channel=typing.per_channel,
         )
+        sweep = DndSweep(db, client, producer, heartbeat_s=settings.presence.heartbeat_s)
+        sweep.start()
+        stack.push_async_callback(sweep.close)
         workshop = Workshop()
         stack.callback(workshop.close)
         mailer = Mailer()

@@ -1,7 +1,8 @@
-"""Presence: who is online, kept in Redis by the gateways and read by all. A chosen (manual) status lies in PostgreSQL.
+"""Who is online: presence, kept in Redis by the gateways and read by all, and under it what users chose, in PostgreSQL.
 
-Per user a hash with a field per gateway process, `<online|away>:<last activity, ms>`; per process a heartbeat in one
-sorted set, and the set of the users it holds, so that a dead one can be cleared. Offline = no field of a live process.
+Per user a hash with a field per gateway process, `<online|away>:<last activity, ms>:<open channel or nothing>`; per
+process a heartbeat in one sorted set, and the set of the users it holds, so that a dead one can be cleared. Offline =
+no field of a live process. A status chosen by hand wins, with sockets or without.
 No sockets and no timers here.
 """
 
@@ -11,9 +12,11 @@ from typing import Any, NamedTuple
 import redis.exceptions
 from redis.asyncio import Redis
 
+from tidewire.bus.envelope import Copy, encode_copy
 from tidewire.store.db import Database
-from tidewire.store.statuses import load_manual
+from tidewire.store.statuses import Noted, of_users
 from tidewire.wire.errors import Unavailable
+from tidewire.wire.events import encode_prefix
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Status
 
@@ -24,10 +27,11 @@ _RANK = {"offline": 0, "away": 1, "online": 2}
 
 
 class Seen(NamedTuple):
-    """A user's presence: status offline, away or online; last activity in ms."""
+    """A user's presence: status offline, away or online; last activity in ms; the channel he looks at, or ""."""
 
     status: str
     last_activity_at: int
+    channel_id: str = ""
 
 
 OFFLINE = Seen("offline", 0)
@@ -49,9 +53,14 @@ def combine(fields: Mapping[bytes, bytes], live: Iterable[bytes]) -> Seen:
     for process in live:
         value = fields.get(process)
         if value is not None:
-            status, _, at = value.decode().partition(":")
-            at_ms = max(best.last_activity_at, int(at))
-            best = Seen(status if _RANK[status] > _RANK[best.status] else best.status, at_ms)
+            status, at, *channel = value.decode().split(":", 2)
+            at_ms = int(at)
+            latest = at_ms >= best.last_activity_at
+            best = Seen(
+                status if _RANK[status] > _RANK[best.status] else best.status,
+                max(best.last_activity_at, at_ms),
+                channel[0] if latest and channel else "" if latest else best.channel_id,
+            )
     return best
 
 
@@ -65,14 +74,8 @@ async def live_processes(client: Redis, heartbeat_s: float) -> list[bytes]:
     return list(found)
 
 
-async def load_statuses(
-    client: Redis, db: Database, user_ids: Sequence[str], *, heartbeat_s: float
-) -> dict[str, Status]:
-    """Return the status of every given id; ids nobody knows are "offline".
-
-    heartbeat_s: setting presence.heartbeat_s. Raises: Unavailable("redis" or "database").
-    Source: Mattermost API v4, "Get user statuses by id"; a manual status wins over presence.
-    """
+async def load_presence(client: Redis, user_ids: Sequence[str], *, heartbeat_s: float) -> list[Seen]:
+    """Return what the sockets of each of the users show, in order. Raises: Unavailable("redis")."""
     live = await live_processes(client, heartbeat_s)
     try:
         pipe = client.pipeline(transaction=False)
@@ -81,14 +84,51 @@ async def load_statuses(
         hashes = await pipe.execute()
     except GONE as error:
         raise Unavailable("redis") from error
-    found = {}
-    for user_id, fields in zip(user_ids, hashes, strict=True):
-        seen = combine(fields, live)
-        found[user_id] = Status(user_id, seen.status, False, seen.last_activity_at)
-    for chosen in await load_manual(db, list(found)):
-        status = found[chosen.user_id]
-        status.manual = True
-        status.dnd_end_time = chosen.dnd_end_time
-        if status.status != "offline":
-            status.status = chosen.status
-    return found
+    return [combine(fields, live) for fields in hashes]
+
+
+def status_of(user_id: str, seen: Seen, noted: Noted | None, at_ms: int) -> Status:
+    """Return the status that a user has at a moment. Source: Mattermost API v4: one chosen by hand wins."""
+    status = Status(user_id, seen.status, False, seen.last_activity_at)
+    if noted is None:
+        return status
+    status.last_activity_at = max(seen.last_activity_at, noted.last_activity_at)
+    if noted.manual:
+        status.status, status.manual, status.dnd_end_time = noted.status, True, noted.dnd_end_time
+    elif status.status != "online" and noted.online_until > at_ms:
+        status.status = "online"
+    return status
+
+
+async def load_statuses(
+    client: Redis, db: Database, user_ids: Sequence[str], *, heartbeat_s: float
+) -> dict[str, Status]:
+    """Return the status of every given id; ids nobody knows are "offline".
+
+    heartbeat_s: setting presence.heartbeat_s. Raises: Unavailable("redis" or "database").
+    Source: Mattermost API v4, "Get user statuses by id".
+    """
+    seen = await load_presence(client, user_ids, heartbeat_s=heartbeat_s)
+    noted = {row.user_id: row for row in await of_users(db, user_ids)}
+    at_ms = now_ms()
+    return {
+        user_id: status_of(user_id, one, noted.get(user_id), at_ms)
+        for user_id, one in zip(user_ids, seen, strict=True)
+    }
+
+
+def status_changes(statuses: Mapping[str, str]) -> list[bytes]:
+    """Return the encoded copies of `status_change` for user → status: each user's own devices hear it, nobody else.
+
+    One copy for all who have the same status, however many they are.
+    """
+    users: dict[str, list[str]] = {}
+    for user_id, status in statuses.items():
+        users.setdefault(status, []).append(user_id)
+    return [_status_change(status, user_ids) for status, user_ids in users.items()]
+
+
+def _status_change(status: str, user_ids: list[str]) -> bytes:
+    body = encode_prefix("status_change", {"status": status, "user_id": "\0"}, user_id="\0")
+    body = body.replace(rb"\u0000", b"\0")
+    return encode_copy(Copy(body, droppable=True, name="status_change", to_each=user_ids))

@@ -185,7 +185,9 @@ class Presence(_Section):
     """Who is online."""
 
     heartbeat_s: float = _knob(5.0, "Interval at which a gateway says that it lives.", gt=0)
-    away_after_s: float = _knob(300.0, "Time without activity after which a user is away.", gt=0)
+    away_after_s: float = _knob(
+        300.0, "Time without activity after which a user is away; given, it wins over UserStatusAwayTimeout.", gt=0
+    )
 
 
 class Typing(_Section):

@@ -1,29 +1,58 @@
-"""Statuses that users chose themselves. Presence (who has a socket) is not here: tidewire/actions/status.py."""
+"""Rows of statuses: what users chose, and what their sockets showed last. Who has one now: actions/status.py."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from tidewire.store import sql
-from tidewire.store.db import Database
+from tidewire.store.db import Database, Transaction
 from tidewire.wire.ids import now_ms
-from tidewire.wire.models import Status
 
 _Q = sql.load("statuses")
 
 
-async def load_manual(db: Database, user_ids: Sequence[str]) -> list[Status]:
-    """Return the manual statuses among the users' that have not run out, unordered. Raises: Unavailable."""
-    rows = await db.fetch(_Q["manual_statuses"], user_ids, now_ms() // 1000)
-    return [
-        Status(row["user_id"], row["status"], True, row["last_activity_at"], row["dnd_end_time"])
-        for row in rows
-    ]
+class Noted(NamedTuple):
+    """A row. manual: chosen by hand and in force. Times in ms, but dnd_end_time in seconds."""
+
+    user_id: str
+    status: str
+    manual: bool
+    last_activity_at: int
+    dnd_end_time: int
+    online_until: int
 
 
-async def save_manual(db: Database, user_id: str, status: str) -> None:
-    """Let the user's status be this one until he chooses another. Raises: Unavailable."""
-    await db.execute(_Q["save_manual_status"], user_id, status, now_ms())
+async def of_users(db: Database, user_ids: Sequence[str]) -> list[Noted]:
+    """Return the rows that these users have, unordered. Raises: Unavailable."""
+    return [Noted(*row) for row in await db.fetch(_Q["statuses_of"], user_ids, now_ms() // 1000)]
 
 
-async def clear_manual(db: Database, user_id: str) -> None:
-    """Let presence decide the user's status again. Raises: Unavailable."""
-    await db.execute(_Q["clear_manual_status"], user_id)
+async def choose(db: Database, user_id: str, status: str, dnd_end_time: int = 0) -> None:
+    """Let the user's status be this one until he chooses another, or dnd_end_time (s). Raises: Unavailable."""
+    await db.execute(_Q["choose_status"], user_id, status, now_ms(), dnd_end_time)
+
+
+async def choose_online(db: Database, user_id: str, *, until: int = 0) -> None:
+    """Let sockets decide the user's status again; until (ms): online up to then without one. Raises: Unavailable."""
+    await db.execute(_Q["choose_online"], user_id, now_ms(), until)
+
+
+async def note(db: Database, seen: Mapping[str, tuple[str, int]]) -> None:
+    """Write down user → (status, last activity in ms), which sockets showed. Raises: Unavailable."""
+    statuses = [status for status, _ in seen.values()]
+    await db.execute(_Q["note_presence"], list(seen), statuses, [at for _, at in seen.values()])
+
+
+async def forget(tx: Transaction, user_id: str) -> None:
+    """Take the user offline, whatever he chose."""
+    await tx.execute(_Q["forget_status"], user_id)
+
+
+async def end_dnd(db: Database, limit: int) -> list[str]:
+    """End do-not-disturbs that have run out, the oldest first; return whose. Empty while another process does it.
+
+    Raises: Unavailable.
+    """
+    async with db.transaction() as tx:
+        if not await tx.fetchval(_Q["lead_sweep"]):
+            return []
+        return [row["user_id"] for row in await tx.fetch(_Q["end_dnd"], now_ms() // 1000, limit)]

@@ -1,7 +1,9 @@
 """One world and one gateway for all tests of this folder: they take seconds to start."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from tests.fixtures.api import Api, new_settings, settle
@@ -9,6 +11,7 @@ from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tests.integration.gateway.world import world
 from tests.integration.people.crew import Crew, enlist
+from tidewire.actions.config import Config
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -31,3 +34,14 @@ async def crew(shared_crew: Crew) -> AsyncIterator[Crew]:
     """The folder's world. Sockets are the test's own; they are cut at its end."""
     yield shared_crew
     shared_crew.town.cut_clients()
+
+
+@pytest.fixture
+def config(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Keys of the run-time configuration that are different for this test, in the API and the gateway."""
+    values: dict[str, Any] = {}
+    typed = Config._typed
+    monkeypatch.setattr(
+        Config, "_typed", lambda self, name, kind: values[name] if name in values else typed(self, name, kind)
+    )
+    return values

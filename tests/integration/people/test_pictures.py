@@ -14,7 +14,6 @@ from PIL import Image
 
 from tests.fixtures.api import Client
 from tests.integration.people.crew import Crew
-from tidewire.actions.config import Config
 from tidewire.pictures import initials
 from tidewire.pictures.squares import SIDE
 
@@ -201,10 +200,8 @@ async def test_forms_that_hold_no_file(crew: Crew) -> None:
             assert (answer.status_code, answer.json()["id"]) == (400, f"{family}.{error}.app_error"), content[:60]
 
 
-async def test_too_many_bytes(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    number = Config.number
-    limits = {"FileSettings.MaxFileSize": 200_000}
-    monkeypatch.setattr(Config, "number", lambda self, name: limits.get(name) or number(self, name))
+async def test_too_many_bytes(crew: Crew, config: dict[str, Any]) -> None:
+    config["FileSettings.MaxFileSize"] = 200_000
     people, noise = crew.people, os.urandom(270_000)
     body = b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n' + noise
 

@@ -1,12 +1,39 @@
--- name: manual_statuses
--- $2: now in seconds; a do-not-disturb with an end runs out by itself.
-SELECT user_id, status, last_activity_at, dnd_end_time FROM statuses
-WHERE user_id = ANY($1::text[]) AND manual AND (dnd_end_time = 0 OR dnd_end_time > $2);
+-- name: statuses_of
+-- What was chosen by hand and has not run out ($2: now, s), else what was noted last.
+SELECT user_id, status, manual AND (dnd_end_time = 0 OR dnd_end_time > $2) AS manual, last_activity_at,
+    dnd_end_time, online_until
+FROM statuses WHERE user_id = ANY($1::text[]);
 
--- name: save_manual_status
-INSERT INTO statuses AS x (user_id, status, manual, last_activity_at) VALUES ($1, $2, true, $3)
+-- name: choose_status
+-- By hand, until another is chosen or, at $4 (s, 0: never), it runs out.
+INSERT INTO statuses AS x (user_id, status, manual, last_activity_at, dnd_end_time) VALUES ($1, $2, true, $3, $4)
 ON CONFLICT (user_id) DO UPDATE SET status = excluded.status, manual = true,
-    last_activity_at = excluded.last_activity_at, dnd_end_time = 0;
+    last_activity_at = excluded.last_activity_at, dnd_end_time = excluded.dnd_end_time, online_until = 0;
 
--- name: clear_manual_status
-UPDATE statuses SET manual = false, dnd_end_time = 0 WHERE user_id = $1 AND manual;
+-- name: choose_online
+-- Nothing is chosen any more: sockets decide, but until $3 (ms) he counts as active.
+INSERT INTO statuses AS x (user_id, status, last_activity_at, online_until) VALUES ($1, 'online', $2, $3)
+ON CONFLICT (user_id) DO UPDATE SET status = 'online', manual = false, last_activity_at = excluded.last_activity_at,
+    dnd_end_time = 0, online_until = excluded.online_until;
+
+-- name: note_presence
+-- What sockets showed: user ids, statuses, last activities (ms). Rows in the order of ids; a chosen status stays.
+INSERT INTO statuses AS x (user_id, status, last_activity_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) one(user_id, status, at) ORDER BY user_id
+ON CONFLICT (user_id) DO UPDATE SET status = CASE WHEN x.manual THEN x.status ELSE excluded.status END,
+    last_activity_at = greatest(x.last_activity_at, excluded.last_activity_at),
+    online_until = CASE WHEN excluded.status = 'offline' THEN 0 ELSE x.online_until END;
+
+-- name: forget_status
+UPDATE statuses SET status = 'offline', manual = false, dnd_end_time = 0, online_until = 0 WHERE user_id = $1;
+
+-- name: lead_sweep
+-- One sweeper at a time in the whole installation, until the end of its transaction.
+SELECT pg_try_advisory_xact_lock(7813011338);
+
+-- name: end_dnd
+-- $1 now (s), $2 how many at most; whoever chooses anew just now is left to himself.
+UPDATE statuses SET status = 'offline', manual = false, dnd_end_time = 0 WHERE user_id IN (
+    SELECT user_id FROM statuses WHERE dnd_end_time > 0 AND dnd_end_time <= $1
+    ORDER BY dnd_end_time LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING user_id;
