@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from bench.machine import ROOT, rss_kib
-from gateway.connection import Connection, State
+from gateway.connection import State, adopted, rename
 from gateway.hub import Hub
 from hotpath import Event
 from loadtest.seed import deal_members
@@ -46,10 +46,10 @@ def measure(connections: int, channels: int, members: int) -> int:
             keys[number].append(key)
     before = rss_kib(["self"])
     for slot, heard in enumerate(keys):
-        connection = Connection(slot, "127.0.0.1", 0, 0.0, 100.0)
+        connection = adopted(slot, "127.0.0.1", 0, 0.0, 100.0)
         user_id = new_id()
         connection.session_id = new_id()
-        connection.rename()
+        rename(connection)
         connection.state = State.LIVE
         # A copy of each key, as rows bring it: the hub keeps one.
         hub.add(hub.enter(user_id, "system_user", ["".join(list(key)) for key in heard], 0), connection)

@@ -26,6 +26,7 @@ from gateway.connection import (
     Connection,
     Seats,
     State,
+    adopted,
 )
 from gateway.context import Context
 from gateway.door import Door, Upgrade
@@ -217,7 +218,7 @@ class Gateway:
         bits = POSTED_ACK if upgrade.query.get("posted_ack") == "true" else 0
         address = sys.intern(self._address(upgrade))
         burst = self._settings.gateway.client_burst
-        connection = Connection(slot, address, bits, self._loop.time(), burst)
+        connection = adopted(slot, address, bits, self._loop.time(), burst)
         self.connections[slot] = connection
         self._addresses[address] += 1
         self.unauthenticated += 1
@@ -349,9 +350,6 @@ class Gateway:
         if connection.welcome is not None:
             self._reply(connection, encode_ok(connection.welcome))
             connection.welcome = None
-        connection.seen_at = 0.0
-        if connection.allowance == self._settings.gateway.client_burst:
-            connection.allowance_at = 0.0  # full all the same, and no object of its own
         self._watch_expiry(connection)
         self.presence.active(connection.user_id)
         self._limit(connection.user_id)

@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Iterator
 
+from hotpath import Seat
 from tidewire.wire.ids import new_token
 
 # Close codes. Source: RFC 6455 7.4.1; 1008 for what the server ends on purpose, 1013 for "come back".
@@ -31,55 +32,33 @@ class State(enum.IntEnum):
     GONE = 5
 
 
-class Connection:
-    """A slot of the gate with its user; 160 bytes and three ids. What few need is None until it is needed."""
+# A slot of the gate with its user. remote: address, for caps and logs; bits: of hotpath; user_id, session_id,
+# connection_id: "" until known; expires_at: of the session, Unix ms, 0 = never; seen_at: loop time of the adoption,
+# later of the loss of the socket; allowance: actions it may send at once, refilled since allowance_at; greeted: a hello
+# went out. None until needed: waiting: frames that came early; looks_at: what `presence` reported, see
+# gateway/actions.py; welcome: seq of the request to be answered OK right behind hello.
+Connection = Seat
 
-    __slots__ = (
-        "allowance",
-        "allowance_at",
-        "bits",
-        "connection_id",
-        "expires_at",
-        "greeted",
-        "looks_at",
-        "remote",
-        "seen_at",
-        "session_id",
-        "slot",
-        "state",
-        "user_id",
-        "waiting",
-        "welcome",
-    )
 
-    def __init__(self, slot: int, remote: str, bits: int, now: float, allowance: float) -> None:
-        self.slot = slot
-        self.remote = remote  # address, for caps and logs
-        self.bits = bits
-        self.state = State.CHECKING
-        self.user_id = ""
-        self.session_id = ""
-        self.expires_at = 0  # of the session, Unix ms; 0 = never
-        self.connection_id = ""
-        self.seen_at = now  # loop time of the adoption, later of the loss of the socket
-        self.allowance = allowance  # actions it may send at once, refilled over time
-        self.allowance_at = now
-        self.waiting: list[tuple[bytes, bool]] | None = None
-        self.looks_at: dict[str, str] | None = None  # what `presence` reported, see gateway/actions.py
-        self.welcome: int | None = None  # seq of the request to be answered OK right behind hello
-        self.greeted = False  # a hello went out
+def adopted(slot: int, remote: str, bits: int, now: float, allowance: float) -> Connection:
+    """Return the connection of a socket that has just come."""
+    connection = Connection(slot, remote, bits, now, allowance)
+    connection.state = State.CHECKING
+    return connection
 
-    def rename(self, tag: str = "") -> None:
-        """Give it a new connection id: clients take that as "refetch everything". tag: what the id begins with."""
-        self.connection_id = tag + new_token()[len(tag) :]
 
-    def views(self, channel_id: str) -> bool:
-        """Tell whether presence-filtered events of the channel are for it.
+def rename(connection: Connection, tag: str = "") -> None:
+    """Give it a new connection id: clients take that as "refetch everything". tag: what the id begins with."""
+    connection.connection_id = tag + new_token()[len(tag) :]
 
-        Source: Mattermost API v4, action `presence`: dropped only if all three values were reported and none matches.
-        """
-        seen = self.looks_at
-        return seen is None or len(seen) < 3 or channel_id in seen.values()
+
+def views(connection: Connection, channel_id: str) -> bool:
+    """Tell whether presence-filtered events of the channel are for it.
+
+    Source: Mattermost API v4, action `presence`: dropped only if all three values were reported and none matches.
+    """
+    seen = connection.looks_at
+    return seen is None or len(seen) < 3 or channel_id in seen.values()
 
 
 class Seats:

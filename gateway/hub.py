@@ -9,8 +9,8 @@ from array import array
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from gateway.connection import Connection, Seats, State
-from hotpath import ACK, ADMIN, FOLLOW, GUEST, MENTION, MFA_OK, POSTED_ACK, Event, SlotSet
+from gateway.connection import Connection, Seats, State, views
+from hotpath import ACK, ADMIN, FOLLOW, GUEST, MENTION, MFA_OK, POSTED_ACK, Event, Owner, SeatTable, SlotSet
 from tidewire.bus.envelope import (
     Copy,
     Effect,
@@ -61,18 +61,9 @@ class Deliver(Protocol):
         """Tell the gate whose slot it is."""
 
 
-class Member:
-    """A connected user. `n`: his own key's number when he came in, -1 if the relay has a line for it."""
-
-    __slots__ = ("connections", "keys", "n", "roles", "user_id")
-
-    def __init__(self, user_id: str, roles: str, keys: "Numbers", n: int) -> None:
-        self.user_id = user_id
-        self.connections: tuple[Connection, ...] = ()
-        self.keys = keys  # channels and teams he hears, see `Hub.keys_of`
-        self.n = n
-        self.roles = roles
-
+# A connected user. keys: `Numbers` of the channels and teams he hears, see `Hub.keys_of`; n: his own key's number when
+# he came in, -1 if the relay has a line for it.
+Member = Owner
 
 # Keys as the hub numbers them: two bytes each in one object as long as all are small, for it is kept per user.
 Numbers = bytes | tuple[int, ...]
@@ -109,7 +100,7 @@ class Hub:
         self._spare: list[int] = []  # numbers without a key
         self.everyone = SlotSet()
         self.by_slot = Seats()
-        self.by_connection_id: dict[str, Connection] = {}
+        self.by_connection_id = SeatTable()
         self._required = 0  # bits that a connection needs to hear anything
         self._guests_need_mfa = True
         self._choosy = SlotSet()  # those that reported all three values of `presence`
@@ -131,7 +122,7 @@ class Hub:
         member.connections += (connection,)
         connection.user_id = member.user_id  # the same object: one string for all of his connections
         self.by_slot[slot] = connection
-        self.by_connection_id[connection.connection_id] = connection
+        self.by_connection_id.add(connection)
         self.everyone.add(slot)
         groups = self._groups
         for number in _unpack(member.keys):
@@ -144,7 +135,7 @@ class Hub:
         if self.by_slot.get(slot) is not connection:
             return
         del self.by_slot[slot]
-        self.by_connection_id.pop(connection.connection_id, None)
+        self.by_connection_id.discard(connection)
         self.everyone.discard(slot)
         self._choosy.discard(slot)
         member = self.members[connection.user_id]
@@ -356,7 +347,7 @@ class Hub:
         return taken
 
     def _wants(self, slot: int, channel_id: str) -> bool:
-        return slot not in self._choosy or self.by_slot[slot].views(channel_id)
+        return slot not in self._choosy or views(self.by_slot[slot], channel_id)
 
     def _tails(self, copy: Copy) -> dict[int, int] | None:
         if not copy.mentions and not copy.followers:

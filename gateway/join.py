@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from gateway.connection import Connection, State
+from gateway.connection import Connection, State, rename
 from gateway.hub import Hub, Member
 from gateway.relay import Recording, Relay
 from tidewire.bus.envelope import decode, user_key
@@ -66,7 +66,7 @@ class Joiner:
         self._ask(connection.user_id)
 
     def _enter(self, member: Member, connection: Connection) -> None:
-        connection.rename(self._tag)
+        rename(connection, self._tag)
         self._hub.add(member, connection)
         self._on_joined(connection)
 

@@ -33,6 +33,7 @@ from tidewire.wire.ids import now_ms
 log = structlog.get_logger()
 
 TICK_S = 0.1
+TICK_MS = 100
 ANSWER_TIMEOUT_S = 1.0
 FLUSH_USERS = 500  # in one pipeline: about 2 ms of Redis
 STOP_S = 3.0  # `tidewire serve` kills what has not stopped within 10 s
@@ -65,6 +66,7 @@ class Presence:
         self.away_after(away_after_s)
         # User with a socket here → last activity, ms, times 2, plus 1 if away; in the order of activity.
         self._here: dict[str, int] = {}
+        self._at = 0  # the last such value, online: who is active in one tick shares the object
         self._changed: dict[str, None] = {}
         self._looks: dict[str, str] = {}  # user with a socket here → the channel he looks at
         self._looked: dict[str, None] = {}  # whose that changed in this second
@@ -87,8 +89,10 @@ class Presence:
         at, here = now_ms(), self._here.get(user_id)
         if here is not None and not here & 1 and at - (here >> 1) < self._refresh_ms:
             return
+        if not 0 <= at - (self._at >> 1) < TICK_MS:
+            self._at = at << 1
         self._here.pop(user_id, None)
-        self._here[user_id] = at << 1
+        self._here[user_id] = self._at
         self._changed[user_id] = None
 
     def away(self, user_id: str, *, at_once: bool = False) -> None:

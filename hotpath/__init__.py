@@ -20,6 +20,7 @@ if TYPE_CHECKING or COMPILED:
         from hotpath.fanout import Event, SlotSet, encode_event
         from hotpath.frames import Parser, encode_frame
         from hotpath.gate import Gate
+        from hotpath.seat import Owner, Seat, SeatTable
     except ModuleNotFoundError as error:
         raise ImportError(
             "hotpath is not built: run `python setup.py build_ext --inplace` in the checkout (needs a C compiler and "
@@ -29,6 +30,7 @@ else:
     from hotpath.reference.fanout import Event, SlotSet, encode_event
     from hotpath.reference.frames import Parser, encode_frame
     from hotpath.reference.gate import Gate
+    from hotpath.reference.seat import Owner, Seat, SeatTable
 
 __all__ = ["ACK", "ADMIN", "COMPILED", "FOLLOW", "GUEST", "MENTION", "MFA_OK", "POSTED_ACK", "Event", "Gate",
-           "Parser", "SlotSet", "encode_event", "encode_frame"]
+           "Owner", "Parser", "Seat", "SeatTable", "SlotSet", "encode_event", "encode_frame"]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from gateway.connection import Connection, State
+from gateway.connection import Connection, State, adopted, rename
 from gateway.hub import Hub
 from gateway.join import Joiner
 from gateway.relay import Relay
@@ -88,7 +88,7 @@ class Crowd:
         self.failed.append(connection.slot)
 
     def connection(self, slot: int, user_id: str) -> Connection:
-        made = Connection(slot, "127.0.0.1", 0, 0.0, 100.0)
+        made = adopted(slot, "127.0.0.1", 0, 0.0, 100.0)
         made.user_id = user_id
         return made
 
@@ -100,7 +100,7 @@ class Crowd:
             self.relay.track(numbers.items())
             member = self.hub.enter(user_id, roles, numbers)
         made = self.connection(slot, user_id)
-        made.rename()
+        rename(made)
         made.state = State.LIVE
         self.hub.add(member, made)
         return made
