@@ -1,26 +1,29 @@
 """Compression once per event: what it costs and saves, gate against gate in one process.
 
-    python -m bench.compression [--connections 1000 4000] [--pairs 9] [--events 40]
+    python -m bench compression [--connections 1000 4000] [--pairs 9] [--events 40]
 
-`posted` events as the API makes them, each with 800 other characters of English, go one at a time to a crowd that
-agreed on permessage-deflate and to one that did not, in turns. Counted is this process's CPU time for delivering and
-flushing an event, the compression and the sockets' share of the kernel included; a child process reads without sleeping
-and counts bytes. Both ends are here: four descriptors for each of `connections`.
+`posted` events as the API makes them, each with 800 other characters of English (bench/data/english.txt, prose from our
+own documents), go one at a time to a crowd that agreed on permessage-deflate and to one that did not, in turns. Counted
+is this process's CPU time for delivering and flushing an event, the compression and the sockets' share of the kernel
+included; a child process reads without sleeping and counts bytes. Both ends are here: four descriptors for each of
+`connections`.
 """
 
 import argparse
+import asyncio
 import mmap
 import os
 import random
-import re
 import resource
 import select
 import socket
 import sys
 import time
-from statistics import median
+from dataclasses import dataclass
+from functools import partial
 
-from bench.machine import ROOT, conditions
+from bench.machine import ROOT, Watch, Window, conditions
+from bench.pairs import INVALID, LOAD_CORE, SERVER_CORE, Pairs, Target, spread
 from hotpath import Event, Gate, SlotSet
 from tidewire.actions.post_events import posted
 from tidewire.bus.envelope import decode
@@ -28,24 +31,18 @@ from tidewire.wire.ids import new_id, now_ms
 from tidewire.wire.models import Channel, Post
 
 MESSAGE_CHARACTERS = 800
-SEND_BUFFER = 128 * 1024
-LIMITS = {"CPU": 1.3, "bytes": 0.55}
-
-
-def english() -> str:
-    """Return the prose of our own documents, without tables and code."""
-    lines = [line for page in sorted(ROOT.glob("docs/*.md")) for line in page.read_text().splitlines()]
-    prose = " ".join(line.strip("-# ") for line in lines if line and line[0] not in "|`" and "```" not in line)
-    return re.sub(r"[^ -~]|[`*]", "", re.sub(r"\s+", " ", prose))
+TARGETS = {"CPU": Target(1.3, unit=" ×"), "bytes": Target(0.55, unit=" ×")}
 
 
 class Messages:
     """Events with messages cut from English text, never the same twice."""
 
     def __init__(self) -> None:
-        self._text = english()
+        self._text = " ".join((ROOT / "bench" / "data" / "english.txt").read_text().split())
         self._places = random.Random(1)
-        self._channel = Channel(new_id(), team_id=new_id(), type="O", name="town-square", display_name="Town Square")
+        self._channel = Channel(
+            new_id(), team_id=new_id(), type="O", name="town-square", display_name="Town Square"
+        )
         self._author = new_id()
 
     def prefix(self) -> bytes:
@@ -83,6 +80,15 @@ class Crowd:
         return int(self.gate.stats()["sent_bytes"])
 
 
+@dataclass
+class Turn:
+    """One stretch of one crowd, per delivery: CPU µs, and bytes of a frame."""
+
+    window: Window
+    cost_us: float
+    frame_bytes: float
+
+
 def read_all(sockets: list[socket.socket], total: mmap.mmap) -> None:
     """Read for ever; keep the number of bytes in `total`."""
     epoll, buffer, count = select.epoll(), bytearray(1 << 18), 0
@@ -95,61 +101,83 @@ def read_all(sockets: list[socket.socket], total: mmap.mmap) -> None:
         total[:8] = count.to_bytes(8, "little")
 
 
-def measure(connections: int, pairs: int, events: int) -> bool:
-    """Print the block of one crowd size; return whether the limits are kept."""
-    crowds = [Crowd(connections, deflate) for deflate in (False, True)]
-    total = mmap.mmap(-1, 8)
-    cores = sorted(os.sched_getaffinity(0))
-    reader = os.fork()
-    if not reader:
-        os.sched_setaffinity(0, cores[-1:])
-        read_all([sock for crowd in crowds for sock in crowd.clients], total)
-    os.sched_setaffinity(0, cores[:1])
-    messages, costs, sizes = Messages(), [[], []], [0, 0]
-    try:
-        for number in range(pairs + 1):
-            for which in (0, 1) if number % 2 else (1, 0):
-                crowd, spent_s, before = crowds[which], 0.0, crowds[which].sent_bytes
-                for _ in range(events):
-                    prefix = messages.prefix()
-                    start = time.process_time()
-                    crowd.send(prefix)
-                    spent_s += time.process_time() - start
-                    while int.from_bytes(total[:8], "little") < sum(each.sent_bytes for each in crowds):
-                        time.sleep(0.0005)
-                if number:  # the first pair warms up
-                    costs[which].append(spent_s * 1e6 / events / connections)
-                    sizes[which] += crowd.sent_bytes - before
-    finally:
-        os.kill(reader, 9)
-        os.waitpid(reader, 0)
-        os.sched_setaffinity(0, cores)
-    per_event = [size / pairs / events / connections for size in sizes]
-    ratios = {"CPU": [b / a for a, b in zip(*costs, strict=True)], "bytes": [per_event[1] / per_event[0]]}
-    print(f"{connections} connections, {pairs} pairs of {events} events, one at a time")
-    for name, cost, size in zip(("plain", "permessage-deflate"), costs, per_event, strict=True):
-        print(f"  {name:20}{_spread(cost)} CPU µs per delivery {size:8.0f} bytes a frame")
+class Bench:
+    """Both crowds and the process that reads for them."""
+
+    def __init__(self, connections: int, events: int) -> None:
+        self._connections, self._events = connections, events
+        self._crowds = [Crowd(connections, deflate) for deflate in (False, True)]
+        self._total = mmap.mmap(-1, 8)
+        self._messages = Messages()
+        self._reader = os.fork()
+        if not self._reader:
+            os.sched_setaffinity(0, LOAD_CORE)
+            read_all([sock for crowd in self._crowds for sock in crowd.clients], self._total)
+
+    async def turn(self, which: int) -> Turn:
+        """Measure some events to one crowd: 0 the plain one, 1 the other."""
+        crowd, spent_s = self._crowds[which], 0.0
+        before, watch = crowd.sent_bytes, Watch(os.getpid(), [])
+        for _ in range(self._events):
+            prefix = self._messages.prefix()
+            start = time.process_time()
+            crowd.send(prefix)
+            spent_s += time.process_time() - start
+            while int.from_bytes(self._total[:8], "little") < sum(each.sent_bytes for each in self._crowds):
+                await asyncio.sleep(0.0005)
+        deliveries = self._events * self._connections
+        return Turn(watch.stop(), spent_s * 1e6 / deliveries, (crowd.sent_bytes - before) / deliveries)
+
+    def end(self) -> None:
+        """End the reader."""
+        os.kill(self._reader, 9)
+        os.waitpid(self._reader, 0)
+
+
+def report(connections: int, events: int, pairs: Pairs[Turn]) -> str:
+    """Return the block of one crowd size. Pairs are (compressed, plain)."""
+    lines = [f"{connections} connections, events one at a time, {events} a turn"]
+    for which, name in enumerate(("permessage-deflate", "plain")):
+        cost = spread(pairs.values(which, lambda turn: turn.cost_us), 2)
+        size = spread(pairs.values(which, lambda turn: turn.frame_bytes), 0)
+        lines.append(f"{name:20}{cost:>20} CPU µs per delivery{size:>24} bytes a frame")
+    ratios = {
+        "CPU": pairs.ratios(lambda turn: turn.cost_us),
+        "bytes": pairs.ratios(lambda turn: turn.frame_bytes),
+    }
     for name, values in ratios.items():
-        print(f"  {name} ratio {_spread(values)}, limit {LIMITS[name]}")
-    return all(median(values) <= LIMITS[name] for name, values in ratios.items())
+        lines.append(f"{name + ' ratio':20}{spread(values, 2):>20}   {TARGETS[name].line(values)}")
+    return "\n  ".join([*lines, pairs.verdict()])
 
 
-def _spread(values: list[float]) -> str:
-    return f"{median(values):6.2f} ({min(values):.2f}–{max(values):.2f})"
+async def measure(connections: int, options: argparse.Namespace) -> bool:
+    """Print the block of one crowd size; return whether it may be quoted."""
+    bench = Bench(connections, options.events)
+    pairs = Pairs[Turn](options.pairs)
+    try:
+        for which in (1, 0):
+            await bench.turn(which)  # warm
+        await pairs.take(partial(bench.turn, 1), partial(bench.turn, 0))
+    finally:
+        bench.end()
+    print(report(connections, options.events, pairs) + "\n", flush=True)
+    return pairs.valid
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run it; return 0 if the limits are kept, else 3. words: the command line, by default the process's own."""
-    parser = argparse.ArgumentParser(prog="python -m bench.compression", description=__doc__.split("\n")[0])
+    """Run it; return 0 if every figure is valid, else 3. words: the command line, by default the process's own."""
+    parser = argparse.ArgumentParser(prog="python -m bench compression", description=__doc__.split("\n")[0])
     parser.add_argument("--connections", type=int, nargs="+", default=[1000, 4000])
-    parser.add_argument("--pairs", type=int, default=9)
-    parser.add_argument("--events", type=int, default=40, help="events of one turn")
+    parser.add_argument("--pairs", type=int, default=9, help="quiet pairs to wait for")
+    parser.add_argument("--events", type=int, default=40, help="of one turn")
     options = parser.parse_args(words)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    print("\n".join(conditions()) + "\n")
-    kept = [measure(connections, options.pairs, options.events) for connections in options.connections]
-    return 0 if all(kept) else 3
+    print("\n".join(conditions()))
+    print(f"cores     gates and driver on {SERVER_CORE}, the reader on {LOAD_CORE}\n")
+    os.sched_setaffinity(0, SERVER_CORE)
+    valid = [asyncio.run(measure(connections, options)) for connections in options.connections]
+    return 0 if all(valid) else INVALID
 
 
 if __name__ == "__main__":
