@@ -57,15 +57,11 @@ class Feed:
         async for item in items:
             self._history.begin(self._reader.starts)
             if isinstance(item, Events):
-                slice_end = loop.time() + SLICE_S
                 stretch = self._history.add(item, loop.time())
-                for number, (key, n, data) in enumerate(item.entries, 1):
-                    self._relay.offer(key, n, data, loop.time())
-                    if loop.time() > slice_end:
-                        stretch.done = number
+                while stretch.done < len(item.entries):
+                    if stretch.done:
                         await asyncio.sleep(0)
-                        slice_end = loop.time() + SLICE_S
-                stretch.done = len(item.entries)
+                    stretch.done = self._relay.offer_from(item.entries, stretch.done, loop.time, SLICE_S)
                 self.read += len(item.entries)
             elif isinstance(item, Ephemeral):
                 for data in item.copies:

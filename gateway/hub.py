@@ -94,7 +94,7 @@ class Hub:
         self._on_dropped = on_dropped
         self._on_ended = on_ended
         self.members: dict[str, Member] = {}
-        self._numbers: dict[str, int] = {}
+        self.numbers: dict[str, int] = {}  # of the channels' and teams' keys that somebody hears
         self._names: list[str] = []  # by number
         self._groups: list[SlotSet] = []  # by number
         self._spare: list[int] = []  # numbers without a key
@@ -148,7 +148,7 @@ class Hub:
 
     def _number(self, key: str) -> int:
         """Return the key's number, a new one if nobody hears it yet."""
-        number = self._numbers.get(key)
+        number = self.numbers.get(key)
         if number is None:
             if self._spare:
                 number = self._spare.pop()
@@ -157,7 +157,7 @@ class Hub:
                 number = len(self._names)
                 self._names.append(key)
                 self._groups.append(SlotSet())
-            self._numbers[key] = number
+            self.numbers[key] = number
         return number
 
     def _unlisten(self, number: int, slot: int) -> None:
@@ -165,7 +165,7 @@ class Hub:
         group.discard(slot)
         if not len(group):
             key = self._names[number]
-            del self._numbers[key]
+            del self.numbers[key]
             self._names[number] = ""
             self._spare.append(number)
             self._on_dropped(key)
@@ -174,18 +174,18 @@ class Hub:
 
     def heard(self, key: str) -> bool:
         """Tell whether somebody here hears the key."""
-        return key in self._numbers or (key[0] == "u" and key[2:] in self.members)
+        return key in self.numbers or (key[0] == "u" and key[2:] in self.members)
 
     def heard_keys(self) -> Iterator[str]:
         """Go through the keys that somebody hears."""
-        yield from self._numbers
+        yield from self.numbers
         for user_id in self.members:
             yield user_key(user_id)
 
     @property
     def key_count(self) -> int:
         """Number of keys that somebody hears."""
-        return len(self._numbers) + len(self.members)
+        return len(self.numbers) + len(self.members)
 
     def keys_of(self, member: Member) -> set[str]:
         """Return the keys that the user hears, his own included."""
@@ -200,7 +200,7 @@ class Hub:
         """Return the slots that hear the key."""
         if key[0] == "u":
             return self.slots_of(key[2:])
-        number = self._numbers.get(key)
+        number = self.numbers.get(key)
         return [] if number is None else self._groups[number]
 
     def set_bits(self, connection: Connection, roles: str) -> None:
@@ -239,7 +239,7 @@ class Hub:
     def _hears(self, member: Member, key: str) -> bool:
         if key[0] == "u":
             return key[2:] == member.user_id
-        number = self._numbers.get(key)
+        number = self.numbers.get(key)
         # All of a user's connections hear what he hears: to ask for one is enough.
         return number is not None and member.connections[0].slot in self._groups[number]
 
@@ -275,7 +275,7 @@ class Hub:
 
     def _leave(self, member: Member, key: str) -> None:
         if self._hears(member, key):
-            number = self._numbers[key]
+            number = self.numbers[key]
             member.keys = _pack([other for other in _unpack(member.keys) if other != number])
             for connection in member.connections:
                 self._unlisten(number, connection.slot)

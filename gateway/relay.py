@@ -5,14 +5,15 @@ dropped, one that is ahead waits at most `hold_ms`, then the key's audience here
 Called only from the event loop; `now` is the loop's time in seconds.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import islice
 
 import msgspec
 import structlog
 
 from gateway.hub import Hub, could_reach
-from tidewire.bus.envelope import EndSessions, Envelope, decode, decode_copy
+from tidewire.bus.contract import Entry
+from tidewire.bus.envelope import EndSessions, Envelope, decode, decode_copy, goes_to_key_only
 
 log = structlog.get_logger()
 
@@ -76,6 +77,21 @@ class Relay:
         self.applied = self.repeated = self.held = self.gaps = self.unreadable = 0
 
     # What the reader brings
+
+    def offer_from(self, entries: Sequence[Entry], start: int, clock: Callable[[], float], slice_s: float) -> int:
+        """Apply announcements from `start` on, for about so long; return how far it came.
+
+        What goes to a channel that nobody here hears is dropped without decoding it.
+        """
+        lines, heard, recordings = self.lines, self._hub.numbers, self._recordings
+        end = clock() + slice_s
+        for index in range(start, len(entries)):
+            key, n, data = entries[index]
+            if key in lines or key in heard or recordings or not goes_to_key_only(key, data):
+                self.offer(key, n, data, now := clock())
+                if now > end or clock() > end:
+                    return index + 1
+        return len(entries)
 
     def offer(self, key: str, n: int, data: bytes, now: float, *, record: bool = True) -> None:
         """Apply one announcement, now or when its predecessors have come."""

@@ -27,7 +27,7 @@ class Events(NamedTuple):
 
     shard: int
     entries: list[Entry]
-    places: list[Place]
+    places: Sequence[Place]
 
 
 class Ephemeral(NamedTuple):

@@ -7,9 +7,9 @@ failover, 0 events missed; without it 1,018 were lost silently, because ids neve
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, overload
 
 import structlog
 
@@ -41,6 +41,27 @@ class _Stream:
         self.last: tuple[Place, list[bytes]] | None = None
         self.doubt_since = 0.0  # not 0: the witness is gone, a `Lost` is due once repair is through
         self.repair_end: Place | None = None
+
+
+class _Places(Sequence[Place]):
+    """Places as Redis wrote them; one is parsed when it is asked for, which is seldom."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, texts: list[bytes]) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, index: int) -> Place: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Place]: ...
+    def __getitem__(self, index: int | slice) -> Place | list[Place]:
+        if isinstance(index, slice):
+            return [_id(text) for text in self._texts[index]]
+        return _id(self._texts[index])
 
 
 class RedisReader:
@@ -169,7 +190,7 @@ class RedisReader:
                 continue
             stream.last = stream.position, entries[-1][1]
             found = [(f[1].decode(), int(f[3]), f[5]) for _, f in entries]
-            items.append(Events(stream.shard, found, [_id(at) for at, _ in entries]))
+            items.append(Events(stream.shard, found, _Places([at for at, _ in entries])))
         if doubt:
             items += [Lost(stream.shard) for stream in self._events if await self._settled(link, stream)]
         return items

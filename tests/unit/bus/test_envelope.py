@@ -70,3 +70,46 @@ def test_keys_spread_over_shards() -> None:
     shards = {ev.shard_of(ev.channel_key(f"channel{i}"), 8) for i in range(200)}
     assert shards == set(range(8))
     assert ev.shard_of("c:anything", 1) == 0
+
+
+CHANNEL = "c" * 26
+OTHER = "d" * 26
+plain_copies = st.builds(
+    ev.Copy,
+    body=st.binary(min_size=256, max_size=700),
+    channel_id=st.sampled_from([CHANNEL, OTHER, ""]),
+    user_id=st.sampled_from(["", "", OTHER]),
+    team_id=st.sampled_from(["", "", OTHER]),
+    everyone=st.sampled_from([False, False, True]),
+    omit_users=st.sampled_from([[], [], [OTHER]]),
+    only=st.sampled_from([ev.Only.ANY, ev.Only.ANY, ev.Only.ADMINS]),
+    connection_id=st.sampled_from(["", "", OTHER]),
+    omit_connection_id=st.sampled_from(["", OTHER]),
+    mentions=st.lists(ids, max_size=1),
+    name=st.text(max_size=9),
+)
+
+
+@given(
+    st.lists(plain_copies, max_size=2), st.lists(effects, max_size=1), st.sampled_from([CHANNEL, OTHER, "x"])
+)
+def test_only_what_goes_to_its_channel_alone_is_said_to(
+    copies: list[ev.Copy], effects: list[ev.Effect], key_id: str
+) -> None:
+    key = ev.channel_key(key_id)
+    data = ev.encode(ev.Envelope(key, effects, copies))
+    if ev.goes_to_key_only(key, data):
+        assert not effects
+        (copy,) = copies
+        assert copy.channel_id == key_id
+        assert not (copy.user_id or copy.team_id or copy.everyone or copy.omit_users or copy.connection_id)
+
+
+@pytest.mark.parametrize("size", [256, 700, 65_535])
+def test_an_ordinary_event_is_known_by_a_few_bytes(size: int) -> None:
+    key = ev.channel_key(CHANNEL)
+    copy = ev.Copy(b"x" * size, channel_id=CHANNEL, mentions=[OTHER], name="posted")
+    data = ev.encode(ev.Envelope(key, copies=[copy], at=1))
+    assert ev.goes_to_key_only(key, data)
+    assert not ev.goes_to_key_only(ev.channel_key(OTHER), data)
+    assert not any(ev.goes_to_key_only(key, data[:end]) for end in range(69))

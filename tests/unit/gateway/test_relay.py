@@ -3,7 +3,8 @@
 import pytest
 
 from tests.unit.gateway.crowd import Crowd
-from tidewire.bus.envelope import Copy, EndSessions, JoinChannel, LeaveChannel
+from tidewire.bus.contract import Entry
+from tidewire.bus.envelope import Copy, EndSessions, Envelope, JoinChannel, LeaveChannel, encode
 
 
 def post(text: str, channel: str = "x") -> Copy:
@@ -153,3 +154,45 @@ def test_unreadable_entries_count_as_missing(data: bytes) -> None:
     crowd.relay.tick(crowd.now)
     assert crowd.relay.unreadable == 1
     assert crowd.gaps == [{"ann"}]
+
+
+def test_what_nobody_here_hears_is_dropped_unread_and_the_rest_is_not() -> None:
+    crowd = Crowd()
+    mine, other = "m" * 26, "o" * 26
+    crowd.enter(1, "ann", **{f"c_{mine}": 0})
+    body = b"x" * 300
+
+    def entry(channel: str, n: int, *copies: Copy, effects: list[JoinChannel] | None = None) -> Entry:
+        return f"c:{channel}", n, encode(Envelope(f"c:{channel}", list(effects or []), list(copies)))
+
+    entries = [
+        entry(other, 1, Copy(body, channel_id=other)),
+        entry(mine, 1, Copy(body, channel_id=mine)),
+        entry(other, 2, Copy(body, user_id="ann", channel_id=other)),  # for her alone, wherever she is
+        entry(other, 3, effects=[JoinChannel("ann", other)]),
+        entry(other, 4, Copy(body, channel_id=other)),
+    ]
+    applied = crowd.relay.applied
+    assert crowd.relay.offer_from(entries, 0, lambda: crowd.now, 1.0) == len(entries)
+    crowd.relay.tick(crowd.now + 0.2)  # the first number seen of a key was waiting for an older one
+    assert crowd.relay.applied - applied == 4
+    assert len(crowd.got(1)) == 3
+
+
+def test_offering_ends_with_its_time_after_what_was_applied() -> None:
+    crowd = Crowd()
+    crowd.enter(1, "ann", c_x=0)
+    entries = [("c:x", n, encode(Envelope("c:x", [], [post(str(n))]))) for n in (1, 2, 3)]
+    clock = iter([0.0, 0.0, 5.0, 9.0, 9.0])
+    assert crowd.relay.offer_from(entries, 0, lambda: next(clock), 1.0) == 1
+    assert crowd.relay.offer_from(entries, 1, lambda: crowd.now, 1.0) == 3
+    assert crowd.got(1) == ["1", "2", "3"]
+
+
+def test_what_nobody_hears_is_recorded_all_the_same() -> None:
+    crowd = Crowd()
+    other = "o" * 26
+    recording = crowd.relay.record(10_000)
+    entries = [(f"c:{other}", 1, encode(Envelope(f"c:{other}", [], [Copy(b"x" * 300, channel_id=other)])))]
+    crowd.relay.offer_from(entries, 0, lambda: crowd.now, 1.0)
+    assert recording.entries == entries
