@@ -315,13 +315,13 @@ class Hub:
             return [one.slot] if one is not None and copy.user_id in ("", one.user_id) else []
         if copy.user_id:  # with a channel or team beside it: that user only
             return self.slots_of(copy.user_id)
-        if copy.to_each:
-            return [slot for user_id in copy.to_each for slot in self.slots_of(user_id)]
         if copy.channel_id:
             return self.listeners(channel_key(copy.channel_id))
         if copy.team_id:
             return self.listeners(team_key(copy.team_id))
-        return self.everyone if copy.everyone else []
+        if copy.everyone:
+            return self.everyone
+        return [slot for user_id in copy.to_each for slot in self.slots_of(user_id)]
 
     def deliver(self, copy: Copy) -> int:
         """Queue a copy for its audience; return the number of connections that took it."""
