@@ -2,7 +2,8 @@
 
 Bounds what strangers may hold: time, bytes, sockets, and how many are accepted in one turn of the event loop. Knows
 nothing of sessions. A connection is one small object in an epoll set of the door's own until its request is complete;
-then its descriptor moves into the gate, together with the 101 and every byte that was read behind the request.
+then its descriptor moves into the gate, together with the 101 and every byte that was read behind the request. With TLS
+it is an ssl.SSLSocket from the start, which goes the same way.
 """
 
 import asyncio
@@ -10,10 +11,12 @@ import contextlib
 import resource
 import select
 import socket
+import ssl
 from typing import Protocol
 
 from gateway.handshake import HEAD_LIMIT_BYTES, WEBSOCKET_PATHS, Handshake, Refusal, Upgrade
 from gateway.room import Room
+from gateway.tls import server_context
 from tidewire.settings import Settings
 
 __all__ = ["Door", "Handler", "Upgrade"]
@@ -23,6 +26,10 @@ HANDSHAKE_TIMEOUT_S = 5.0
 MAX_HANDSHAKES = 4000
 # Connections accepted, and handshakes looked at, in one turn of the loop: some 3 ms, then events have their turn.
 TURN = 32
+# With TLS a handshake costs some 0.6 ms of CPU and 40 KB: fewer in one turn, and those beyond wait in the kernel's
+# queue, where they cost nothing, instead of being told so, which would cost a handshake too.
+TLS_TURN = 6
+MAX_TLS_HANDSHAKES = 1000
 # As many may wait in the kernel as a crowd that comes back at once brings within a second (capped by somaxconn).
 BACKLOG = 4096
 # Descriptors left for the rest of the process.
@@ -67,8 +74,10 @@ class Door:
         max_sockets: int = 0,
         compression: bool = False,
         paths: frozenset[str] = WEBSOCKET_PATHS,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """max_sockets: 0 is as many as descriptors allow; paths: where a WebSocket may be asked for."""
+        """max_sockets: 0 is as many as descriptors allow; paths: where a WebSocket may be asked for; tls: only TLS is
+        spoken."""
         self.room = room
         self.handler = handler
         self.handshake = Handshake(
@@ -79,7 +88,10 @@ class Door:
             paths=paths,
         )
         self.handshake_timeout_s = handshake_timeout_s
-        self.max_handshakes = max_handshakes
+        self.tls = tls  # of connections to come: may be replaced at any time
+        self.tls_handshakes = self.tls_failures = 0  # done; given up by one of both sides
+        self.max_handshakes = max_handshakes if tls is None else min(max_handshakes, MAX_TLS_HANDSHAKES)
+        self._turn = TURN if tls is None else TLS_TURN
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self.last_descriptor = descriptors - min(SPARE_DESCRIPTORS, descriptors // 4)
         self.max_sockets = max_sockets or descriptors
@@ -93,13 +105,15 @@ class Door:
 
     @classmethod
     def of(cls, room: Room, handler: Handler, settings: Settings) -> "Door":
-        """Return a door as the settings describe it."""
+        """Return a door as the settings describe it. Raises: BadCertificate."""
+        gateway = settings.gateway
         return cls(
             room,
             handler,
-            allowed_origins=settings.gateway.allowed_origins,
-            max_sockets=settings.gateway.max_connections,
-            compression=settings.gateway.compression,
+            allowed_origins=gateway.allowed_origins,
+            max_sockets=gateway.max_connections,
+            compression=gateway.compression,
+            tls=server_context(gateway.tls_cert, gateway.tls_key) if gateway.tls_cert else None,
         )
 
     def configure(self, *, site_url: str, version_id: str) -> None:
@@ -150,14 +164,17 @@ class Door:
         self.entrances.clear()
 
     def _on_ready(self) -> None:
-        for descriptor, _ in self._epoll.poll(0, TURN):
+        for descriptor, _ in self._epoll.poll(0, self._turn):
             if self._listener is not None and descriptor == self._listener.fileno():
                 self._accept(self._listener)
             elif descriptor in self.entrances:
                 self._read(self.entrances[descriptor])
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(TURN):
+        for _ in range(self._turn):
+            if self.tls is not None and len(self.entrances) >= self.max_handshakes:
+                self._rest(listener)
+                return
             try:
                 sock, address = listener.accept()
             except BlockingIOError:
@@ -165,12 +182,15 @@ class Door:
             except ConnectionError:
                 continue  # gone while it waited
             except OSError:
-                # Out of descriptors or memory: those who wait stay in the kernel until the next look.
-                self._epoll.unregister(listener.fileno())
-                self._resting = True
-                self._look_soon()
+                self._rest(listener)  # out of descriptors or memory
                 return
             sock.setblocking(False)
+            if self.tls is not None:
+                try:
+                    sock = self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                except OSError:
+                    sock.close()
+                    continue  # gone while it waited
             deadline = self._loop.time() + self.handshake_timeout_s
             entrance = self.entrances[sock.fileno()] = _Entrance(sock, str(address[0]), deadline)
             self._epoll.register(sock.fileno(), select.EPOLLIN)
@@ -182,18 +202,46 @@ class Door:
             ):
                 self.refused += 1
                 busy = self.handshake.refusal(503, "api.context.server_busy.app_error", Retry_After="3")
-                self._refuse(entrance, busy)
+                if self.tls is None:
+                    self._refuse(entrance, busy)
+                else:
+                    entrance.busy = busy
+
+    def _rest(self, listener: socket.socket) -> None:
+        """Accept nobody for a moment: those who wait stay in the kernel until the next look."""
+        self._epoll.unregister(listener.fileno())
+        self._resting = True
+        self._look_soon()
+
+    def _shake(self, entrance: "_Entrance", sock: ssl.SSLSocket) -> bool:
+        """Go on with a TLS handshake; return whether it is done. Our part of some 4 KB fits into an empty buffer."""
+        try:
+            sock.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        except OSError:  # not TLS, too old, no common cipher, our certificate is not believed, or gone
+            self.tls_failures += 1
+            self._cut(entrance)
+            return False
+        entrance.secured = True
+        self.tls_handshakes += 1
+        if entrance.busy is not None:
+            self._refuse(entrance, entrance.busy)
+            return False
+        return True
 
     def _read(self, entrance: "_Entrance") -> None:
+        sock = entrance.sock
+        if isinstance(sock, ssl.SSLSocket) and not entrance.secured and not self._shake(entrance, sock):
+            return
         try:
-            data = entrance.sock.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
+            data = sock.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
             return
         except OSError:
             data = b""
         if not data or entrance.refused_bytes > LINGER_BYTES:
-            self._leave(entrance)
-            entrance.sock.close()
+            self._cut(entrance)
         elif entrance.refused_bytes:
             entrance.refused_bytes += len(data)
         else:
@@ -219,12 +267,16 @@ class Door:
             return
         # Out of this epoll set before the gate takes the descriptor into its own: nobody else may read from it.
         self._leave(entrance)
-        self.room.adopt(entrance.sock.detach(), upgrade, answer, bytes(head[end + 4 :]))
+        self.room.adopt(entrance.sock, upgrade, answer, bytes(head[end + 4 :]))
 
     def _leave(self, entrance: "_Entrance") -> None:
         descriptor = entrance.sock.fileno()
         self._epoll.unregister(descriptor)
         del self.entrances[descriptor]
+
+    def _cut(self, entrance: "_Entrance") -> None:
+        self._leave(entrance)
+        entrance.sock.close()
 
     def _refuse(self, entrance: "_Entrance", refusal: Refusal) -> None:
         """Answer, end our side, and read on for a moment: until the client ends its side, or LINGER_S."""
@@ -233,7 +285,10 @@ class Door:
         entrance.deadline = self._loop.time() + LINGER_S
         with contextlib.suppress(OSError):  # it is gone already: the next read says so
             # An answer of some 400 bytes always fits into the empty buffer of a new socket.
-            entrance.sock.send(refusal.answer, socket.MSG_NOSIGNAL)
+            entrance.sock.send(refusal.answer)
+            if isinstance(entrance.sock, ssl.SSLSocket):
+                with contextlib.suppress(OSError):
+                    entrance.sock.unwrap()  # close_notify; the client's own is not here yet, which is an error to it
             entrance.sock.shutdown(socket.SHUT_WR)
 
     def _look_soon(self) -> None:
@@ -246,8 +301,9 @@ class Door:
         now = self._loop.time()
         for entrance in list(self.entrances.values()):
             if entrance.deadline <= now:
-                self._leave(entrance)
-                entrance.sock.close()
+                if self.tls is not None and not entrance.secured:
+                    self.tls_failures += 1
+                self._cut(entrance)
         if self._resting and self._listener is not None:
             self._resting = False
             self._epoll.register(self._listener.fileno(), select.EPOLLIN)
@@ -258,7 +314,7 @@ class Door:
 class _Entrance:
     """One connection until it is adopted or refused."""
 
-    __slots__ = ("deadline", "head", "refused_bytes", "remote", "sock")
+    __slots__ = ("busy", "deadline", "head", "refused_bytes", "remote", "secured", "sock")
 
     def __init__(self, sock: socket.socket, remote: str, deadline: float) -> None:
         self.sock = sock
@@ -266,3 +322,5 @@ class _Entrance:
         self.deadline = deadline  # loop time
         self.head = bytearray()  # of the request, as far as it is here
         self.refused_bytes = 0  # what came after a refusal, plus one; 0: not refused
+        self.secured = False  # its TLS handshake is done
+        self.busy: Refusal | None = None  # to be told once it is

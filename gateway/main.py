@@ -26,6 +26,7 @@ from gateway.door import Door
 from gateway.feed import Feed
 from gateway.metrics import GatewayCollector
 from gateway.room import Room
+from gateway.tls import BadCertificate, server_context
 from tidewire import metrics
 from tidewire.actions.config import Config
 from tidewire.actions.revisions import Revisions
@@ -48,8 +49,13 @@ MAX_DESCRIPTORS = 500_000
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM (drain, then stop) or SIGINT (stop). Raises: OSError if the address is taken."""
+    """Serve until SIGTERM (drain, then stop) or SIGINT (stop). SIGHUP: read the certificate again.
+
+    Raises: OSError if the address is taken; BadCertificate, before anything else is done.
+    """
     setup_log(settings.log, process=f"gateway-{settings.gateway.port}")
+    if settings.gateway.tls_cert:
+        server_context(settings.gateway.tls_cert, settings.gateway.tls_key)
     logging.getLogger("picows").setLevel(logging.WARNING)
     gc.freeze()  # what is imported by now stays: the collector need not look at it
     uvloop.run(_main(settings))
@@ -61,6 +67,8 @@ async def _main(settings: Settings) -> None:
     loop.add_signal_handler(signal.SIGTERM, lambda: (stop if drain.is_set() else drain).set())
     loop.add_signal_handler(signal.SIGINT, stop.set)
     async with serving(settings) as (gateway, port):
+        if settings.gateway.tls_cert:
+            loop.add_signal_handler(signal.SIGHUP, _renew_certificate, gateway, settings)
         log.info("gateway listens", host=settings.gateway.host, port=port)
         _say_ready(settings.gateway.ready_fd)
         stopping, draining = asyncio.create_task(stop.wait()), asyncio.create_task(drain.wait())
@@ -72,6 +80,17 @@ async def _main(settings: Settings) -> None:
             if task.done():
                 task.result()  # raises: what runs in the background never ends by itself
         log.info("gateway stops", sockets=len(gateway.connections))
+
+
+def _renew_certificate(gateway: Gateway, settings: Settings) -> None:
+    """Read the certificate again, for connections to come; a bad one changes nothing."""
+    assert gateway.door is not None
+    try:
+        gateway.door.tls = server_context(settings.gateway.tls_cert, settings.gateway.tls_key)
+    except BadCertificate as error:
+        log.error("the certificate stays as it was", why=str(error))
+    else:
+        log.info("certificate read again")
 
 
 async def _first(*tasks: asyncio.Task[Any]) -> None:

@@ -34,6 +34,7 @@ class GatewayCollector(Collector):
         gateway, relay = self._gateway, self._gateway.relay
         states = [connection.state for connection in gateway.connections.values()]
         away = states.count(State.AWAY)
+        door = gateway.door
         yield GaugeMetricFamily("mattermost_http_websockets_total", "Open WebSockets.", len(states) - away)
         yield CounterMetricFamily("mattermost_websocket_broadcasts", "Announcements applied.", relay.applied)
         yield CounterMetricFamily("mattermost_websocket_reconnects", "Connections resumed.", gateway.resumed)
@@ -55,6 +56,8 @@ class GatewayCollector(Collector):
             ("connections_taken", "Connections taken over from another gateway.", gateway.handover.taken),
             ("connections_missed", "Connections handed over that could not go on.", gateway.handover.missed),
             ("refused", "Upgrades refused for a limit.", gateway.refused),
+            ("tls_handshakes", "TLS handshakes done.", door.tls_handshakes if door else 0),
+            ("tls_failures", "TLS handshakes that failed or took too long.", door.tls_failures if door else 0),
             ("bus_epochs", "Changes of the stream behind the bus.", self._feed.epochs),
             ("bus_lost", "Stretches of the bus that may be lost.", self._feed.lost),
             ("task_failures", "Exceptions that nobody caught.", gateway.failures),

@@ -4,8 +4,9 @@ Owns the Gate and its descriptor. Knows nothing of users or events; the hub says
 """
 
 import asyncio
-import os
 import resource
+import socket
+import ssl
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -106,14 +107,17 @@ class Room:
             self._ticker = None
             self._loop.remove_reader(self.gate.fileno())
 
-    def adopt(self, descriptor: int, upgrade: "Upgrade", answer: bytes, leftover: bytes) -> None:
-        """Take a connected socket, whose descriptor is ours from now on; see hotpath.gate.Gate.adopt."""
+    def adopt(self, sock: socket.socket, upgrade: "Upgrade", answer: bytes, leftover: bytes) -> None:
+        """Take a connected socket, which is ours from now on; see hotpath.gate.Gate.adopt."""
         assert self._handler is not None
+        tls = sock if isinstance(sock, ssl.SSLSocket) else None
         try:
-            slot = self.gate.adopt(descriptor, leftover, answer, deflate=upgrade.deflate)
+            slot = self.gate.adopt(sock.fileno(), leftover, answer, deflate=upgrade.deflate, tls=tls)
         except OverflowError:
-            os.close(descriptor)
+            sock.close()
             return
+        if tls is None:
+            sock.detach()  # the gate needs no more than the descriptor
         # The handler knows the slot before anything can be told about it: only then the 101 leaves.
         self._handler.on_adopted(slot, upgrade)
         self.flush()

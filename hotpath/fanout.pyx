@@ -15,6 +15,7 @@ from hotpath.outbox cimport (BLANKS_MAX, PACKED, PERSONAL_MAX, Shelf, TAIL_ACK, 
 from hotpath.ring cimport RING_SENDS, ring_add, ring_submit
 from hotpath.slots cimport (BLOCKED, CLOSING, DIRTY, DRAINED, FAILED, FREE, LOST, MARKED, OPEN, RELEASED,
                             SILENT, SLOW, Flight, Slot)
+from hotpath.tls cimport tls_send
 
 cdef extern from *:
     """
@@ -386,11 +387,16 @@ cdef void _take(Crowd* crowd, uint32_t slot, bint batch) noexcept nogil:
     """Send every frame that waits for this connection, up to SCRATCH bytes, or let it fly with the batch."""
     cdef Slot* s = &crowd.slots[slot]
     cdef Flight* flight = &crowd.flights[crowd.ring.added]
+    cdef bint tls = s.tls.sock != NULL, full = 0
+    cdef Py_ssize_t sent
     flight.slot = slot
     flight.notes_only = s.state != OPEN
-    flight.size = outbox_fill(&s.box, s.user, s.user_size, flight.notes_only, crowd.scratch + crowd.scratched,
-                              SCRATCH - crowd.scratched, &flight.marks)
-    if flight.size == 0:
+    flight.size = outbox_fill(&s.box, s.user, s.user_size, flight.notes_only, tls,
+                              crowd.scratch + crowd.scratched, SCRATCH - crowd.scratched, &flight.marks)
+    if tls and (flight.size or s.tls.pending != NULL):
+        sent = tls_send(&s.tls, flight.marks.piece[0].data, flight.size, &full)
+        _landed(crowd, flight, sent, full)
+    elif flight.size == 0:
         _go_on(crowd, slot, flight.notes_only)
     elif batch and flight.marks.pieces == 1:
         ring_add(&crowd.ring, s.fd, flight.marks.piece[0].data, flight.size)
@@ -398,7 +404,7 @@ cdef void _take(Crowd* crowd, uint32_t slot, bint batch) noexcept nogil:
         if crowd.ring.added == RING_SENDS or crowd.scratched >= BATCH_BYTES:
             _submit(crowd)
     else:
-        _landed(crowd, flight, tw_send(s.fd, flight.marks.piece, flight.marks.pieces))
+        _landed(crowd, flight, tw_send(s.fd, flight.marks.piece, flight.marks.pieces), 0)
 
 
 cdef void _submit(Crowd* crowd) noexcept nogil:
@@ -409,11 +415,11 @@ cdef void _submit(Crowd* crowd) noexcept nogil:
         crowd.batches += 1
         crowd.scratched = 0
         for i in range(n):
-            _landed(crowd, &crowd.flights[i], crowd.ring.sent[i])
+            _landed(crowd, &crowd.flights[i], crowd.ring.sent[i], 0)
 
 
-cdef void _landed(Crowd* crowd, Flight* flight, Py_ssize_t sent) noexcept nogil:
-    """Take note of what the kernel took: bytes, or minus errno."""
+cdef void _landed(Crowd* crowd, Flight* flight, Py_ssize_t sent, bint full) noexcept nogil:
+    """Take note of what was taken: bytes, or minus errno. full: no more is taken, though all of this was."""
     cdef Slot* s = &crowd.slots[flight.slot]
     crowd.sends += 1
     if sent < 0:
@@ -423,7 +429,7 @@ cdef void _landed(Crowd* crowd, Flight* flight, Py_ssize_t sent) noexcept nogil:
         sent = 0
     crowd.sent_bytes += sent
     outbox_advance(&s.box, sent, &flight.marks)
-    if <size_t>sent < flight.size:
+    if full or <size_t>sent < flight.size:
         # The kernel's buffer is full: the rest stays in the outbox until it has room again.
         s.flags |= BLOCKED
         crowd.blocked += 1

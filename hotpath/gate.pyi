@@ -1,6 +1,7 @@
 """The room's sockets: an epoll set of adopted WebSocket connections, each a numbered slot."""
 
 from collections.abc import Callable, Iterable
+from ssl import SSLSocket
 from typing import Any
 
 from hotpath.fanout import Event, SlotSet
@@ -45,11 +46,20 @@ class Gate:
     def tick(self, now_ms: int) -> None:
         """Let time pass (any monotonic clock): pings, time-outs, lingering closes, shrinking rings. Call it about
         every 250 ms; crowds over 4,096 are looked at in slices, each slot about once a second."""
-    def adopt(self, fd: int, leftover: bytes = b"", answer: bytes = b"", *, deflate: bool = False) -> int:
+    def adopt(
+        self,
+        fd: int,
+        leftover: bytes = b"",
+        answer: bytes = b"",
+        *,
+        deflate: bool = False,
+        tls: SSLSocket | None = None,
+    ) -> int:
         """Take a connected socket; return its slot. leftover: bytes already read from it, parsed by the next poll().
         answer: bytes that go out as they are, before all frames (the 101). deflate: permessage-deflate without
-        context takeover was agreed on: larger events go out compressed, and messages may come so. The descriptor
-        belongs to the gate from now on.
+        context takeover was agreed on: larger events go out compressed, and messages may come so. tls: the socket of
+        this descriptor, if all goes through it; non-blocking, its handshake done. The descriptor belongs to the gate
+        from now on.
 
         Raises: OverflowError if every slot is taken (the descriptor stays the caller's).
         """
@@ -113,5 +123,6 @@ class Gate:
     def open_slots(self) -> list[int]:
         """Return the slots with an open socket. Cost: linear in the slots ever used."""
     def stats(self) -> dict[str, Any]:
-        """Return counters: live (open sockets), sockets (with closing ones), slots, capacity, messages, delivered,
-        refused, sends, batches, sent_bytes, blocked, retained_bytes, ring_bytes, evicted, dirty, and ends by reason."""
+        """Return counters: live (open sockets), sockets (with closing ones), tls (of these), slots, capacity, messages,
+        delivered, refused, sends, batches, sent_bytes, blocked, retained_bytes, ring_bytes, evicted, dirty, and ends
+        by reason."""

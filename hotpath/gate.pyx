@@ -25,9 +25,10 @@ from hotpath.outbox cimport (ENTRY_BITS, PERSONAL_ROOM, TAIL_BITS, USER_ID_MAX, 
                              personal_fill, shared_data)
 from hotpath.ring cimport RING_SENDS, ring_close, ring_open
 from hotpath.slots cimport (BLOCKED, CLOSING, DEAD, DIRTY, DRAINED, ENDED, ENDING, FAILED, FREE, KEEP, LOST, MARKED,
-                            NONE, OPEN, PEER_CLOSED, RELEASED, SILENT, SLOW, WHY_ERROR, WHY_LOCAL, WHY_NONE,
+                            NONE, OPEN, PEER_CLOSED, RELEASED, SHUT, SILENT, SLOW, WHY_ERROR, WHY_LOCAL, WHY_NONE,
                             WHY_PEER, WHY_PROTOCOL, Crowd, Flight, Slot, add_note, begin_close, drop_socket, end_socket,
                             evict, free_if_done, pop_free, settle_slot, start_clock, tick_slot, wake)
+from hotpath.tls cimport tls_close, tls_hold, tls_recv
 
 cdef enum:
     OP_TEXT = 1
@@ -113,7 +114,9 @@ cdef class Gate:
         if self.crowd.slots != NULL:
             for i in range(self.crowd.high):
                 if self.crowd.slots[i].state != FREE:
-                    if self.crowd.slots[i].fd >= 0:
+                    if self.crowd.slots[i].tls.sock != NULL:
+                        tls_close(&self.crowd.slots[i].tls)
+                    elif self.crowd.slots[i].fd >= 0:
                         close(self.crowd.slots[i].fd)
                     reader_clear(&self.crowd.slots[i].reader)
                     outbox_drop_notes(&self.crowd.slots[i].box, 0)
@@ -202,7 +205,7 @@ cdef class Gate:
 
     # -- connections --------------------------------------------------------------------------------------------
 
-    def adopt(self, int fd, bytes leftover=b"", bytes answer=b"", *, bint deflate=False):
+    def adopt(self, int fd, bytes leftover=b"", bytes answer=b"", *, bint deflate=False, tls=None):
         cdef uint32_t slot
         cdef Slot* s
         # Half of the numbers rest while there are others, so that one is not used again at once.
@@ -219,6 +222,9 @@ cdef class Gate:
         s = &self.crowd.slots[slot]
         tw_prepare_socket(fd)
         s.fd = fd
+        if tls is not None:
+            tls_hold(&s.tls, tls)
+            self.crowd.tls_sockets += 1
         s.generation += 1
         s.state = OPEN
         s.flags = (s.flags & (DIRTY | MARKED)) | KEEP
@@ -257,6 +263,8 @@ cdef class Gate:
         outbox_drop_notes(&o.box, 0)                 # replies are never replayed
         # The socket, what it has read, and the replies that wait for it move; the new slot is empty then.
         o.fd = n.fd
+        o.tls = n.tls
+        memset(&n.tls, 0, sizeof(n.tls))
         o.generation += 1
         o.state = OPEN
         o.flags = (o.flags & (DIRTY | MARKED | ENDING)) | KEEP | (n.flags & BLOCKED)
@@ -429,7 +437,8 @@ cdef class Gate:
 
     def stats(self):
         return {
-            "live": self.crowd.live, "sockets": self.crowd.sockets, "slots": self.crowd.used,
+            "live": self.crowd.live, "sockets": self.crowd.sockets, "tls": self.crowd.tls_sockets,
+            "slots": self.crowd.used,
             "capacity": self.crowd.capacity, "messages": self.messages,
             "delivered": self.crowd.delivered, "refused": self.crowd.refused, "sends": self.crowd.sends,
             "batches": self.crowd.batches,
@@ -493,11 +502,16 @@ cdef class Gate:
             want = s.reader.left + QUANTUM
             if want > INPUT:
                 want = INPUT
-        n = recv(s.fd, self.input, want, MSG_DONTWAIT)
+        if s.tls.sock != NULL and not s.flags & SHUT:    # later only the end is waited for
+            n = tls_recv(&s.tls, self.input, INPUT)
+            if n < 0:
+                return 0
+        else:
+            n = recv(s.fd, self.input, want, MSG_DONTWAIT)
+            if n < 0 and (errno == EAGAIN or errno == EWOULDBLOCK or errno == EINTR):
+                return 0
         if n > 0:
             return self._feed(slot, self.input, n)
-        if n < 0 and (errno == EAGAIN or errno == EWOULDBLOCK or errno == EINTR):
-            return 0
         end_socket(&self.crowd, slot, 1006, WHY_PEER)
         drop_socket(&self.crowd, slot)
         return 0

@@ -86,8 +86,8 @@ cdef inline uint64_t outbox_waiting(const Outbox* box) noexcept nogil:
 cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t bits, uint32_t retain) noexcept nogil
 cdef bint outbox_note(Outbox* box, uint8_t opcode, const uint8_t* data, uint32_t size) noexcept nogil
 cdef bint outbox_raw(Outbox* box, const uint8_t* data, uint32_t size) noexcept nogil
-cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bint notes_only, uint8_t* out,
-                        size_t room, Marks* marks) noexcept nogil
+cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bint notes_only, bint joined,
+                        uint8_t* out, size_t room, Marks* marks) noexcept nogil
 cdef void outbox_advance(Outbox* box, size_t sent, const Marks* marks) noexcept nogil
 cdef bint outbox_stash(Outbox* box, const uint8_t* user, uint8_t user_size) noexcept nogil
 cdef void outbox_drop_notes(Outbox* box, bint keep_started) noexcept nogil

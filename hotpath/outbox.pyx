@@ -322,12 +322,13 @@ cdef inline size_t _copy_part(const uint8_t* data, size_t size, size_t* skip, ui
     return n
 
 
-cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bint notes_only, uint8_t* out,
-                        size_t room, Marks* marks) noexcept nogil:
+cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bint notes_only, bint joined,
+                        uint8_t* out, size_t room, Marks* marks) noexcept nogil:
     """Gather the waiting frames in marks.piece, starting where the last send ended. Changes nothing.
 
     Small parts are copied side by side into `out`; large shared bytes are named where they are: valid until the ring
-    changes. notes_only: leave the events waiting. Return the number of bytes; the last frame may be cut by `room`.
+    changes. notes_only: leave the events waiting; joined: copy all, so that there is one piece. Return the number of
+    bytes; the last frame may be cut by `room`.
     """
     cdef uint8_t ends[10 + TAIL_MAX]
     cdef uint8_t own[PERSONAL_ROOM]
@@ -357,7 +358,7 @@ cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bin
             marks.size[marks.count] = <uint32_t>(head + size + tail)
             marks.is_note[marks.count] = 0
             _copy_part(ends, head, &skip, &out, &room)
-            if size >= NAMED_FROM and skip < size and room and marks.pieces + 3 <= PIECES:
+            if size >= NAMED_FROM and not joined and skip < size and room and marks.pieces + 3 <= PIECES:
                 _add_piece(marks, copied, out - copied)
                 copied = out
                 _add_piece(marks, body + skip, size - skip if size - skip < room else room)

@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from hotpath.frames cimport Reader
 from hotpath.outbox cimport USER_ID_MAX, Marks, Outbox, Shelf
 from hotpath.ring cimport Ring
+from hotpath.tls cimport Tls
 
 # FREE -> OPEN (adopt) -> CLOSING (our close frame leaves, then we linger) -> DEAD (collects for a resume) -> FREE
 #                 OPEN -> DEAD (socket failed)      CLOSING, DEAD -> OPEN (take_over)
@@ -45,6 +46,7 @@ cdef enum:
 cdef struct Slot:
     Outbox box
     Reader reader
+    Tls tls                  # with a socket: all of fd's bytes go through it
     int fd                   # -1: no socket
     uint32_t generation      # rises with every socket that comes or goes; epoll events carry it
     uint16_t flags
@@ -97,6 +99,7 @@ cdef struct Crowd:
     uint32_t used            # not free
     uint32_t live            # open
     uint32_t sockets         # open or closing
+    uint32_t tls_sockets     # of these, encrypted
     # Slots whose on_close is due: a ring of `capacity`.
     uint32_t* ending
     uint32_t ending_head

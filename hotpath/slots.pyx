@@ -10,6 +10,7 @@ from hotpath.frames cimport reader_clear
 from hotpath.linux cimport (EPOLL_CTL_DEL, SHUT_WR, close, epoll_ctl, epoll_event, shutdown, write)
 from hotpath.outbox cimport (outbox_drop_notes, outbox_evict, outbox_note, outbox_restart, outbox_stash, outbox_trim,
                              outbox_waiting, shelf_floor)
+from hotpath.tls cimport tls_close, tls_shut
 
 cdef enum:
     OP_CLOSE = 8
@@ -105,7 +106,11 @@ cdef void drop_socket(Crowd* crowd, uint32_t slot) noexcept nogil:
         crowd.live -= 1                           # the caller knows: no on_close
         s.flags |= ENDED
     epoll_ctl(crowd.epoll, EPOLL_CTL_DEL, s.fd, &event)
-    close(s.fd)
+    if s.tls.sock != NULL:
+        tls_close(&s.tls)
+        crowd.tls_sockets -= 1
+    else:
+        close(s.fd)
     s.fd = -1
     crowd.sockets -= 1
     s.generation += 1
@@ -166,6 +171,8 @@ cdef void settle_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
         # Our close frame is out: end our side, then wait for the peer's end, so that a reset can't overtake it.
         if not s.flags & SHUT:
             s.flags |= SHUT
+            if s.tls.sock != NULL:
+                tls_shut(&s.tls)
             shutdown(s.fd, SHUT_WR)
 
 

@@ -166,6 +166,8 @@ def gateway(
     host: str | None = None,
     port: int | None = None,
     reuse_port: bool | None = None,
+    tls_cert: str | None = None,
+    tls_key: str | None = None,
     metrics_port: int | None = None,
     config: Config = None,
 ) -> None:
@@ -179,20 +181,34 @@ def gateway(
         Port to listen on; default 8072.
     reuse_port
         Let several gateways share the port, where no balancer stands before them.
+    tls_cert
+        Certificate file (PEM, with its chain): speak TLS, where no balancer does. Read again on SIGHUP.
+    tls_key
+        Key file (PEM) of the certificate.
     metrics_port
         Port for /metrics and /health.
     config
         TOML file with settings.
     """
     overrides: dict[str, dict[str, Any]] = {
-        "gateway": {"host": host, "port": port, "reuse_port": reuse_port},
+        "gateway": {
+            "host": host,
+            "port": port,
+            "reuse_port": reuse_port,
+            "tls_cert": tls_cert,
+            "tls_key": tls_key,
+        },
         "metrics": {"port": metrics_port},
     }
     settings = _load(config, **overrides)
     _need(settings, "database", "redis")
     from gateway.main import run
+    from gateway.tls import BadCertificate
 
-    run(settings)
+    try:
+        run(settings)
+    except BadCertificate as error:
+        _fail(str(error))
 
 
 @app.command

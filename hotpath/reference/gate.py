@@ -6,6 +6,7 @@ Same promises (see hotpath/gate.pyi), one object per connection, no slices: ever
 import os
 import select
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from hotpath.deflate import BadMessage, inflate
 from hotpath.reference.fanout import ACK, Event, SlotSet
 from hotpath.reference.frames import BINARY, CLOSE, PING, PONG, TEXT, Broken, Parser, encode_frame
 from hotpath.reference.outbox import Outbox, Shelf
+from hotpath.reference.tls import Tls, send
 
 FREE, OPEN, CLOSING, DEAD = range(4)
 POSTED_ACK = 8
@@ -37,6 +39,7 @@ class Slot:
     def __init__(self, shelf: Shelf, parser: Parser) -> None:
         self.box, self.parser = Outbox(shelf), parser
         self.sock: socket.socket | None = None
+        self.tls: Tls | None = None               # through which all of its bytes go
         self.state = FREE
         self.user, self.bits = b"", 0
         self.end: tuple[int, str] | None = None   # on_close that is due
@@ -93,7 +96,7 @@ class Gate:
     def __del__(self) -> None:
         for slot in getattr(self, "_slots", ()):
             if slot.sock is not None:
-                slot.sock.close()
+                (slot.tls or slot.sock).close()
         if hasattr(self, "_wake_fd"):
             os.close(self._wake_fd)
             self._epoll.close()
@@ -162,7 +165,15 @@ class Gate:
 
     # -- connections
 
-    def adopt(self, fd: int, leftover: bytes = b"", answer: bytes = b"", *, deflate: bool = False) -> int:
+    def adopt(
+        self,
+        fd: int,
+        leftover: bytes = b"",
+        answer: bytes = b"",
+        *,
+        deflate: bool = False,
+        tls: ssl.SSLSocket | None = None,
+    ) -> int:
         used = len(self._slots) - len(self._free)
         if self._free and (len(self._slots) == self._capacity or used * 2 < len(self._slots)):
             number = self._free.popleft()
@@ -172,7 +183,8 @@ class Gate:
         else:
             raise OverflowError("every slot is taken")
         slot = self._slots[number] = self._new_slot()
-        slot.sock = socket.socket(fileno=fd)
+        slot.sock = tls or socket.socket(fileno=fd)
+        slot.tls = Tls(tls) if tls else None
         slot.sock.setblocking(False)
         if slot.sock.family in (socket.AF_INET, socket.AF_INET6):
             slot.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -202,12 +214,12 @@ class Gate:
             return False
         assert n.sock is not None
         self._drop(old)
-        o.sock, o.parser, o.pong_ms, o.ping_ms = n.sock, n.parser, n.pong_ms, n.ping_ms
+        o.sock, o.tls, o.parser, o.pong_ms, o.ping_ms = n.sock, n.tls, n.parser, n.pong_ms, n.ping_ms
         o.state, o.end, o.ended, o.blocked = OPEN, None, False, n.blocked
         o.box.cursor, o.box.sent, o.box.deflate = next_seq, n.box.sent, n.box.deflate
         o.box.notes = [(next_seq, data) for _, data in n.box.notes]
         self._by_fd[o.sock.fileno()] = old
-        n.sock, n.state, n.released = None, DEAD, True
+        n.sock, n.tls, n.state, n.released = None, None, DEAD, True
         n.box.drop_notes(False)
         self._free_if_done(new)
         if self._current == new:
@@ -339,6 +351,7 @@ class Gate:
         return {
             "live": self.live,
             "sockets": len(self._by_fd),
+            "tls": sum(slot.tls is not None for slot in self._slots),
             "slots": len(self._slots) - len(self._free),
             "capacity": self._capacity,
             **self._counts,
@@ -388,18 +401,16 @@ class Gate:
         assert slot.sock is not None
         notes_only = slot.state != OPEN
         data = slot.box.fill(slot.user, notes_only)
-        if data:
+        if data or (slot.tls and slot.tls.pending):
+            self._counts["sends"] += 1
             try:
-                self._counts["sends"] += 1
-                sent = slot.sock.send(data, socket.MSG_NOSIGNAL)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
+                sent, full = send(slot.tls or slot.sock, data)
+            except (OSError, ValueError):
                 self._failed[number] = None
                 return
             self._counts["sent_bytes"] += sent
             slot.box.advance(sent, slot.user, notes_only)
-            if sent < len(data):
+            if full:
                 slot.blocked = True
                 self._counts["blocked"] += 1
                 self._watch(number)
@@ -410,8 +421,10 @@ class Gate:
             self._mark_dirty(number)
         elif slot.state == CLOSING and (slot.peer_closed or slot.parser.ended) and not slot.shut:
             slot.shut = True
+            if slot.tls:
+                slot.tls.shut()
             try:
-                slot.sock.shutdown(socket.SHUT_WR)
+                socket.socket.shutdown(slot.sock, socket.SHUT_WR)
             except OSError:
                 self._failed[number] = None       # the peer was quicker
 
@@ -419,11 +432,16 @@ class Gate:
         slot = self._slots[number]
         assert slot.sock is not None
         try:
-            data = slot.sock.recv(min(slot.parser.missing + QUANTUM, INPUT))
+            if slot.tls and not slot.shut:        # later only the end is waited for
+                data = slot.tls.recv()
+            else:
+                data = socket.socket.recv(slot.sock, min(slot.parser.missing + QUANTUM, INPUT))
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             data = b""
+        if data is None:
+            return
         if data:
             self._feed(number, data)
         else:
@@ -519,8 +537,8 @@ class Gate:
         fd = slot.sock.fileno()
         self._epoll.unregister(fd)
         del self._by_fd[fd]
-        slot.sock.close()
-        slot.sock, slot.state = None, DEAD
+        (slot.tls or slot.sock).close()
+        slot.sock, slot.tls, slot.state = None, None, DEAD
         slot.blocked = slot.shut = slot.peer_closed = False
         slot.parser = Parser(self._max_message, self._max_fragments)
         slot.box.drop_notes(False)

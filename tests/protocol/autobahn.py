@@ -7,11 +7,16 @@ Prints what each kind of verdict was given to; ends with 1 if a case failed.
 
 import asyncio
 import collections
+import contextlib
 import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import kosoku
 import kosoku._caseindex
 
+from tests.fixtures.authority import authority
 from tests.protocol.processes import echo_gateway
 
 # Offers of these cases ask for a server window of 512 bytes: declined, because everyone gets the same bytes.
@@ -34,12 +39,38 @@ def _on_message(case, message, binary):
     case.on_message_bytes(message, binary)
 
 
-async def verdicts(groups: list[str], *flags: str) -> dict[str, list[str]]:
+@contextlib.asynccontextmanager
+async def _encrypted(port: int) -> AsyncIterator[int]:
+    """Yield a port whose connections go on to the other one over TLS, which kosoku does not speak."""
+    trust = authority().trusting()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+        await asyncio.gather(forward(reader, far_writer), forward(far_reader, writer))
+
+    async with await asyncio.start_server(accept, "127.0.0.1") as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def verdicts(groups: list[str], *flags: str, tls: bool = False) -> dict[str, list[str]]:
     """Run the groups against an echo gateway with these flags; return the cases of each verdict."""
     _mend_compression_cases()
-    async with echo_gateway(*flags) as server:
+    async with contextlib.AsyncExitStack() as stack:
+        if tls:
+            files = authority().issue(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+            flags = (*flags, "--tls-cert", str(files.cert), "--tls-key", str(files.key))
+        port = (await stack.enter_async_context(echo_gateway(*flags))).port
+        if tls:
+            port = await stack.enter_async_context(_encrypted(port))
         try:
-            results = await kosoku.run_fuzzingclient(f"ws://127.0.0.1:{server.port}", cases=groups, concurrency=8)
+            results = await kosoku.run_fuzzingclient(f"ws://127.0.0.1:{port}", cases=groups, concurrency=8)
         except kosoku.FailureError as error:  # it counts what is not implemented too
             results = error.results
     found = collections.defaultdict(list)

@@ -1,6 +1,6 @@
 """The real door and room with an echo handler and no log-in, for protocol suites such as Autobahn's.
 
-    python -m tests.protocol.echo_gateway --port 9001 [--host 127.0.0.1] [--compression]
+    python -m tests.protocol.echo_gateway --port 9001 [--host ADDRESS] [--compression] [--tls-cert FILE --tls-key FILE]
 
 Prints `ready ws://HOST:PORT/api/v4/websocket`; stops on SIGTERM. Limits are raised through the ordinary settings:
 the suites send messages of 16 MiB and 65,536 fragments.
@@ -9,12 +9,14 @@ the suites send messages of 16 MiB and 65,536 fragments.
 import argparse
 import asyncio
 import signal
+import ssl
 
 import uvloop
 
 from gateway.door import Door
 from gateway.handshake import Upgrade
 from gateway.room import Room
+from gateway.tls import server_context
 from tidewire.settings import Settings
 
 LIMITS = {
@@ -57,13 +59,13 @@ class Echo:
             self.room.release(slot)
 
 
-async def serve(host: str, port: int, compression: bool) -> None:
+async def serve(host: str, port: int, compression: bool, tls: ssl.SSLContext | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings = Settings.model_validate(LIMITS)
     room = Room.of(settings)
-    door = Door(room, Echo(room), version_id="echo", compression=compression, paths=PATHS)
+    door = Door(room, Echo(room), version_id="echo", compression=compression, paths=PATHS, tls=tls)
     port = await door.start(host, port)
     print(f"ready ws://{host}:{port}/api/v4/websocket", flush=True)
     await stop.wait()
@@ -76,8 +78,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--compression", action="store_true")
+    parser.add_argument("--tls-cert")
+    parser.add_argument("--tls-key")
     arguments = parser.parse_args()
-    uvloop.run(serve(arguments.host, arguments.port, arguments.compression))
+    tls = server_context(arguments.tls_cert, arguments.tls_key) if arguments.tls_cert else None
+    uvloop.run(serve(arguments.host, arguments.port, arguments.compression, tls))
 
 
 if __name__ == "__main__":

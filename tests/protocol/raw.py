@@ -11,6 +11,8 @@ from typing import Any
 from gateway.door import Door
 from gateway.handshake import Upgrade
 from gateway.room import Room
+from gateway.tls import server_context
+from tests.fixtures.transport import Transport
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 1.3
@@ -132,7 +134,7 @@ class Server:
 
     async def connect(self, data: bytes = b"", **how: Any) -> Raw:
         """Return a connection that has sent these bytes."""
-        raw = Raw(*await asyncio.open_connection("127.0.0.1", self.port, **how))
+        raw = Raw(*await asyncio.open_connection("127.0.0.1", self.port, ssl=Transport.trust, **how))
         self.raws.append(raw)
         raw.send(data)
         return raw
@@ -147,6 +149,8 @@ class Server:
 @asynccontextmanager
 async def serving(*, room: dict[str, Any] | None = None, **door: Any) -> AsyncIterator[Server]:
     """Run a server; at the end nothing of it may be left."""
+    if Transport.tls:
+        door["tls"] = server_context(str(Transport.tls.cert), str(Transport.tls.key))
     server = Server(room or {}, door)
     server.port = await server.door.start("127.0.0.1")
     try:

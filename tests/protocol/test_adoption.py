@@ -4,7 +4,11 @@ import asyncio
 import os
 import socket
 
+import pytest
+
 from tests.protocol.raw import frame, request, serving
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 async def test_request_ping_and_half_a_frame_in_one_segment():
@@ -69,7 +73,9 @@ async def test_a_reset_right_behind_the_request():
         assert server.room.gate.stats()["sockets"] == 1
 
 
-async def test_an_end_of_input_right_behind_the_request():
+async def test_an_end_of_input_right_behind_the_request(transport):
+    if transport == "tls":
+        pytest.skip("asyncio has no half-closed TLS")
     async with serving() as server:
         raw = await server.connect(request())
         raw.writer.write_eof()

@@ -21,6 +21,19 @@ async def test_autobahn(groups, count, flags):
     assert sum(map(len, found.values())) == count
 
 
+async def test_autobahn_over_tls():
+    groups, count = SUITES["groups 1-7 and 10"]
+    found = await verdicts(groups, "--compression", tls=True)
+    assert set(found) <= {"OK", "NON-STRICT", "INFORMATIONAL"}, found
+    assert sum(map(len, found.values())) == count
+
+
+@pytest.mark.skipif(not COMPILED, reason="it asks for speed")
+async def test_autobahn_with_large_messages_over_tls():
+    found = await verdicts(["9.1.*", "9.3.*"], tls=True)     # up to 16 MiB, whole and in fragments
+    assert found.keys() == {"OK"}, found
+
+
 async def test_autobahn_compression():
     groups, count, declined = COMPRESSION
     found = await verdicts(groups, "--compression")

@@ -9,6 +9,8 @@ import pytest
 from gateway.handshake import origin_allowed
 from tests.protocol.raw import ACCEPT, frame, request, serving
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 
 async def test_the_101():
     async with serving(version_id="11.6.0.1.abc.false") as server:
@@ -159,19 +161,28 @@ async def test_slow_handshakes_are_cut_and_do_not_delay_others():
         assert len(server.adopted) == 1
 
 
-async def test_too_many_handshakes_and_too_many_sockets():
-    async with serving(max_handshakes=5, max_sockets=2) as server:
-        for _ in range(5):
-            await server.connect(b"GET ")
-        raw = await server.connect(request())
-        status, headers = await raw.head()
-        assert (status, headers["retry-after"]) == (503, "3")
-        for each in server.raws:
-            await each.close()
+async def test_too_many_handshakes(transport):
+    """Who is too much is told so; over TLS, where telling is as dear as serving, it waits in the kernel's queue."""
+    async with serving(max_handshakes=5, handshake_timeout_s=0.5) as server:
+        slow = [await server.connect(b"GET ") for _ in range(5)]
+        connecting = asyncio.create_task(server.connect(request()))
+        if transport == "tls":
+            assert [await each.rest() for each in slow] == [b""] * 5
+            assert len(server.door.entrances) <= 5
+            assert (await (await connecting).head())[0] == 101
+        else:
+            status, headers = await (await connecting).head()
+            assert (status, headers["retry-after"]) == (503, "3")
+
+
+async def test_too_many_sockets():
+    async with serving(max_sockets=2) as server:
         first = await server.upgraded()
         await server.upgraded()
         raw = await server.connect(request())
-        assert (await raw.head())[0] == 503
+        status, headers = await raw.head()
+        assert (status, headers["retry-after"]) == (503, "3")
+        assert json.loads(await raw.rest())["status_code"] == 503
         first.send(frame(8, b"\x03\xe8"))
         await server.until(lambda: len(server.closed) == 1)
         await server.upgraded()

@@ -7,6 +7,8 @@ import pytest
 from hotpath import Event
 from tests.protocol.raw import Raw, frame, serving
 
+pytestmark = pytest.mark.usefixtures("transport")
+
 
 async def closed_with(raw: Raw) -> int:
     """Return the code of the close frame, which must be the last thing before the end."""

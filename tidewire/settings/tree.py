@@ -108,6 +108,11 @@ class Gateway(_Section):
     reuse_port: bool = _knob(
         False, "Let several gateways share one port, where no balancer stands before them."
     )
+    tls_cert: str = _knob(
+        "",
+        "Certificate file (PEM, with its chain): speak TLS, where no balancer does. Read anew on SIGHUP.",
+    )
+    tls_key: str = _knob("", "Key file (PEM) of the certificate.")
     max_connections: int = _knob(0, "Most sockets of one process; 0: as many as descriptors allow.", ge=0)
     connections_per_user: int = _knob(100, "Most sockets of one user in one process.", ge=1)
     connections_per_address: int = _knob(
@@ -142,6 +147,12 @@ class Gateway(_Section):
     def _ping_before_timeout(self) -> Self:
         if self.read_timeout_s <= self.ping_interval_s:
             raise ValueError("read_timeout_s must be above ping_interval_s")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_goes_together(self) -> Self:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key go together")
         return self
 
 

@@ -293,6 +293,8 @@ class Run:
             "port": str(port),
             "reuse_port": "false",
             "listen_fd": str(listener.fileno()),
+            "tls_cert": "",  # the balancer terminates it
+            "tls_key": "",
         }
         return Child(
             Spec(

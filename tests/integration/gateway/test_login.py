@@ -7,12 +7,12 @@ import httpx
 import pytest
 import redis.asyncio
 import websockets
-from websockets.asyncio.client import connect
 
-from tests.integration.gateway.world import PATIENCE_S, Client, World, session_id, world
+from tests.fixtures.transport import Transport
+from tests.integration.gateway.world import PATIENCE_S, Client, World, over_both, session_id, world
 from tidewire.bus.envelope import EndSessions, user_key
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), over_both]
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ async def test_a_credential_of_the_handshake_logs_in(town: World, header: tuple[
     user = await town.user()
     token = await town.session(user)
     name, value = header
-    client = Client(await connect(town.url(), additional_headers={name: value.format(token)}))
+    client = await town.connect({name: value.format(token)})
     hello = await client.receive()
     assert hello["event"] == "hello"
     assert hello["seq"] == 0
@@ -140,7 +140,7 @@ async def test_addresses_are_counted_behind_trusted_proxies(database_url: str, r
 
         async def from_address(address: str) -> Client:
             headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": address}
-            client = Client(await connect(town.url(), additional_headers=headers))
+            client = await town.connect(headers)
             await client.event("hello")
             return client
 
@@ -199,9 +199,9 @@ async def test_a_session_that_ends_while_it_is_looked_up_is_refused(town: World)
 
 
 async def test_health_turns_to_404_while_draining(town: World) -> None:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=Transport.trust or True) as http:
         for path in ("/health", "/api/v4/system/ping"):
-            answer = await http.get(f"http://127.0.0.1:{town.port}{path}")
+            answer = await http.get(f"{Transport.origin('http', town.port)}{path}")
             assert answer.status_code == 200
             assert answer.json()["status"] == "OK"
 

@@ -7,7 +7,7 @@ import redis.asyncio
 
 from tests.fixtures.postgres import Postgres
 from tests.fixtures.redis import Redis
-from tests.integration.gateway.world import PATIENCE_S, World, posted, session_id, world
+from tests.integration.gateway.world import PATIENCE_S, World, over_both, posted, session_id, world
 from tidewire.bus.envelope import (
     Copy,
     EndSessions,
@@ -18,7 +18,7 @@ from tidewire.bus.envelope import (
 )
 from tidewire.wire.events import encode_prefix
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), over_both]
 
 
 async def test_posts_arrive_in_order_with_dense_seq(town: World) -> None:

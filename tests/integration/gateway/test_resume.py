@@ -6,10 +6,10 @@ import socket
 import pytest
 
 from gateway.connection import State
-from tests.integration.gateway.world import PATIENCE_S, Client, World, session_id, world
+from tests.integration.gateway.world import PATIENCE_S, Client, World, over_both, session_id, world
 from tidewire.bus.envelope import EndSessions, user_key
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), over_both]
 
 
 class Visit:

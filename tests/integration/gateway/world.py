@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Any
 
+import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.app import Gateway
 from gateway.main import serving
+from tests.fixtures.transport import Transport
 from tidewire.bus.envelope import Copy, Effect, Envelope, channel_key, encode, encode_copy
 from tidewire.bus.redis import RedisProducer
 from tidewire.settings import load
@@ -20,6 +22,9 @@ from tidewire.wire.events import encode_prefix
 from tidewire.wire.ids import new_id, new_token, now_ms
 
 PATIENCE_S = 20
+
+# For modules whose tests say nothing about the transport; see the fixture `transport`.
+over_both = pytest.mark.parametrize("transport", ["tcp", "tls"], indirect=True, scope="module")
 
 
 class Client:
@@ -169,17 +174,19 @@ class World:
     # Sockets
 
     def url(self, query: str = "") -> str:
-        return f"ws://127.0.0.1:{self.port}/api/v4/websocket{query}"
+        return f"{Transport.origin('ws', self.port)}/api/v4/websocket{query}"
 
     async def open(self, token: str = "", query: str = "", **options: Any) -> Client:
         """Open a socket, with a bearer token if one is given."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        socket = await connect(
-            self.url(query), additional_headers=headers, open_timeout=PATIENCE_S, compression=None, **options
-        )
-        client = Client(socket)
+        client = await self.connect(headers, query, compression=None, **options)
         self.clients.append(client)
         return client
+
+    async def connect(self, headers: dict[str, str], query: str = "", **options: Any) -> Client:
+        """Open a socket with these headers; whoever calls closes it."""
+        options = {"ssl": Transport.trust, "open_timeout": PATIENCE_S} | options
+        return Client(await connect(self.url(query), additional_headers=headers, **options))
 
     def cut_clients(self) -> None:
         """Drop the connections of all clients."""
@@ -216,7 +223,7 @@ async def world(database_url: str, redis_url: str, **sections: dict[str, Any]) -
     values: dict[str, dict[str, Any]] = {
         "database": {"url": database_url},
         "redis": {"url": redis_url},
-        "gateway": {"port": 0},
+        "gateway": {"port": 0} | Transport.settings(),
     }
     for section, fields in sections.items():
         values.setdefault(section, {}).update(fields)

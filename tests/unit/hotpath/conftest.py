@@ -24,11 +24,21 @@ REFERENCE = SimpleNamespace(
 )
 
 
-@pytest.fixture(params=[COMPILED, ONE_BY_ONE, REFERENCE], ids=["compiled", "one by one", "reference"])
+EVERY = {
+    "compiled": (COMPILED, False),
+    "one by one": (ONE_BY_ONE, False),
+    "reference": (REFERENCE, False),
+    "compiled, TLS": (COMPILED, True),
+    "reference, TLS": (REFERENCE, True),
+}
+
+
+@pytest.fixture(params=EVERY.values(), ids=EVERY.keys())
 def crowd(request):
     """Return a maker of crowds: crowd(capacity=…, …)."""
 
     def make(**options) -> Crowd:
-        return Crowd(request.param, **options)
+        hotpath, tls = request.param
+        return Crowd(hotpath, **({"tls": tls} | options))
 
     return make

@@ -1,11 +1,16 @@
 """A gate with the far ends of its sockets, for tests: what clients send, what they got, what was called back."""
 
 import contextlib
+import functools
 import json
 import socket
+import ssl
+import tempfile
 import zlib
+from pathlib import Path
 from types import ModuleType
 
+from tests.fixtures.authority import authority
 from tests.unit.hotpath.test_frames import client_frame
 
 PREFIX = b'{"event":"posted","broadcast":{},"data":{"n":%d'
@@ -26,6 +31,32 @@ def deflated(message: bytes, **how) -> bytes:
     return (stream.compress(message) + stream.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\0\0\xff\xff")
 
 
+@functools.cache
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return a server's and a client's. No session tickets: they would lie in the buffers of one side."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.num_tickets = 0
+    with tempfile.TemporaryDirectory() as folder:
+        files = authority().issue(Path(folder))
+        server.load_cert_chain(files.cert, files.key)
+    return server, authority().trusting()
+
+
+def encrypted(ours: socket.socket, theirs: socket.socket) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
+    """Return both ends after their handshake."""
+    server, client = contexts()
+    ends = (
+        client.wrap_socket(theirs, server_hostname="localhost", do_handshake_on_connect=False),
+        server.wrap_socket(ours, server_side=True, do_handshake_on_connect=False),
+    )
+    for end in (*ends, *ends):             # hello; certificate; finished; take note
+        end.setblocking(False)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    assert all(end.version() == "TLSv1.3" for end in ends)
+    return ends[1], ends[0]
+
+
 class Peer:
     """The client's end of one socket."""
 
@@ -39,7 +70,7 @@ class Peer:
         self.raw(client_frame(opcode, payload, **how))
 
     def raw(self, data: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError, BlockingIOError):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, BlockingIOError, ssl.SSLError):
             self.sock.send(data)
 
     def read(self, limit: int = 1 << 30) -> bytes:
@@ -48,9 +79,9 @@ class Peer:
         while len(new) < limit and not self.ended:
             try:
                 data = self.sock.recv(min(65536, limit - len(new)))
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError):
                 break
-            except ConnectionResetError:
+            except (ConnectionResetError, ssl.SSLError):
                 data = b""
             self.ended = not data
             new += data
@@ -91,8 +122,9 @@ class Peer:
 class Crowd:
     """A gate, its peers, and a log of its calls."""
 
-    def __init__(self, hotpath: ModuleType, *, send_buffer: int = 0, **options) -> None:
+    def __init__(self, hotpath: ModuleType, *, send_buffer: int = 0, tls: bool = False, **options) -> None:
         self.hotpath = hotpath
+        self.tls = tls
         self.send_buffer = send_buffer
         self.messages: list[tuple[int, bytes, bool]] = []
         self.closed: list[tuple[int, int, str]] = []
@@ -111,11 +143,15 @@ class Crowd:
         self.closed.append((slot, code, why))
         self.on_close(slot, code, why)
 
-    def join(self, user: bytes = USER, bits: int = 0, **options) -> tuple[int, Peer]:
+    def join(self, user: bytes = USER, bits: int = 0, *, tls: bool | None = None, **options) -> tuple[int, Peer]:
+        """Let a client in; tls: over TLS, else as all of this crowd."""
         ours, theirs = socket.socketpair()
+        if self.tls if tls is None else tls:
+            ours, theirs = encrypted(ours, theirs)
+            options["tls"] = ours
         if self.send_buffer:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer)
-        slot = self.gate.adopt(ours.detach(), **options)
+        slot = self.gate.adopt(ours.fileno() if "tls" in options else ours.detach(), **options)
         self.gate.set_user(slot, user, bits)
         self.peers[slot] = Peer(theirs)
         return slot, self.peers[slot]
@@ -127,8 +163,9 @@ class Crowd:
         return [self.gate.deliver(self.event(n, size=size), slots, **how) for n in numbers]
 
     def turn(self) -> None:
-        """One round of the event loop."""
-        self.gate.poll()
+        """One round of the event loop; with TLS a few, for each poll takes one record of a socket."""
+        for _ in range(8 if self.tls else 1):
+            self.gate.poll()
         self.gate.flush()
         self.gate.poll()
 

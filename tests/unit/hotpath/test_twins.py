@@ -13,7 +13,7 @@ SLOT_LISTS = st.lists(SLOTS, unique=True, max_size=6)
 BITS = st.integers(0, 15)
 
 STEPS = st.one_of(
-    st.tuples(st.just("join"), st.sampled_from([b"u" * 26, b"v" * 26]), BITS, st.booleans()),
+    st.tuples(st.just("join"), st.sampled_from([b"u" * 26, b"v" * 26]), BITS, st.booleans(), st.booleans()),
     st.tuples(st.just("send"), SLOTS, st.sampled_from([1, 1, 2, 9, 10, 8, 0]), st.binary(max_size=40), st.booleans()),
     st.tuples(st.just("send"), SLOTS, st.just(1), st.sampled_from([b"!close", b"!release", b"!take_over", b"!silence",
                                                                   b"!deliver", b"!flush", b"!join"]), st.just(True)),
@@ -75,13 +75,13 @@ class World:
         elif data == b"!flush":
             gate.flush()
         elif data == b"!join":
-            self.step("join", b"u" * 26, 0, False)
+            self.step("join", b"u" * 26, 0, False, False)
 
     def on_close(self, slot, code, why):
         if why != "local" and (slot + code) % 2:
             self.crowd.gate.release(slot)
             if code == 1013:
-                self.step("join", b"u" * 26, 0, True)
+                self.step("join", b"u" * 26, 0, True, True)
 
     def step(self, kind, *arguments):
         """Return what a caller sees of one step."""
@@ -89,7 +89,7 @@ class World:
         result = None
         try:
             if kind == "join":
-                _, peer = c.join(*arguments[:2], deflate=arguments[2])
+                _, peer = c.join(*arguments[:2], deflate=arguments[2], tls=arguments[3])
                 self.all_peers.append(peer)
             elif kind in ("send", "send packed", "raw", "read", "hang up"):
                 if arguments[0] < len(self.all_peers):
@@ -151,7 +151,8 @@ class World:
 @given(st.lists(STEPS, min_size=1, max_size=60))
 def test_the_twins_do_the_same(steps):
     ours, twin = World(COMPILED), World(REFERENCE)
-    for step in [("join", b"u" * 26, 8, True), ("join", b"u" * 26, 0, False), *steps]:
+    first = [("join", b"u" * 26, 8, True, False), ("join", b"u" * 26, 0, False, True)]
+    for step in [*first, *steps]:
         assert ours.step(*step) == twin.step(*step), step
     assert ours.drain() == twin.drain()
     assert ours.numbers() == twin.numbers()
