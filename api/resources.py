@@ -8,6 +8,8 @@ from api import (  # noqa: F401
     bots,
     channels,
     config,
+    console,
+    first_screen,
     members,
     pictures,
     posts,

@@ -5,8 +5,9 @@ Use `structlog.get_logger()` and key=value arguments. Secrets never go into a lo
 
 import logging
 import sys
+from collections import deque
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -14,6 +15,27 @@ from tidewire.settings.tree import Log
 
 _SECRET = ("password", "token", "secret", "cookie", "authorization", "dsn", "url")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+TAIL_LINES = 2_000  # some 600 KB; what administrators may look at from afar
+tail: deque[str] = deque(maxlen=TAIL_LINES)  # the last lines of this process
+
+
+class _Kept:
+    """A stream that remembers what went through it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Pass a line on."""
+        if line := text.strip():
+            tail.append(line)
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Pass it on."""
+        self._stream.flush()
 
 
 def _hide(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -49,13 +71,14 @@ def setup(settings: Log, *, process: str, stream: TextIO | None = None) -> None:
     else:
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         final = [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
+    kept = cast(TextIO, _Kept(stream))
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=kept),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(kept)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

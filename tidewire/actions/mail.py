@@ -52,19 +52,23 @@ class Server:
 
 def server_of(services: "Services") -> Server | None:
     """Return the configured server, None while there is none."""
-    config = services.config
-    if not config.text("EmailSettings.SMTPServer") or not config.text("EmailSettings.FeedbackEmail"):
+    return server_in(services.config.values)
+
+
+def server_in(values: dict[str, Any]) -> Server | None:
+    """Return the server that configuration values (flat) name, None if they name none."""
+    email = {name.removeprefix("EmailSettings."): value for name, value in values.items() if name.startswith("Email")}
+    if not email["SMTPServer"] or not email["FeedbackEmail"]:
         return None
-    with_login = config.flag("EmailSettings.EnableSMTPAuth")
-    port = config.text("EmailSettings.SMTPPort")
+    port = email["SMTPPort"]
     return Server(
-        config.text("EmailSettings.SMTPServer"),
-        int(port) if port.isdigit() else 25,
-        config.text("EmailSettings.SMTPUsername") if with_login else "",
-        config.text("EmailSettings.SMTPPassword") if with_login else "",
-        config.text("EmailSettings.ConnectionSecurity").upper(),
-        not config.flag("EmailSettings.SkipServerCertificateVerification"),
-        float(config.number("EmailSettings.SMTPServerTimeout") or 10),
+        email["SMTPServer"],
+        int(port) if len(port) < 6 and port.isascii() and port.isdigit() else 25,
+        email["SMTPUsername"] if email["EnableSMTPAuth"] else "",
+        email["SMTPPassword"] if email["EnableSMTPAuth"] else "",
+        email["ConnectionSecurity"].upper(),
+        not email["SkipServerCertificateVerification"],
+        float(email["SMTPServerTimeout"] or 10),
     )
 
 
@@ -102,6 +106,16 @@ def compose(services: "Services", kind: str, to: Address, values: dict[str, obje
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes in return
     message.set_content(made.plain)
     message.add_alternative(made.html, subtype="html")
+    return message
+
+
+def plain_message(sender: str, recipient: str, subject: str, text: str) -> EmailMessage:
+    """Return a message of text only. Raises: AppError 400 where one of the addresses is none."""
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = parse_address(sender), parse_address(recipient), subject
+    message["Date"] = formatdate(localtime=False)
+    message["Message-ID"] = make_msgid(domain=message["From"].addresses[0].domain)
+    message.set_content(text)
     return message
 
 

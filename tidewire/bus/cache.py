@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from prometheus_client import Counter
 
 T = TypeVar("T")
+EVERYTHING = "*"  # as a key to drop: all of them
 HITS = Counter("mattermost_cache_mem_hit", "Rows found in memory.")
 MISSES = Counter("mattermost_cache_mem_miss", "Rows loaded.")
 
@@ -74,6 +75,8 @@ class Cache:
     def drop(self, keys: Iterable[str]) -> None:
         """Forget these rows; loads that run now will not be kept."""
         keys = list(keys)
+        if EVERYTHING in keys:
+            self.clear()
         for key in keys:
             self._rows.pop(key, None)
             if load := self._loads.pop(key, None):

@@ -13,6 +13,12 @@ async def keep(db: Database, name: str, value: str) -> str:
     return stored
 
 
+async def value_of(db: Database, name: str) -> str:
+    """Return what is stored under the name, or ""."""
+    stored: str | None = await db.fetchval(_Q["value_of"], name)
+    return stored or ""
+
+
 async def ping(db: Database) -> None:
     """Return if the database answers. Raises: Unavailable."""
     await db.fetchval(_Q["ping"])

@@ -1,0 +1,53 @@
+"""Short true answers that a web app's first screen asks for, about what this server does not offer."""
+
+from typing import Any
+
+from api.call import Call
+from api.routing import OK, Raw, route
+from tidewire.actions import permissions
+
+NAMES_MAX = 200
+_EMPTY = Raw(b"[]", "application/json")
+
+
+@route("POST", "/emoji/names")
+async def emoji_by_names(call: Call) -> Raw:
+    """There are no custom emojis; unknown names are left out."""
+    await call.id_list(NAMES_MAX)
+    return _EMPTY
+
+
+@route("GET", "/users/{user_id}/teams/{team_id}/drafts")
+async def drafts(call: Call) -> Raw:
+    """Drafts stay in the client."""
+    user_id, team_id = call.path_id("user_id"), call.path_id("team_id")
+    permissions.check_self(call.login, user_id)
+    await permissions.check_team(call.services, call.login, team_id, "view_team")
+    return _EMPTY
+
+
+@route("GET", "/posts/scheduled/team/{team_id}")
+async def scheduled_posts(call: Call) -> dict[str, list[str]]:
+    """Nothing is scheduled."""
+    team_id = call.path_id("team_id")
+    await permissions.check_team(call.services, call.login, team_id, "view_team")
+    return {team_id: [], "directChannels": []} if call.flag("includeDirectChannels") else {team_id: []}
+
+
+@route("GET", "/custom_profile_attributes/fields")
+async def profile_attributes(call: Call) -> Raw:
+    """Profiles have no more fields than the usual ones."""
+    return _EMPTY
+
+
+@route("POST", "/client_perf", csrf=False)
+async def client_performance(call: Call) -> bytes:
+    """Take a client's measurements, which nobody asked for (EnableClientMetrics is off), and forget them."""
+    await call.body(dict[str, Any])
+    return OK
+
+
+@route("GET", "/redirect_location", csrf=False)
+async def redirect_location(call: Call) -> dict[str, str]:
+    """Where a link leads is found out by whoever follows it: the server asks no strangers."""
+    return {"location": ""}

@@ -1,0 +1,138 @@
+"""What administrators ask beside the configuration, and the first screen's short answers."""
+
+from tests.fixtures.announced import announced
+from tests.fixtures.api import People
+from tidewire.wire.config import MASK
+
+PERMISSIONS = "api.context.permissions.app_error"
+
+
+async def test_only_administrators_ask(people: People) -> None:
+    asked: list[tuple[str, str, object]] = [
+        ("GET", "/system/onboarding/complete", None),
+        ("POST", "/system/onboarding/complete", {}),
+        ("GET", "/analytics/old", None),
+        ("GET", "/logs", None),
+        ("POST", "/caches/invalidate", None),
+        ("POST", "/email/test", {}),
+        ("POST", "/site_url/test", {"site_url": people.api.url}),
+        ("GET", "/cluster/status", None),
+    ]
+    for method, path, body in asked:
+        refused = await people.member.call(method, path, body, expect=403)
+        assert refused["id"] == PERMISSIONS, path
+    for path in ("/jobs", "/jobs/type/data_retention"):
+        assert (await people.member.get(path, expect=400))["id"] == "api.job.retrieve.nopermissions"
+
+
+async def test_figures(people: People) -> None:
+    await people.owner.post("/posts", {"channel_id": people.channel["id"], "message": "one"})
+    rows = {row["name"]: row["value"] for row in await people.admin.get("/analytics/old")}
+    assert (rows["unique_user_count"], rows["team_count"], rows["channel_private_count"]) == (5, 2, 1)
+    assert rows["post_count"] >= 1
+    here = await people.admin.get(f"/analytics/old?name=standard&team_id={people.team['id']}")
+    assert next(row["value"] for row in here if row["name"] == "unique_user_count") == 3
+    extra = {row["name"]: row["value"] for row in await people.admin.get("/analytics/old?name=extra_counts")}
+    assert extra["session_count"] == 5
+    [today] = await people.admin.get("/analytics/old?name=user_counts_with_posts_day")
+    assert today["value"] >= 1
+    await people.admin.get("/analytics/old?name=nonsense", expect=400)
+    await people.admin.put("/config/patch", {"AnalyticsSettings": {"MaxUsersForStatistics": 1}})
+    rows = {row["name"]: row["value"] for row in await people.admin.get("/analytics/old")}
+    assert rows["post_count"] == -1
+    assert await people.member.get("/usage/storage") == {"bytes": 0}
+    assert (await people.member.get("/usage/posts"))["count"] >= 0
+
+
+async def test_onboarding_is_remembered(people: People) -> None:
+    path, name = "/system/onboarding/complete", "FirstAdminSetupComplete"
+    assert await people.admin.get(path) == {"name": name, "value": "false"}
+    await people.admin.post(path, {"install_plugins": []})
+    assert await people.admin.get(path) == {"name": name, "value": "true"}
+
+
+async def test_logs(people: People) -> None:
+    said = {"level": "ERROR", "message": "x" * 500}
+    assert await people.member.post("/logs", said) == {"level": "ERROR", "message": "x" * 400}
+    assert (await people.anonymous.post("/logs", said, expect=403))["id"] == PERMISSIONS
+    await people.admin.put("/config/patch", {"ServiceSettings": {"EnableDeveloper": True}})
+    await people.anonymous.post("/logs", said)
+    assert isinstance(await people.admin.get("/logs?logs_per_page=5"), list)
+
+
+async def test_caches_are_cleared_everywhere(people: People, database_url: str) -> None:
+    _, last = await announced(database_url)
+    await people.admin.post("/caches/invalidate")
+    [change], _ = await announced(database_url, after=last)
+    assert change.invalidates == ["*"]
+    assert change.copies == []
+    await people.member.get("/users/me")
+
+
+async def test_the_address_is_tried(people: People) -> None:
+    assert await people.admin.post("/site_url/test", {"site_url": people.api.url}) == {"status": "OK"}
+    failure = "app.admin.test_site_url.failure"
+    for url in (
+        "http://127.0.0.1:9",
+        "ftp://x",
+        "http://a b",
+        "http://x:y",
+        "nonsense",
+    ):
+        assert (await people.admin.post("/site_url/test", {"site_url": url}, expect=400))["id"] == failure, (
+            url
+        )
+    await people.admin.post("/site_url/test", {}, expect=400)
+
+
+async def test_a_stored_password_goes_to_no_other_server(people: People) -> None:
+    email = {
+        "SMTPServer": "127.0.0.1",
+        "SMTPPort": "9",
+        "FeedbackEmail": "a@example.org",
+        "SMTPPassword": "s3cret",
+    }
+    nothing = await people.admin.post("/email/test", {}, expect=400)
+    assert nothing["id"] == "api.file.test_connection_email_settings_nil.app_error"
+    await people.admin.put("/config/patch", {"EmailSettings": email})
+    tried = {"EmailSettings": email | {"SMTPPassword": MASK}}
+    assert (await people.admin.post("/email/test", tried, expect=400))["id"] == "api.admin.test_email.failure"
+    tried["EmailSettings"]["SMTPServer"] = "localhost"
+    refused = await people.admin.post("/email/test", tried, expect=400)
+    assert refused["id"] == "api.admin.test_email.reenter_password"
+    await people.admin.post("/email/test", {"EmailSettings": {"SMTPPort": 9}}, expect=400)
+
+
+async def test_jobs_and_retention(people: People) -> None:
+    admin = people.admin
+    assert (
+        await admin.get("/jobs")
+        == await admin.get("/jobs/type/any")
+        == await admin.get("/cluster/status")
+        == []
+    )
+    assert (await admin.get("/jobs?status=x", expect=400))["id"] == "api.job.status.invalid"
+    refused = await admin.post("/jobs", {"type": "x"}, expect=400)
+    assert refused["id"] == "api.job.unable_to_create_job.incorrect_job_type"
+    assert (await admin.get("/data_retention/policy", expect=501))[
+        "id"
+    ] == "ent.data_retention.generic.license.error"
+
+
+async def test_short_answers(people: People) -> None:
+    me, team_id = people.member, people.team["id"]
+    assert "Europe/Berlin" in await me.get("/system/timezones")
+    assert await me.put("/system/notices/view", ["x"]) == {"status": "OK"}
+    assert await me.post("/emoji/names", ["gull"]) == []
+    await me.post("/emoji/names", [f"n{i}" for i in range(201)], expect=400)
+    assert await me.get(f"/users/me/teams/{team_id}/drafts") == []
+    await me.get(f"/users/{people.owner.id}/teams/{team_id}/drafts", expect=403)
+    path = f"/posts/scheduled/team/{team_id}"
+    assert await me.get(path + "?includeDirectChannels=true") == {team_id: [], "directChannels": []}
+    assert await me.get(path) == {team_id: []}
+    await people.stranger.get(path, expect=403)
+    assert await me.get("/custom_profile_attributes/fields") == []
+    assert await me.post("/client_perf", {"version": "0.1.0"}) == {"status": "OK"}
+    assert await me.get("/redirect_location?url=http://127.0.0.1") == {"location": ""}
+    more = await me.post("/permissions/ancillary", ["sysconsole_write_environment_smtp", "other"])
+    assert more == ["sysconsole_write_environment_smtp", "other", "test_email"]
