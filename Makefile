@@ -70,7 +70,7 @@ LOCK := .venv/bin/uv pip compile pyproject.toml --extra embedded --extra build -
 	--upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 lock: $(STAMPS)/dev
 	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --extra dev --extra loadtest --constraint requirements.lock --output-file requirements-dev.lock
 
 build: $(STAMPS)/build
 
