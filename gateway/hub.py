@@ -350,10 +350,10 @@ class Hub:
         return slot not in self._choosy or views(self.by_slot[slot], channel_id)
 
     def _tails(self, copy: Copy) -> dict[int, int] | None:
-        if not copy.mentions and not copy.followers:
+        if not (copy.mentions or copy.followers or copy.notified):
             return None
         tails: dict[int, int] = {}
-        for bit, user_ids in ((MENTION, copy.mentions), (FOLLOW, copy.followers)):
+        for bit, user_ids in ((MENTION, copy.mentions), (FOLLOW, copy.followers), (0, copy.notified)):
             for user_id in user_ids:
                 for slot in self.slots_of(user_id):
                     tails[slot] = tails.get(slot, 0) | bit
@@ -363,7 +363,7 @@ class Hub:
                 connection = self.by_slot[slot]
                 if connection.bits & POSTED_ACK and connection.user_id != copy.ack_author:
                     tails[slot] |= ACK
-        return tails or None
+        return {slot: bits for slot, bits in tails.items() if bits} or None
 
     def slots_of(self, user_id: str) -> list[int]:
         """Return the slots of a user's connections here, those that collect for a resume included."""

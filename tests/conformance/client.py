@@ -244,7 +244,8 @@ class Client:
         # Mattermost API v4: with collapsed threads a reply marks its thread as viewed, not the channel.
         if post["user_id"] == self.id and is_root and not post["type"].startswith("system_"):
             self._viewed(post["channel_id"], channel["last_post_at"])
-        elif channel["type"] in "DG" and post["user_id"] != self.id:
+        if "mentions" in data:
+            assert json.loads(data["mentions"]) == [self.id]
             member["mention_count"] += 1
             member["mention_count_root"] += is_root
 

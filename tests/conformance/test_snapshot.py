@@ -103,6 +103,12 @@ async def view(w: World) -> None:
     await w.bob.call("POST", "/channels/members/me/view", {"channel_id": w.room["id"], "prev_channel_id": ""})
 
 
+async def mention(w: World) -> None:
+    root = await w.post(w.ada, f"hello @{w.bob.name}, @{w.eve.name} and @all")
+    await w.post(w.bob, f"@{w.ada.name} yes", root=root)
+    await w.post(w.ada, f"`@{w.bob.name}` @{w.bob.name.upper()}.", root=root)
+
+
 async def create_channels(w: World) -> None:
     await w.new_channel("O")
     secret = await w.new_channel("P")
@@ -161,6 +167,7 @@ SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     delete_root,
     react,
     view,
+    mention,
     create_channels,
     direct_and_group,
     patch_channel,

@@ -5,9 +5,11 @@ The transaction parts only; checks, system posts and the team's side are with th
 
 from collections.abc import Iterable
 
+from tidewire.actions import mention_map
 from tidewire.actions.copies import announce, to_channel, to_user
+from tidewire.actions.mentions import followers_key
 from tidewire.bus.envelope import Copy, JoinChannel, LeaveChannel, channel_key
-from tidewire.store import members
+from tidewire.store import members, threads
 from tidewire.store.db import Transaction
 from tidewire.wire import defaults
 from tidewire.wire.models import Channel
@@ -33,7 +35,7 @@ def announce_joined(
         channel_key(channel.id),
         copies,
         effects=[JoinChannel(user_id, channel.id) for user_id in joined],
-        invalidates=[member_key(channel.id, user_id) for user_id in joined],
+        invalidates=[mention_map.key(channel.id), *(member_key(channel.id, user_id) for user_id in joined)],
     )
 
 
@@ -56,16 +58,26 @@ async def add_to_channel(tx: Transaction, channel: Channel, user_ids: list[str],
 
 async def remove_from_channel(tx: Transaction, channel: Channel, user_id: str, *, remover_id: str) -> bool:
     """End a membership and tell: `user_removed` to those who stay and to the one who goes. False if there was none."""
+    unfollowed = await threads.forget(tx, user_id, [channel.id])
     if not await members.leave(tx, channel.id, user_id):
         return False
-    announce_left(tx, channel.id, user_id, remover_id)
+    announce_left(tx, channel.id, user_id, remover_id, unfollowed=unfollowed.get(channel.id, ()))
     return True
 
 
 def announce_left(
-    tx: Transaction, channel_id: str, user_id: str, remover_id: str, *, quiet: bool = False
+    tx: Transaction,
+    channel_id: str,
+    user_id: str,
+    remover_id: str,
+    *,
+    unfollowed: Iterable[str] = (),
+    quiet: bool = False,
 ) -> None:
-    """Announce that a user is out of a channel. quiet: without his own copy, where another event tells him."""
+    """Announce that a user is out of a channel. unfollowed: roots of the threads that he followed there.
+
+    quiet: without his own copy, where another event tells him.
+    """
     copies = [to_channel("user_removed", {"user_id": user_id, "remover_id": remover_id}, channel_id)]
     if not quiet:
         copies.append(to_user("user_removed", {"channel_id": channel_id, "remover_id": remover_id}, user_id))
@@ -74,5 +86,9 @@ def announce_left(
         channel_key(channel_id),
         copies,
         effects=[LeaveChannel(user_id, channel_id)],
-        invalidates=[member_key(channel_id, user_id)],
+        invalidates=[
+            mention_map.key(channel_id),
+            member_key(channel_id, user_id),
+            *(followers_key(root_id) for root_id in unfollowed),
+        ],
     )

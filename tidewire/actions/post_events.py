@@ -3,8 +3,7 @@
 Source: Mattermost API v4, WebSocket events. All of them are ordered by their channel.
 """
 
-from collections.abc import Sequence
-
+from tidewire.actions.mentions import Audience
 from tidewire.actions.post_rules import blank
 from tidewire.bus.envelope import Copy, Envelope, Only, channel_key, encode
 from tidewire.wire.events import as_text, encode_prefix
@@ -13,9 +12,9 @@ from tidewire.wire.models import Channel, Post, Reaction
 
 
 def posted(
-    post: Post, channel: Channel, sender: str, *, system: bool, set_online: bool, mentions: Sequence[str]
+    post: Post, channel: Channel, sender: str, *, system: bool, set_online: bool, audience: Audience
 ) -> bytes:
-    """Return the envelope of a new post. sender: the author's username; mentions: members whose copy says so."""
+    """Return the envelope of a new post. sender: the author's username; audience: whose copies say what of them."""
     data = {
         "channel_type": channel.type,
         "channel_display_name": "@" + sender if channel.type == "D" else channel.display_name,
@@ -28,11 +27,13 @@ def posted(
     copy = Copy(
         encode_prefix("posted", data, channel_id=channel.id),
         channel_id=channel.id,
-        mentions=list(mentions),
+        mentions=audience.mentions,
+        followers=audience.told,
         ack_author=post.user_id,
         name="posted",
+        notified=audience.every_post,
     )
-    return _envelope(channel.id, [copy])
+    return encode(Envelope(channel_key(channel.id), [], [copy], now_ms(), audience.invalidates))
 
 
 def edited(post: Post) -> bytes:

@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec import structs
 
-from tidewire.actions import post_events, post_rules
+from tidewire.actions import mentions, post_events, post_rules
+from tidewire.actions.mentions import Audience, Root
 from tidewire.actions.permissions import (
     access_channel,
     access_channel_for_read,
@@ -29,11 +30,11 @@ from tidewire.wire.errors import AppError, forbidden
 from tidewire.wire.ids import new_id, now_ms
 from tidewire.wire.models import Channel, Post, PostMetadata, Session
 
-GROUP_MEMBERS = 8  # Mattermost API v4: the most a group message has
-# Roots that this worker has seen alive, with their channels. A root stays one until it is deleted, and that the group
-# commit checks itself; this only keeps most bad ones from getting there.
+# Roots that this worker has seen alive. A root stays one until it is deleted, and that the group commit checks itself;
+# this only keeps most bad ones from getting there.
 _ROOTS = 10_000
-_roots: OrderedDict[str, str] = OrderedDict()
+_ROOT_NAMED = 64  # users that a kept root may name; whom a larger one names is read again with each reply
+_roots: OrderedDict[str, Root] = OrderedDict()
 
 
 async def do_create_post(
@@ -49,8 +50,7 @@ async def do_create_post(
     channel = await access_channel(services, session, body.channel_id, "create_post")
     if channel.delete_at:
         raise _archived("api.post.create_post.can_not_post_to_deleted.error")
-    if body.root_id:
-        await _check_root(services, channel.id, body.root_id)
+    root = await _check_root(services, channel.id, body.root_id) if body.root_id else None
     user = await get_user(services, session.user_id)
     now = now_ms()
     post = Post(
@@ -66,20 +66,27 @@ async def do_create_post(
         hashtags=post_rules.find_hashtags(body.message),
         pending_post_id=body.pending_post_id,
     )
-    mentions = await _mentioned(services, channel, session.user_id)
+    audience = await mentions.audience_of(services, session, channel, post, root)
     envelope = post_events.posted(
-        post, channel, user.username, system=False, set_online=set_online, mentions=mentions
+        post, channel, user.username, system=False, set_online=set_online, audience=audience
     )
-    # A reply marks its thread as viewed, not the channel: collapsed threads are always on here.
-    new = NewPost(post, envelope, views=not post.root_id, mentions=mentions)
+    new = NewPost(
+        post,
+        envelope,
+        views=mentions.speaks_for_itself(post),
+        mentions=audience.mentions,
+        followers=audience.followers,
+    )
+    if root is None:
+        mentions.note_new_root(services, post.id)
     try:
         await services.posts.write(new)
     except Repeated as repeated:
         return await _first_post(services, post, repeated.post_id)
     except Refused:
         return await _why_refused(services, post)
-    if not post.root_id:
-        _note_root(post.id, channel.id)
+    if root is None:
+        _note_root(post.id, _root(post, audience.mentions if channel.type not in "DG" else None))
     return post
 
 
@@ -93,42 +100,38 @@ async def do_system_post(
     user = await get_user(services, user_id)
     now = now_ms()
     post = Post(new_id(now), channel.id, user_id, now, now, message=message, type=type, props=props)
-    envelope = post_events.posted(post, channel, user.username, system=True, set_online=False, mentions=())
+    named = mentions.mentioned_by_system(post)
+    envelope = post_events.posted(
+        post, channel, user.username, system=True, set_online=False, audience=Audience(named)
+    )
     counted = type not in post_rules.UNCOUNTED
-    await services.posts.write(NewPost(post, envelope, counted=counted, needs_live_channel=False))
+    new = NewPost(post, envelope, counted=counted, mentions=named, needs_live_channel=False)
+    await services.posts.write(new)
 
 
-async def _check_root(services: Services, channel_id: str, root_id: str) -> None:
+async def _check_root(services: Services, channel_id: str, root_id: str) -> Root:
     known = _roots.get(root_id)
     if known is None:
         rows = await store.load(services.db, [root_id])
         if not rows or rows[0].root_id:
             raise post_rules.bad_root()
-        known = rows[0].channel_id
+        known = _root(rows[0], None)
         _note_root(root_id, known)
-    if known != channel_id:
+    if known.channel_id != channel_id:
         raise post_rules.bad_root()
+    return known
 
 
-def _note_root(root_id: str, channel_id: str) -> None:
-    _roots[root_id] = channel_id
+def _root(post: Post, named: list[str] | None) -> Root:
+    """Return what to remember of a root. named: whom it mentions by its words, if that is known."""
+    kept = tuple(named) if named is not None and len(named) <= _ROOT_NAMED else None
+    return Root(post.channel_id, post.user_id, kept)
+
+
+def _note_root(root_id: str, root: Root) -> None:
+    _roots[root_id] = root
     if len(_roots) > _ROOTS:
         _roots.popitem(last=False)
-
-
-async def _mentioned(services: Services, channel: Channel, author_id: str) -> list[str]:
-    """Return whom every message mentions: the others of a direct or group channel."""
-    if channel.type == "D":
-        return [user_id for user_id in channel.name.split("__") if user_id != author_id]
-    if channel.type != "G":
-        return []
-    key = "group:" + channel.id  # never changes: a group message keeps its members
-
-    async def load() -> list[str]:
-        return await store.channel_users(services.db, channel.id, GROUP_MEMBERS)
-
-    members: list[str] = services.cache.peek(key) or await services.cache.get(key, load) or []
-    return [user_id for user_id in members if user_id != author_id]
 
 
 async def _first_post(services: Services, post: Post, first_id: str) -> Post:

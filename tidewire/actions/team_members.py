@@ -11,7 +11,7 @@ from tidewire.actions.services import Services
 from tidewire.actions.users import get_user, get_users
 from tidewire.actions.visibility import check_visible, sees_only_shared, visible
 from tidewire.bus.envelope import JoinTeam, LeaveTeam, team_key
-from tidewire.store import channels, members, teams
+from tidewire.store import channels, members, teams, threads
 from tidewire.store.db import Transaction
 from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, forbidden
@@ -249,8 +249,10 @@ async def leave(tx: Transaction, team_id: str, user_id: str, *, remover_id: str)
     # First of all: from here on nobody adds the user to another channel of the team.
     if not await teams.leave(tx, team_id, user_id, at=now_ms()):
         return False
+    unfollowed = await threads.forget_in_team(tx, user_id, team_id)
     for channel_id in await members.leave_team(tx, team_id, user_id):
-        announce_left(tx, channel_id, user_id, remover_id, quiet=True)
+        roots = unfollowed.get(channel_id, ())
+        announce_left(tx, channel_id, user_id, remover_id, unfollowed=roots, quiet=True)
     data = {"user_id": user_id, "team_id": team_id}
     announce(
         tx,

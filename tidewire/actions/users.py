@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, Struct, structs
 
-from tidewire.actions import mail, own_password, permissions, validate, verification
+from tidewire.actions import mail, mention_map, own_password, permissions, validate, verification
 from tidewire.actions.copies import announce, to_all, to_user
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import Copy, Only, user_key
@@ -111,10 +111,11 @@ async def do_patch_user(services: Services, session: Session, user_id: str, patc
         # The clock may stand still for two changes, but a version may not.
         at = max(now_ms(), user.update_at + 1)
         former = user.email if changed.get("email", user.email) != user.email else ""
-        user = structs.replace(user, **changed, email_verified=verified, update_at=at)
+        before, user = user, structs.replace(user, **changed, email_verified=verified, update_at=at)
         validate.check_user(user)
+        stale = ["user:" + user.id, *await mention_map.stale_keys(tx, before, user)]
         await users.update(tx, user)
-        announce(tx, user_key(user.id), user_updated(services, user), invalidates=["user:" + user.id])
+        announce(tx, user_key(user.id), user_updated(services, user), invalidates=stale)
     _mail_new_email(services, user, former)
     return user
 

@@ -30,12 +30,16 @@ class _Load:
 
 
 class Cache:
-    """At most `size` values, least recently used first out, each for at most `ttl_s` (for writes nobody announced)."""
+    """Values of the weight `size` together, least recently used first out, each for at most `ttl_s`.
+
+    A row weighs 1, some KB; what is larger says so. The time limit is for writes nobody announced.
+    """
 
     def __init__(self, *, size: int = 50_000, ttl_s: float = 30.0) -> None:
         self._size = size
         self._ttl_s = ttl_s
-        self._rows: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        self._rows: OrderedDict[str, tuple[float, Any, int]] = OrderedDict()
+        self._weight = 0
         self._loads: dict[str, _Load] = {}
         self._valid_until = float("-inf")
         self.on_drop: Callable[[Sequence[str]], None] = lambda keys: None  # for what is kept elsewhere
@@ -53,10 +57,13 @@ class Cache:
         self._hits += 1
         return row[1]
 
-    async def get(self, key: str, load: Callable[[], Awaitable[T | None]]) -> T | None:
+    async def get(
+        self, key: str, load: Callable[[], Awaitable[T | None]], weigh: Callable[[T], int] | None = None
+    ) -> T | None:
         """Return the value, loaded at most once for all who ask meanwhile. None is passed on, not kept.
 
-        A value whose load began before its key was dropped is returned to those who asked before, and not kept.
+        weigh: its weight, without it 1. A value whose load began before its key was dropped is returned to those who
+        asked before, and not kept.
         Raises: what load raises.
         """
         if (value := self.peek(key)) is not None:
@@ -69,8 +76,13 @@ class Cache:
             # A task, so that the first asker's cancellation does not take the others with it.
             running = _Load(asyncio.ensure_future(_call(load)))
             self._loads[key] = running
-            running.task.add_done_callback(partial(self._loaded, key, running))
+            running.task.add_done_callback(partial(self._loaded, key, running, weigh))
         return cast("T | None", await asyncio.shield(running.task))
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a value that nobody else can know or change yet, such as what belongs to a row before it is written."""
+        if monotonic() <= self._valid_until:
+            self._keep(key, value, 1)
 
     def drop(self, keys: Iterable[str]) -> None:
         """Forget these rows; loads that run now will not be kept."""
@@ -78,7 +90,8 @@ class Cache:
         if EVERYTHING in keys:
             self.clear()
         for key in keys:
-            self._rows.pop(key, None)
+            if (row := self._rows.pop(key, None)) is not None:
+                self._weight -= row[2]
             if load := self._loads.pop(key, None):
                 load.stale = True
         self.on_drop(keys)
@@ -86,6 +99,7 @@ class Cache:
     def clear(self) -> None:
         """Forget everything."""
         self._rows.clear()
+        self._weight = 0
         self.drop(list(self._loads))
 
     def vouch(self, seconds: float) -> None:
@@ -101,17 +115,23 @@ class Cache:
         """Changes may be missed from now on."""
         self._valid_until = float("-inf")
 
-    def _loaded(self, key: str, load: _Load, _: "asyncio.Task[Any]") -> None:
+    def _loaded(
+        self, key: str, load: _Load, weigh: Callable[[Any], int] | None, _: "asyncio.Task[Any]"
+    ) -> None:
         if self._loads.get(key) is load:
             del self._loads[key]
         if load.task.cancelled() or load.task.exception() is not None or load.stale:
             return
-        value, now = load.task.result(), monotonic()
-        if value is None or now > self._valid_until:
-            return
-        self._rows[key] = now + self._ttl_s, value
-        if len(self._rows) > self._size:
-            self._rows.popitem(last=False)
+        value = load.task.result()
+        if value is not None and monotonic() <= self._valid_until:
+            self._keep(key, value, 1 if weigh is None else weigh(value))
+
+    def _keep(self, key: str, value: Any, weight: int) -> None:
+        old = self._rows.pop(key, None)
+        self._weight += weight - (old[2] if old is not None else 0)
+        self._rows[key] = monotonic() + self._ttl_s, value, weight
+        while self._weight > self._size:
+            self._weight -= self._rows.popitem(last=False)[1][2]
 
 
 async def _call(load: Callable[[], Awaitable[T | None]]) -> T | None:

@@ -73,8 +73,8 @@ class Copy(msgspec.Struct, frozen=True, array_like=True):
     `[,"mentions":"[\\"<own id>\\"]"][,"followers":…][,"should_ack":true]},"seq":N}` per receiver.
     user_id together with channel_id or team_id means that user only.
     connection_id: that connection only; omit_connection_id: all but that one.
-    mentions, followers: users whose tail names them. ack_author: the author, who alone is not asked to acknowledge
-    (empty: nobody is asked).
+    mentions, followers: users whose tail names them. notified: others who notify their users of it. ack_author: the
+    author, who alone of all these is not asked to acknowledge (empty: nobody is asked).
     droppable: may be skipped for a connection that is behind. name: the event's name, for presence filters and counts.
     to_each: these users, each told of himself: a NUL in the body (at most 512 bytes) stands for the receiver's id.
     Counts only in a copy that names nobody else.
@@ -95,6 +95,7 @@ class Copy(msgspec.Struct, frozen=True, array_like=True):
     droppable: bool = False
     name: str = ""
     to_each: list[str] = []
+    notified: list[str] = []
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -129,9 +130,9 @@ def decode(data: bytes) -> Envelope:
     return _decoder.decode(data)
 
 
-# Envelope of five: a key of 28 bytes; then, from byte 30, no effects and one Copy of 15 whose body has a 16-bit length.
+# Envelope of five: a key of 28 bytes; then, from byte 30, no effects and one Copy of 16 whose body has a 16-bit length.
 # Both numbers of fields are fixed here: who adds one has to see whether it names receivers.
-_ONE_COPY = b"\x90\x91\x9f\xc5"
+_ONE_COPY = b"\x90\x91\xdc\x00\x10\xc5"
 # What follows a Copy's body: no user, a channel id of 26 bytes; then no team, not everyone, nobody left out, for any
 # role, no connection.
 _TO_CHANNEL, _TO_NOBODY_ELSE = b"\xa0\xba", b"\xa0\xc2\x90\x00\xa0"
@@ -143,9 +144,9 @@ def goes_to_key_only(key: str, data: bytes) -> bool:
     False: it does not, or more than a few bytes must be read to know. Nearly all events are such ones, and a process in
     which nobody hears the channel drops them by this, at a fifth of what decoding costs (bench/reader.py).
     """
-    if data[30:34] != _ONE_COPY or data[0] != 0x95 or len(data) < 69:  # 69: with an empty body
+    if data[30:36] != _ONE_COPY or data[0] != 0x95 or len(data) < 71:  # 71: with an empty body
         return False
-    at = 36 + (data[34] << 8 | data[35])
+    at = 38 + (data[36] << 8 | data[37])
     return data[at : at + 33] == b"%b%b%b" % (_TO_CHANNEL, key[2:].encode(), _TO_NOBODY_ELSE)
 
 

@@ -38,7 +38,9 @@ class NewPost:
     """A checked post and what it does besides.
 
     envelope: the encoded announcement. counted: adds to the channel's message counts. views: the author has
-    thereby read the channel. mentions: members whose mention counts grow. needs_live_channel: fails in an
+    thereby read the channel or, with a reply, follows the thread and has read it. mentions: members whose mention
+    counts grow, with a reply also those of the thread, which they follow from now on; urgent ones too, if it is a
+    root and urgent. followers: who follows the thread unless he chose otherwise. needs_live_channel: fails in an
     archived one.
     """
 
@@ -47,6 +49,8 @@ class NewPost:
     counted: bool = True
     views: bool = False
     mentions: Sequence[str] = ()
+    urgent: bool = False
+    followers: Sequence[str] = ()
     needs_live_channel: bool = True
 
 
@@ -77,7 +81,18 @@ class _Member:
     seen_root: int = 0
     mentions: int = 0
     mentions_root: int = 0
+    urgent: int = 0
     at: int = 0
+
+
+@dataclass(slots=True)
+class _Follower:
+    """viewed_at: 0 if he wrote nothing in it. With no mention either he follows only where he never chose."""
+
+    channel_id: str
+    at: int
+    viewed_at: int = 0
+    mentions: int = 0
 
 
 class Batch:
@@ -86,9 +101,12 @@ class Batch:
     def __init__(self, posts: Sequence[NewPost], worker: str, now_ms: int) -> None:
         channels: dict[str, _Channel] = {}
         threads: dict[str, _Thread] = {}
+        followers: dict[tuple[str, str], _Follower] = {}
         members: dict[tuple[str, str], _Member] = {}
         for new in posts:
-            _group(new, channels, threads, members)
+            _group(new, channels, members)
+            if new.post.root_id:
+                _group_reply(new, threads, followers)
         announced = [("c:" + new.post.channel_id, new.envelope) for new in posts]
         self.announced = announced
         self.worker = worker
@@ -116,11 +134,25 @@ class Batch:
                 [(k, t.channel_id, t.at, t.replies, ",".join(t.users)) for k, t in sorted(threads.items())], 5
             ),
             *_columns(
+                [(*k, f.channel_id, f.at, f.viewed_at, f.mentions) for k, f in sorted(followers.items())], 6
+            ),
+            *_columns(
                 [
-                    (*key, m.views, m.own, m.own_root, m.seen, m.seen_root, m.mentions, m.mentions_root, m.at)
+                    (
+                        *key,
+                        m.views,
+                        m.own,
+                        m.own_root,
+                        m.seen,
+                        m.seen_root,
+                        m.mentions,
+                        m.mentions_root,
+                        m.urgent,
+                        m.at,
+                    )
                     for key, m in sorted(members.items())
                 ],
-                10,
+                11,
             ),
         ]
         self._channels = _columns(
@@ -158,13 +190,8 @@ class Batch:
         return row["id"], number(self.announced, dict(zip(row["keys"], row["ns"], strict=True)))
 
 
-def _group(
-    new: NewPost,
-    channels: dict[str, _Channel],
-    threads: dict[str, _Thread],
-    members: dict[tuple[str, str], _Member],
-) -> None:
-    """Add one post to the groups. The posts come in the order in which they are announced."""
+def _group(new: NewPost, channels: dict[str, _Channel], members: dict[tuple[str, str], _Member]) -> None:
+    """Add one post to what it changes in its channel. The posts come in the order in which they are announced."""
     post = new.post
     is_root = not post.root_id
     channel = channels.get(post.channel_id) or channels.setdefault(post.channel_id, _Channel())
@@ -173,29 +200,50 @@ def _group(
     channel.alive |= new.needs_live_channel
     if is_root:
         channel.root_at = max(channel.root_at, post.create_at)
-    else:
-        thread = threads.get(post.root_id) or threads.setdefault(post.root_id, _Thread(post.channel_id))
-        thread.replies += 1
-        thread.at = max(thread.at, post.create_at)
-        thread.users[post.user_id] = None
     if new.counted:
         channel.counted += 1
         channel.counted_root += is_root
-    if new.views:
+    if new.views and is_root:
         key = post.channel_id, post.user_id
         member = members.get(key) or members.setdefault(key, _Member())
         member.views = True
         member.own += new.counted
         member.own_root += new.counted and is_root
         member.seen, member.seen_root = channel.counted, channel.counted_root
-        member.mentions = member.mentions_root = 0
+        member.mentions = member.mentions_root = member.urgent = 0
         member.at = max(member.at, post.create_at)
     for user_id in new.mentions:
         key = post.channel_id, user_id
         member = members.get(key) or members.setdefault(key, _Member())
         member.mentions += 1
         member.mentions_root += is_root
+        member.urgent += is_root and new.urgent
         member.at = max(member.at, post.create_at)
+
+
+def _group_reply(
+    new: NewPost, threads: dict[str, _Thread], followers: dict[tuple[str, str], _Follower]
+) -> None:
+    """Add one reply to what it changes in its thread."""
+    post = new.post
+    thread = threads.get(post.root_id) or threads.setdefault(post.root_id, _Thread(post.channel_id))
+    thread.replies += 1
+    thread.at = max(thread.at, post.create_at)
+    thread.users[post.user_id] = None
+
+    def follower(user_id: str) -> _Follower:
+        key = post.root_id, user_id
+        found = followers.get(key) or followers.setdefault(key, _Follower(post.channel_id, post.create_at))
+        found.at = max(found.at, post.create_at)
+        return found
+
+    if new.views:
+        author = follower(post.user_id)
+        author.viewed_at, author.mentions = max(author.viewed_at, post.create_at), 0
+    for user_id in new.mentions:
+        follower(user_id).mentions += 1
+    for user_id in new.followers:
+        follower(user_id)
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:

@@ -36,7 +36,7 @@ def decode_post(row: Record) -> Post:
         file_ids=row["file_ids"],
         has_reactions=row["has_reactions"],
         reply_count=row["reply_count"] or 0,
-        last_reply_at=row["last_reply_at"] or 0,
+        last_reply_at=row["last_reply_at"] if row["reply_count"] else 0,
         participants=[ParticipantId(user) for user in participants] if participants else None,
     )
 
@@ -186,4 +186,4 @@ async def delete(tx: Transaction, post: Post, at_ms: int, by: str) -> None:
         await connection.execute(_Q["lock_thread"], post.root_id)
         await connection.execute(_Q["recount_thread"], post.root_id)
     else:
-        await connection.execute(_Q["drop_thread"], post.id)
+        await connection.execute(_Q["end_thread"], post.id, at_ms)

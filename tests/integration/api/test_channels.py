@@ -249,9 +249,10 @@ async def test_viewing_reading_and_counting(people: People) -> None:
     member, channel = people.member, people.channel["id"]
     await people.owner.post("/posts", {"channel_id": channel, "message": "hello"})
     unread = await member.get(f"/users/me/channels/{channel}/unread")
+    # The mention says that the member was added.
     assert unread == {
-        "team_id": people.team["id"], "channel_id": channel, "msg_count": 1, "mention_count": 0,
-        "mention_count_root": 0, "urgent_mention_count": 0, "msg_count_root": 1,
+        "team_id": people.team["id"], "channel_id": channel, "msg_count": 1, "mention_count": 1,
+        "mention_count_root": 1, "urgent_mention_count": 0, "msg_count_root": 1,
     }  # fmt: skip
     view = {"channel_id": channel, "prev_channel_id": "", "collapsed_threads_supported": True}
     answer = await member.post("/channels/members/me/view", view)

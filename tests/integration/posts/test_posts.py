@@ -241,7 +241,8 @@ async def test_a_deleted_post_leaves_a_blank(people: People, announced: Announce
     for post_id in (root["id"], reply["id"]):
         gone = since["posts"][post_id]
         assert gone["delete_at"] and (gone["message"], gone["props"], gone["metadata"]) == ("", {}, {})
-    assert await announced.db.fetchval("SELECT count(*) FROM threads WHERE root_id = $1", root["id"]) == 0
+    thread = "SELECT reply_count FROM threads WHERE root_id = $1 AND delete_at > 0"
+    assert await announced.db.fetchval(thread, root["id"]) == 0
 
 
 async def test_a_deleted_reply_leaves_a_true_thread(people: People) -> None:

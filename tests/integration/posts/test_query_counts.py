@@ -62,8 +62,12 @@ async def test_statements_of_each_action(statements: Statements, people: People)
         await react(me, post["id"], "+1")
     with statements.count(1):
         await say(me, channel)
+    await asyncio.sleep(0.5)  # the bus says that the thread has got a follower
+    await say(me, channel, root_id=roots[0]["id"])
     with statements.count(1):
         await say(me, channel, root_id=roots[0]["id"])
+    with statements.count(1):  # names and keywords of a small channel are in memory
+        await say(me, channel, f"hello @{people.owner.me['username']}")
     with statements.count(5):  # version, page, neighbours, roots, reactions
         assert len((await me.get(f"/channels/{channel}/posts?per_page=15"))["order"]) == 15
     with statements.count(2):  # changed posts, reactions; every root has changed too
@@ -78,5 +82,5 @@ async def test_statements_of_each_action(statements: Statements, people: People)
         await me.put(f"/posts/{roots[0]['id']}/patch", {"message": "edited"})
     with statements.count(7):  # post; lock, distinct emojis, insert, touch; number, outbox
         await react(me, roots[1]["id"], "wave")
-    with statements.count(7):  # post; lock, read, delete with replies, thread; number, outbox
+    with statements.count(7):  # post; lock, read, delete with replies, end of the thread; number, outbox
         await me.delete(f"/posts/{roots[2]['id']}")

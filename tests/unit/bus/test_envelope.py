@@ -112,4 +112,4 @@ def test_an_ordinary_event_is_known_by_a_few_bytes(size: int) -> None:
     data = ev.encode(ev.Envelope(key, copies=[copy], at=1))
     assert ev.goes_to_key_only(key, data)
     assert not ev.goes_to_key_only(ev.channel_key(OTHER), data)
-    assert not any(ev.goes_to_key_only(key, data[:end]) for end in range(69))
+    assert not any(ev.goes_to_key_only(key, data[:end]) for end in range(71))

@@ -79,6 +79,9 @@ def test_tails_name_who_is_mentioned_follows_and_should_acknowledge() -> None:
     )
     crowd.hub.deliver(copy)
     assert crowd.room.tails == {1: MENTION, 2: MENTION | FOLLOW | ACK, 3: FOLLOW}
+    # Others who notify their users of every post: asked to acknowledge, and told nothing else.
+    crowd.hub.deliver(Copy(b"", channel_id="x", mentions=["ann"], notified=["ann", "bob", "cat"], ack_author="cat"))
+    assert crowd.room.tails == {1: MENTION, 2: ACK}
 
 
 def test_presence_filters_only_those_who_reported_all_three() -> None:

@@ -38,7 +38,10 @@ SELECT concat_ws(' ', nullif(explicit_roles, ''), CASE WHEN scheme_guest THEN 'c
 FROM channel_members WHERE channel_id = $1 AND user_id = $2;
 
 -- name: join_channel
--- Those who join have nothing unread. Returns the users who were no members before.
+-- Those who join have nothing unread, and follow no thread yet. Returns the users who were no members before.
+WITH old AS (
+    DELETE FROM thread_members t USING unnest($2::text[]) u(id) WHERE t.user_id = u.id AND t.channel_id = $1
+        AND NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $1 AND m.user_id = u.id))
 INSERT INTO channel_members (channel_id, user_id, msg_count, msg_count_root, last_viewed_at, last_update_at,
     notify_props, scheme_admin)
 SELECT c.id, u.id, c.total_msg_count, c.total_msg_count_root, c.last_post_at, $3, $4, u.id = $5

@@ -1,8 +1,9 @@
 -- name: create_batch
 -- The group commit: all that a batch of new posts changes, in one round trip and one commit.
--- Every array is sorted by its key and names a row once: that is the lock order (pending ids, posts, threads, channel
--- members, channels, outbox), and PostgreSQL silently loses the second change of a row within one statement. The sum of
--- counts makes the parts run in the written order, the channels (hottest rows) last; without it no order is promised.
+-- Every array is sorted by its key and names a row once: that is the lock order (pending ids, posts, threads, thread
+-- members, channel members, channels, outbox), and PostgreSQL silently loses the second change of a row within one
+-- statement. The sum of counts makes the parts run in the written order, the channels (hottest rows) last; without it no
+-- order is promised.
 -- All or nothing: a repeated pending id, a root that is gone, a missing or archived channel divide by zero.
 -- It wants plan_cache_mode = force_generic_plan: re-planning costs more than the statement (580 against 280 µs for one post).
 WITH q AS (
@@ -37,6 +38,24 @@ WITH q AS (
             ELSE x.participants || ARRAY(SELECT o.u FROM unnest(excluded.participants) WITH ORDINALITY o(u, i)
                 WHERE o.u <> ALL (x.participants) ORDER BY o.i) END
     RETURNING 1
+), tm AS (
+    -- Who wrote or is named follows from now on; anybody else only where he has no row, that is: never chose. Who is no
+    -- member of the channel follows nothing. Own replies mark the thread read.
+    INSERT INTO thread_members AS x (root_id, user_id, channel_id, followed_at, last_update_at, last_viewed_at,
+        unread_mentions)
+    SELECT g.root_id, g.user_id, g.channel_id, g.at, g.at, g.viewed_at, g.mentions
+    FROM unnest($20::text[], $21::text[], $22::text[], $23::bigint[], $24::bigint[], $25::int[])
+        g(root_id, user_id, channel_id, at, viewed_at, mentions)
+    WHERE (SELECT true FROM channel_members y WHERE y.channel_id = g.channel_id AND y.user_id = g.user_id)
+    ON CONFLICT (root_id, user_id) DO UPDATE SET
+        following = true,
+        followed_at = CASE WHEN x.following THEN x.followed_at ELSE excluded.followed_at END,
+        last_viewed_at = greatest(x.last_viewed_at, excluded.last_viewed_at),
+        unread_mentions = CASE WHEN excluded.last_viewed_at > 0 THEN 0 ELSE x.unread_mentions END
+            + excluded.unread_mentions,
+        last_update_at = greatest(x.last_update_at, excluded.last_update_at)
+    WHERE excluded.last_viewed_at > 0 OR excluded.unread_mentions > 0
+    RETURNING 1
 ), m AS (
     -- seen: posts of this batch up to the author's last one; own: his own. Neither sum can pass the channel's total.
     UPDATE channel_members x SET
@@ -47,15 +66,15 @@ WITH q AS (
         last_viewed_at = CASE WHEN g.views THEN greatest(x.last_viewed_at, ch.last_post_at, g.at) ELSE x.last_viewed_at END,
         mention_count = CASE WHEN g.views THEN 0 ELSE x.mention_count END + g.mentions,
         mention_count_root = CASE WHEN g.views THEN 0 ELSE x.mention_count_root END + g.mentions_root,
-        urgent_mention_count = CASE WHEN g.views THEN 0 ELSE x.urgent_mention_count END,
+        urgent_mention_count = CASE WHEN g.views THEN 0 ELSE x.urgent_mention_count END + g.urgent,
         last_update_at = greatest(x.last_update_at, g.at)
-    FROM unnest($20::text[], $21::text[], $22::bool[], $23::int[], $24::int[], $25::int[], $26::int[], $27::int[],
-        $28::int[], $29::bigint[])
-        g(channel_id, user_id, views, own, own_root, seen, seen_root, mentions, mentions_root, at), channels ch
+    FROM unnest($26::text[], $27::text[], $28::bool[], $29::int[], $30::int[], $31::int[], $32::int[], $33::int[],
+        $34::int[], $35::int[], $36::bigint[])
+        g(channel_id, user_id, views, own, own_root, seen, seen_root, mentions, mentions_root, urgent, at), channels ch
     WHERE ch.id = g.channel_id AND x.channel_id = g.channel_id AND x.user_id = g.user_id
     RETURNING 1
 ), u AS (
-    UPDATE outbox SET published = true WHERE id = ANY($30::bigint[]) RETURNING 1
+    UPDATE outbox SET published = true WHERE id = ANY($37::bigint[]) RETURNING 1
 ), c AS (
     UPDATE channels x SET
         event_n = x.event_n + g.events,
@@ -63,17 +82,17 @@ WITH q AS (
         total_msg_count_root = x.total_msg_count_root + g.counted_root,
         last_post_at = greatest(x.last_post_at, g.at),
         last_root_post_at = greatest(x.last_root_post_at, g.root_at)
-    FROM unnest($31::text[], $32::int[], $33::int[], $34::int[], $35::bigint[], $36::bigint[], $37::bool[])
+    FROM unnest($38::text[], $39::int[], $40::int[], $41::int[], $42::bigint[], $43::bigint[], $44::bool[])
         g(id, events, counted, counted_root, at, root_at, alive)
     WHERE x.id = g.id AND (x.delete_at = 0 OR NOT g.alive)
         AND (SELECT count(*) FROM q) + (SELECT count(*) FROM p) + (SELECT count(*) FROM r) + (SELECT count(*) FROM t)
-            + (SELECT count(*) FROM m) + (SELECT count(*) FROM u) >= 0
+            + (SELECT count(*) FROM tm) + (SELECT count(*) FROM m) + (SELECT count(*) FROM u) >= 0
     RETURNING x.id, x.event_n
 )
 INSERT INTO outbox (created_at, worker, payload, keys, ns)
-SELECT $38::bigint / (count(*) = cardinality($31) AND (SELECT count(*) FROM q) = cardinality($1)
+SELECT $45::bigint / (count(*) = cardinality($38) AND (SELECT count(*) FROM q) = cardinality($1)
         AND (SELECT count(*) FROM r) = cardinality($15))::int,
-    $39, $40, array_agg('c:' || c.id ORDER BY c.id), array_agg(c.event_n ORDER BY c.id)
+    $46, $47, array_agg('c:' || c.id ORDER BY c.id), array_agg(c.event_n ORDER BY c.id)
 FROM c
 RETURNING id, keys, ns;
 

@@ -108,8 +108,9 @@ UPDATE posts SET message = $2, props = $3, hashtags = $4, is_pinned = $5, edit_a
 UPDATE posts SET delete_at = $2, update_at = greatest(update_at + 1, $2), props = props || jsonb_build_object('deleteBy', $3::text)
 WHERE (id = $1 OR (root_id = $1 AND root_id <> '')) AND original_id = '' AND delete_at = 0;
 
--- name: drop_thread
-DELETE FROM threads WHERE root_id = $1;
+-- name: end_thread
+-- The row stays for those who ask which of their threads were deleted; its followers count nothing of it any more.
+UPDATE threads SET delete_at = $2, reply_count = 0, participants = '{}' WHERE root_id = $1;
 
 -- name: lock_thread
 SELECT root_id FROM threads WHERE root_id = $1 FOR NO KEY UPDATE;

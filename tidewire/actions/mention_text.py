@@ -1,0 +1,206 @@
+"""Whom a text names: `@username`, `@channel` and its kin, keywords, first names. Pure; linear in the text.
+
+Source: Mattermost API v4, "who is mentioned". Code spans, code blocks, addresses of links and bare URLs name nobody.
+Who the names belong to is in the maps that `find` is given; what a mention does is in tidewire.actions.mentions.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, field
+
+NAME_MAX = 64  # characters of a username
+# Distinct names looked up for one post: 16,383 characters hold 5,000, and nobody means so many.
+NAMES_MAX = 500
+_EVERYBODY = frozenset({"@all", "@channel"})
+_HERE = "@here"
+_ENDS = ".-:_"  # may stand in a username, or end the sentence after it
+_WORD = re.compile(r"[\w:.@-]+")
+_SPLIT = re.compile(r"[.:-]+")
+_URL = re.compile(r"(?:https?://|ftp://|www\.|mailto:)[^\s<>]*", re.I)
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_ITEM = re.compile(r" {0,3}(?:[-*+]|\d{1,9}[.)])(?:\s|$)")
+_TICKS = re.compile(r"`+")
+
+
+class Found(Struct):
+    """Who is named. everybody: @all or @channel; here: @here; whether they may is not known here."""
+
+    user_ids: dict[str, None] = field(default_factory=dict)  # a set in order
+    everybody: bool = False
+    here: bool = False
+
+
+def texts_of(message: str, props: Mapping[str, Any]) -> list[str]:
+    """Return the texts of a post that can name people: the message and what its attachments say."""
+    texts: list[Any] = [message]
+    attachments = props.get("attachments") if props else None
+    for attachment in attachments if isinstance(attachments, list) else ():
+        if isinstance(attachment, dict):
+            texts += [attachment.get("pretext"), attachment.get("text")]
+            fields = attachment.get("fields")
+            texts += (
+                [one.get("value") for one in fields if isinstance(one, dict)]
+                if isinstance(fields, list)
+                else []
+            )
+    return [text for text in texts if isinstance(text, str) and text]
+
+
+def plain(text: str) -> str:
+    """Return the text without code and without the addresses of links."""
+    if "`" in text or "~~~" in text or "\n    " in text or "\t" in text or text.startswith("    "):
+        text = "\n\n".join(_without_spans(paragraph) for paragraph in _paragraphs(text))
+    if "](" in text:
+        text = _without_destinations(text)
+    if "://" in text or "www." in text or "mailto:" in text:
+        text = _URL.sub(" ", text)
+    return text
+
+
+def _paragraphs(text: str) -> Iterable[str]:
+    """Yield the paragraphs outside of code blocks, fenced or indented (CommonMark 4.4, 4.5)."""
+    lines: list[str] = []
+    fence = ""
+    after_blank, in_list, in_code = True, False, False
+    for line in text.split("\n"):
+        mark = _FENCE.match(line)
+        if fence:
+            if mark and mark[1].startswith(fence) and not line[mark.end() :].strip():
+                fence = ""
+            continue
+        if mark and not (mark[1][0] == "`" and "`" in line[mark.end() :]):
+            fence = mark[1]
+        blank = not line.strip()
+        indented = line.startswith(("    ", "\t"))
+        in_code = not blank and indented and not in_list and (after_blank or in_code)
+        if _ITEM.match(line):
+            in_list = True
+        elif after_blank and not blank and not line.startswith((" ", "\t")):
+            in_list = False
+        after_blank = blank or bool(fence)
+        if blank or in_code or fence:
+            if lines:
+                yield "\n".join(lines)
+                lines = []
+        else:
+            lines.append(line)
+    if lines:
+        yield "\n".join(lines)
+
+
+def _without_spans(text: str) -> str:
+    """Return a paragraph without code spans: from a run of backticks to the next run of the same length."""
+    runs = [match.span() for match in _TICKS.finditer(text)]
+    if len(runs) < 2:
+        return text
+    closes: list[int] = [-1] * len(runs)
+    last: dict[int, int] = {}
+    for i in range(len(runs) - 1, -1, -1):
+        start, end = runs[i]
+        # A backslash takes the first backtick of an opening run away, not of a closing one.
+        length = end - start - (start > 0 and text[start - 1] == "\\")
+        closes[i] = last.get(length, -1)
+        last[end - start] = i
+    kept: list[str] = []
+    at, i = 0, 0
+    while i < len(runs):
+        if closes[i] < 0:
+            i += 1
+            continue
+        kept += [text[at : runs[i][0]], " "]
+        at = runs[closes[i]][1]
+        i = closes[i] + 1
+    kept.append(text[at:])
+    return "".join(kept)
+
+
+def _without_destinations(text: str) -> str:
+    """Return the text with `[label](address)` as `[label] `."""
+    kept: list[str] = []
+    at = 0
+    while (start := text.find("](", at)) >= 0 and (end := text.find(")", start)) >= 0:
+        kept += [text[at:start], "] "]
+        at = end + 1
+    kept.append(text[at:])
+    return "".join(kept)
+
+
+def _words(texts: Iterable[str]) -> Iterable[str]:
+    for text in texts:
+        for word in _WORD.findall(plain(text)):
+            if not (word[0] == ":" and word[-1] == ":"):  # an emoji
+                trimmed = word.lstrip(_ENDS)
+                if trimmed:
+                    yield trimmed
+
+
+def _forms(word: str) -> Iterable[str]:
+    """Yield what a word beginning with @ may mean: itself, then without one sign at its end after the other."""
+    shortest = len(word.rstrip(_ENDS))
+    for end in range(min(len(word), NAME_MAX + 1), max(shortest, 2) - 1, -1):
+        yield word[:end]
+
+
+def names_in(texts: Sequence[str]) -> list[str]:
+    """Return the usernames that the texts may name, lower-case, without @, at most NAMES_MAX."""
+    names: dict[str, None] = {}
+    for word in _words(texts):
+        if "@" not in word:
+            continue
+        for part in [word] if word[0] == "@" else _SPLIT.split(word):
+            if part[:1] == "@":
+                for form in _forms(part.lower()):
+                    names[form[1:]] = None
+        if len(names) >= NAMES_MAX:
+            break
+    return list(names)[:NAMES_MAX]
+
+
+def find(
+    texts: Sequence[str],
+    names: Mapping[str, str],
+    keywords: Mapping[str, Sequence[str]] | None = None,
+    first_names: Mapping[str, Sequence[str]] | None = None,
+) -> Found:
+    """Return whom the texts name.
+
+    names: username → user id. keywords: lower-case word → user ids. first_names: the same, case-sensitive.
+    """
+    found = Found()
+    keywords, first_names = keywords or {}, first_names or {}
+    every_word = bool(keywords or first_names)
+
+    def check(word: str) -> bool:
+        lower = word.lower()
+        if lower[0] == "@":
+            if lower in _EVERYBODY:
+                found.everybody = True
+                return True
+            if lower == _HERE:
+                found.here = True
+                return True
+            user_id = names.get(lower[1:])
+            if user_id is not None:
+                found.user_ids[user_id] = None
+                return True
+        ids = keywords.get(lower) or first_names.get(word)
+        if ids:
+            found.user_ids.update(dict.fromkeys(ids))
+        return bool(ids)
+
+    for word in _words(texts):
+        if not every_word and "@" not in word:
+            continue
+        if word[0] == "@":
+            any(check(form) for form in _forms(word))
+        elif not (check(word) or check(word.rstrip(_ENDS) or word)):
+            for part in _SPLIT.split(word):
+                if part:
+                    check(part)
+    for keyword, ids in keywords.items():
+        # Languages without spaces: the keyword is looked for inside of words.
+        if not keyword.isascii() and any(keyword in text.lower() for text in texts):
+            found.user_ids.update(dict.fromkeys(ids))
+    return found
