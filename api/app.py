@@ -24,6 +24,7 @@ from api.not_implemented import OPERATIONS
 from api.proxies import Proxies
 from api.rates import Rates
 from api.routing import PREFIX, ROUTES, Created, Raw, Route
+from api.webapp import WebApp
 from tidewire.actions import audits, mfa
 from tidewire.actions.services import Services
 from tidewire.wire.errors import AppError
@@ -50,10 +51,11 @@ Responder = Callable[..., Awaitable[None]]
 class Api:
     """The application's state: `services` are there from the ASGI start-up to the shutdown."""
 
-    def __init__(self, proxies: Proxies, *, log_requests: bool) -> None:
+    def __init__(self, proxies: Proxies, *, log_requests: bool, webapp: WebApp | None = None) -> None:
         self.services: Services | None = None
         self.proxies = proxies
         self.log_requests = log_requests
+        self.webapp = webapp
         self._timers: dict[tuple[str, str, int], Any] = {}
         self._rates = Rates()
 
@@ -160,7 +162,13 @@ class Api:
             self._fail(AppError("api.context.404.app_error", 404), resp, request_id, "unknown")
             await drain(req)
             return
-        page.answer(req, resp)
+        if self.webapp is None or self.services is None or req.path == "/robots.txt":
+            page.answer(req, resp)
+            return
+        try:
+            await self.webapp.answer(req, resp, self.services.config)
+        except Exception as error:  # as in `responder`: a boundary
+            self._fail(error, resp, request_id, "page")
 
 
 async def _audited(route: Route, call: Call) -> Any:

@@ -13,6 +13,7 @@ from granian.http import HTTP1Settings
 
 from api.app import Api, build
 from api.proxies import Proxies
+from api.webapp import WebApp
 from tidewire import log, metrics
 from tidewire.actions.start import open_services
 from tidewire.settings import Settings, load
@@ -38,7 +39,8 @@ class Lifespan:
 
 def make_app(settings: Settings) -> falcon.asgi.App[Any, Any]:
     """Return the application of one worker."""
-    state = Api(Proxies(settings.proxies.trusted), log_requests=settings.log.requests)
+    webapp = WebApp(settings.web.directory) if settings.web.directory else None
+    state = Api(Proxies(settings.proxies.trusted), log_requests=settings.log.requests, webapp=webapp)
     app = build(state)
     app.add_middleware(Lifespan(state, settings))
     return app

@@ -239,6 +239,14 @@ class Limits(_Section):
     logins_per_minute: int = _knob(60, "Failed logins per minute from one address; 0: no limit.", ge=0)
 
 
+class Web(_Section):
+    """The web page."""
+
+    directory: str = _knob(
+        "", "Folder with a built web client (root.html and its files), served at /; empty: a small page instead."
+    )
+
+
 class Metrics(_Section):
     """Prometheus. Never on the public origin."""
 
@@ -285,6 +293,7 @@ class Settings(_Section):
     users: Users = Users()
     teams: Teams = Teams()
     limits: Limits = Limits()
+    web: Web = Web()
     metrics: Metrics = Metrics()
     log: Log = Log()
     proxies: Proxies = Proxies()
