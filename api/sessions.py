@@ -75,6 +75,13 @@ async def revoke_all_sessions(call: Call) -> bytes:
     return OK
 
 
+@route("POST", "/users/sessions/revoke/all", audit=True)
+async def revoke_everybodys_sessions(call: Call) -> bytes:
+    """End all logins of the installation."""
+    await sessions.do_revoke_everybodys_sessions(call.services, call.login)
+    return OK
+
+
 @route("PUT", "/users/sessions/device", audit=True)
 async def set_device(call: Call) -> bytes:
     """Say which phone the session is on, whether it wants notifications, and its app's version."""

@@ -7,7 +7,7 @@ Everything runs in the event loop; what awaits is a task of its own.
 import asyncio
 import heapq
 import sys
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from ipaddress import ip_network
 from typing import Any
@@ -43,7 +43,6 @@ from tidewire.actions.config import API_VERSION
 from tidewire.actions.typists import Typists
 from tidewire.store.connections import (
     Login,
-    load_access_tokens_among,
     load_logins,
     load_memberships,
     load_session_ends,
@@ -57,6 +56,7 @@ log = structlog.get_logger()
 
 ENDED_S = 60.0  # a look-up that began before a session ended is over by then
 WATCHED_MS = 120_000
+BY_ACCESS_TOKEN = 16  # a bit beside the gate's four: a person's access token opened the socket
 SPARE_SLOTS = 64  # upgrades that are under way when the room is found full
 # Closes of a stop come in steps, so that clients do not all come back in one moment; a second in all at most.
 STOP_AT_ONCE = 100
@@ -161,26 +161,13 @@ class Gateway:
             guests=config.flag("GuestAccountsSettings.EnforceMultifactorAuthentication"),
         )
         if not config.flag("ServiceSettings.EnableUserAccessTokens"):
-            self._spawn(self._end_access_tokens())
+            for connection in list(self.connections.values()):
+                if connection.bits & BY_ACCESS_TOKEN:
+                    self.end(connection)
         if "away_after_s" not in self._settings.presence.model_fields_set:
             self.presence.away_after(config.number("TeamSettings.UserStatusAwayTimeout"))
         if self.door is not None:
             self.door.configure(site_url=config.text("ServiceSettings.SiteURL"), version_id=config.version_id)
-
-    async def _end_access_tokens(self) -> None:
-        """End what people (bots keep theirs) opened by access tokens, which are switched off now."""
-        by_session = defaultdict(list)
-        for connection in self.connections.values():
-            by_session[connection.session_id].append(connection)
-        while by_session:
-            try:
-                ids = await load_access_tokens_among(self._context.db, list(by_session))
-            except Unavailable:
-                await asyncio.sleep(1)
-                continue
-            for connection in [one for token_id in ids for one in by_session[token_id]]:
-                self.end(connection)
-            return
 
     # The door
 
@@ -335,6 +322,8 @@ class Gateway:
         connection.expires_at = login.expires_at
         if login.mfa_active or login.is_bot or login.is_oauth:
             connection.bits |= MFA_OK
+        if login.by_access_token and not login.is_bot:
+            connection.bits |= BY_ACCESS_TOKEN
 
     def _on_join_failed(self, connection: Connection, retry: bool) -> None:
         self.close(connection, TRY_AGAIN if retry else POLICY)
@@ -402,7 +391,7 @@ class Gateway:
             connection.session_id,
             connection.expires_at,
         )
-        per_login = POSTED_ACK | MFA_OK
+        per_login = POSTED_ACK | MFA_OK | BY_ACCESS_TOKEN
         old.bits = old.bits & ~per_login | connection.bits & per_login
         self.hub.set_bits(old, self.hub.members[old.user_id].roles)
         self._watch_expiry(old)

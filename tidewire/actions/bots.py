@@ -125,20 +125,21 @@ async def do_create_bot(services: Services, session: Session, new: BotPatch) -> 
     return bot
 
 
-async def _do_change(services: Services, bot_user_id: str, **changes: object) -> Bot:
+async def _do_change(
+    services: Services, bot_user_id: str, *, active: bool | None = None, **changes: object
+) -> Bot:
     """Store changes of a bot and tell everybody as of any user; a deactivated one loses its sockets."""
     async with services.db.transaction() as tx:
         user = await users.lock(tx, bot_user_id)
         bot = await bots.by_id(tx, bot_user_id, deleted=True)
         if user is None or bot is None:
             raise _missing()
-        changed = structs.replace(bot, **changes)
+        at = max(now_ms(), bot.update_at + 1, user.update_at + 1)
+        delete_at = bot.delete_at if active is None else 0 if active else bot.delete_at or at
+        changed = structs.replace(bot, delete_at=delete_at, **changes)
         if changed == bot:
             return bot
-        at = max(now_ms(), bot.update_at + 1, user.update_at + 1)
         changed.update_at = at
-        if changed.delete_at:
-            changed.delete_at = bot.delete_at or at
         _check(changed)
         user = structs.replace(
             user,
@@ -170,7 +171,7 @@ async def do_patch_bot(services: Services, session: Session, bot_user_id: str, p
 async def do_set_bot_active(services: Services, session: Session, bot_user_id: str, *, active: bool) -> Bot:
     """Enable or disable a bot; disabled, its tokens and sockets are dead at once. Raises: 403, 404."""
     await _access_for_change(services, session, bot_user_id)
-    return await _do_change(services, bot_user_id, delete_at=0 if active else 1)
+    return await _do_change(services, bot_user_id, active=active)
 
 
 async def do_assign_bot(services: Services, session: Session, bot_user_id: str, owner_id: str) -> Bot:

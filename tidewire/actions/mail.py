@@ -9,6 +9,7 @@ import random
 import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -83,7 +84,7 @@ def parse_address(text: str, name: str = "") -> Address:
         if any(char < " " or char == "\x7f" for char in text + name):
             raise ValueError("control character")
         return Address(name, addr_spec=text)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, HeaderParseError) as error:
         raise AppError("model.user.is_valid.email.app_error", 400, "Invalid email.") from error
 
 

@@ -14,7 +14,7 @@ from tidewire.actions.copies import announce
 from tidewire.actions.services import Services
 from tidewire.actions.sessions import announce_end
 from tidewire.actions.users import get_user, missing, user_updated
-from tidewire.bus.envelope import user_key
+from tidewire.bus.envelope import EndSessions, user_key
 from tidewire.store import sessions, users
 from tidewire.store.db import Database, Transaction
 from tidewire.wire.errors import AppError
@@ -121,6 +121,8 @@ async def do_set_active(
         if active != locked.mfa_active:
             own = session.id if user_id == session.user_id else ""
             announce_end(tx, user_id, await sessions.delete_all(tx, user_id, but=own))
+            if own:  # its sockets come back as those of one who has a second factor, or has none
+                announce(tx, user_key(user_id), effects=[EndSessions(user_id, [own])])
     if active != locked.mfa_active:
         mail.send(services, "mfa_changed", user.email, username=user.username, active=active)
 
@@ -138,7 +140,7 @@ async def check_enforced(services: Services, session: Session) -> None:
     user = await get_user(services, session.user_id)
     if user.mfa_active or user.is_bot or (user.auth_service and user.auth_service != "ldap"):
         return
-    if "system_guest" in user.roles.split() and not config.flag(
+    if "system_guest" in session.roles.split() and not config.flag(
         "GuestAccountsSettings.EnforceMultifactorAuthentication"
     ):
         return

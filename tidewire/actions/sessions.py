@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+USERS_AT_ONCE = 200
 DEVICE_MAX = 512  # characters
 BY_ACCESS_TOKEN = "UserAccessToken"  # noqa: S105 (a session's type, as clients see it)
 
@@ -239,3 +240,16 @@ async def do_revoke_all_sessions(services: Services, session: Session, user_id: 
     permissions.check_self(session, user_id)
     async with services.db.transaction() as tx:
         announce_end(tx, user_id, await sessions.delete_all(tx, user_id))
+
+
+async def do_revoke_everybodys_sessions(services: Services, session: Session) -> None:
+    """End all sessions of the installation, the caller's too. Raises: 403.
+
+    In portions, each of which is over when it commits: a failure in between leaves the rest to another call.
+    """
+    permissions.check_system(session, "manage_system")
+    last = ""
+    while user_ids := await sessions.users_after(services.db, last, limit=USERS_AT_ONCE):
+        async with services.db.transaction() as tx:
+            await end_all_sessions(tx, user_ids)
+        last = user_ids[-1]

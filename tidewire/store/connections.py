@@ -42,11 +42,6 @@ async def load_session_ends(db: Database, session_ids: Sequence[str]) -> dict[st
     return {row["id"]: row["expires_at"] for row in await db.fetch(_Q["session_ends"], session_ids)}
 
 
-async def load_access_tokens_among(db: Database, session_ids: Sequence[str]) -> list[str]:
-    """Return which of these are personal access tokens of people, not bots. Raises: Unavailable."""
-    return [row["id"] for row in await db.fetch(_Q["access_tokens_among"], session_ids)]
-
-
 async def load_memberships(db: Database, user_ids: Sequence[str]) -> dict[str, Memberships]:
     """Return roles, keys and their numbers by user id, all of one moment; deleted users are missing.
 

@@ -91,3 +91,8 @@ async def extend(
     """Let a session that ends no later than not_after end at expires_at; empty if it ends later already."""
     rows = await tx.fetch(_Q["extend_session"], session_id, expires_at, not_after, now)
     return [Ended(*row) for row in rows]
+
+
+async def users_after(source: Source, user_id: str, *, limit: int) -> list[str]:
+    """Return the ids of the next users that have sessions, in order; "" begins."""
+    return [row["user_id"] for row in await source.fetch(_Q["users_with_sessions"], user_id, limit)]

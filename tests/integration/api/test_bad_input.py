@@ -16,7 +16,11 @@ BODIES = [
     b'{"username":"\\ud800"}', b'{"message":"\\u0000"}', b'["\\u0000"]', b"[" * 100_000, b'{"a":' * 50_000,
     b"1e999", b"-" * 1000, b"1" * 10_000, b'{"user_id":{"$ne":1}}', b'{"name":"x","name":"y"}',
 ]  # fmt: skip
-ENDING = {("POST", "/users/logout"), ("POST", "/users/{user_id}/sessions/revoke/all")}
+ENDING = {
+    ("POST", "/users/logout"),
+    ("POST", "/users/{user_id}/sessions/revoke/all"),
+    ("POST", "/users/sessions/revoke/all"),
+}
 
 
 def world(people: People) -> dict[str, str]:

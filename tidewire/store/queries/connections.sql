@@ -12,10 +12,6 @@ WHERE t.token_hash = ANY($1::bytea[]) AND t.is_active AND u.delete_at = 0;
 -- When sessions end now: activity over HTTP pushes it forward. Those that are over have no row.
 SELECT id, expires_at FROM sessions WHERE id = ANY($1::text[]);
 
--- name: access_tokens_among
-SELECT t.id FROM user_access_tokens t JOIN users u ON u.id = t.user_id
-WHERE t.id = ANY($1::text[]) AND NOT u.is_bot;
-
 -- name: memberships
 -- What a batch of users hears and where each key stands: one statement, so one snapshot. Deleted users have no row.
 -- Archived channels are in: their members are told when they come back.

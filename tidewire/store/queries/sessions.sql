@@ -53,3 +53,7 @@ WITH ended AS (DELETE FROM sessions WHERE user_id = ANY($1::text[]) RETURNING to
 SELECT token_hash FROM ended
 UNION ALL
 SELECT token_hash FROM user_access_tokens WHERE user_id = ANY($1::text[]);
+
+-- name: users_with_sessions
+-- The next users (after $1, by id) that are logged in.
+SELECT DISTINCT user_id FROM sessions WHERE user_id > $1 ORDER BY user_id LIMIT $2;

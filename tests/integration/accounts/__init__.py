@@ -1,0 +1,1 @@
+"""Accounts: recovery, sessions, access tokens, second factors, bots, e-mail, audits."""
