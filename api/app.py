@@ -23,7 +23,7 @@ from api.errors import describe
 from api.not_implemented import OPERATIONS
 from api.proxies import Proxies
 from api.rates import Rates
-from api.routing import PREFIX, ROUTES, Created, Raw, Route
+from api.routing import PREFIX, ROUTES, Created, Raw, Route, Stream
 from api.webapp import WebApp
 from tidewire.actions import audits, mfa
 from tidewire.actions.services import Services
@@ -109,6 +109,10 @@ class Api:
         if isinstance(answer, Raw):
             resp.status = answer.status
             resp.data = answer.data
+            resp.content_type = answer.content_type
+            return
+        if isinstance(answer, Stream):
+            resp.stream = answer.pieces
             resp.content_type = answer.content_type
             return
         resp.data = answer if isinstance(answer, bytes) else _encode(answer)

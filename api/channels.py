@@ -1,15 +1,17 @@
-"""Channels. Rules are in tidewire.actions.channels; members have a module of their own."""
+"""One channel: create, find, change. Lists and searches are channel_lists; members have a module of their own."""
 
 from api.call import Call
-from api.routing import OK, Created, route
-from tidewire.actions import categories, channels, permissions
-from tidewire.actions.categories import Categories
-from tidewire.actions.channels import ChannelPatch, NewChannel
+from api.routing import OK, Created, Raw, route
+from tidewire.actions import channel_changes, channel_moves, channel_search, channels, permissions, post_lists
+from tidewire.actions.channel_changes import ChannelPatch, ChannelUpdate, Privacy
+from tidewire.actions.channel_moves import Conversion, Move
+from tidewire.actions.channels import NewChannel
+from tidewire.actions.post_lists import View
 from tidewire.store import channels as store
 from tidewire.store import teams as team_store
-from tidewire.wire.errors import AppError, body_param, forbidden
+from tidewire.wire.errors import body_param
 from tidewire.wire.ids import is_id
-from tidewire.wire.models import Channel
+from tidewire.wire.models import Channel, PostList, Team
 
 
 @route("POST", "/channels")
@@ -62,26 +64,58 @@ async def _by_name(call: Call, team_id: str) -> Channel:
     return await channels.get_channel_by_name(call.services, call.login, team_id, name, archived=archived)
 
 
-@route("GET", "/teams/{team_id}/channels")
-async def list_public_channels(call: Call) -> list[Channel]:
-    """A page of a team's public channels."""
-    team_id, (page, per_page) = call.path_id("team_id"), call.paging()
-    await permissions.access_team(call.services, call.login, team_id, "list_team_channels")
-    return await store.public(call.services.db, team_id, limit=per_page, offset=page * per_page)
+@route("PUT", "/channels/{channel_id}")
+async def update_channel(call: Call) -> Channel:
+    """Replace a channel's texts."""
+    channel_id, update = call.path_id("channel_id"), await call.body(ChannelUpdate, "channel")
+    return await channel_changes.do_update_channel(call.services, call.login, channel_id, update)
 
 
 @route("PUT", "/channels/{channel_id}/patch")
 async def patch_channel(call: Call) -> Channel:
     """Change a channel's name or texts."""
-    channel_id, patch = call.path_id("channel_id"), await call.body(ChannelPatch)
-    return await channels.do_patch_channel(call.services, call.login, channel_id, patch)
+    channel_id, patch = call.path_id("channel_id"), await call.body(ChannelPatch, "channel")
+    return await channel_changes.do_patch_channel(call.services, call.login, channel_id, patch)
+
+
+@route("PUT", "/channels/{channel_id}/privacy")
+async def set_privacy(call: Call) -> Channel:
+    """Make a channel public or private."""
+    channel_id, body = call.path_id("channel_id"), await call.body(Privacy)
+    return await channel_changes.do_set_privacy(call.services, call.login, channel_id, body.privacy)
 
 
 @route("DELETE", "/channels/{channel_id}")
 async def archive_channel(call: Call) -> bytes:
     """Archive a channel."""
-    await channels.do_archive_channel(call.services, call.login, call.path_id("channel_id"))
+    await channel_changes.do_archive_channel(call.services, call.login, call.path_id("channel_id"))
     return OK
+
+
+@route("POST", "/channels/{channel_id}/restore")
+async def restore_channel(call: Call) -> Channel:
+    """Bring an archived channel back."""
+    return await channel_changes.do_restore_channel(call.services, call.login, call.path_id("channel_id"))
+
+
+@route("POST", "/channels/{channel_id}/move")
+async def move_channel(call: Call) -> Channel:
+    """Move a channel to another team."""
+    channel_id, move = call.path_id("channel_id"), await call.body(Move)
+    return await channel_moves.do_move_channel(call.services, call.login, channel_id, move)
+
+
+@route("GET", "/channels/{channel_id}/common_teams")
+async def list_common_teams(call: Call) -> list[Team]:
+    """The teams that all members of a group channel are in."""
+    return await channel_moves.list_common_teams(call.services, call.login, call.path_id("channel_id"))
+
+
+@route("POST", "/channels/{channel_id}/convert_to_channel")
+async def convert_group(call: Call) -> Channel:
+    """Make a private channel of a group channel."""
+    channel_id, conversion = call.path_id("channel_id"), await call.body(Conversion)
+    return await channel_moves.do_convert_group(call.services, call.login, channel_id, conversion)
 
 
 @route("GET", "/channels/{channel_id}/stats")
@@ -94,33 +128,17 @@ async def get_stats(call: Call) -> dict[str, str | int]:
     return {"channel_id": channel_id, **stats._asdict(), "files_count": files}
 
 
-@route("GET", "/users/{user_id}/channels")
-async def list_channels_of_user(call: Call) -> list[Channel]:
-    """A user's channels of all teams, D and G among them."""
-    return await _channels_of_user(call, "")
+@route("GET", "/channels/{channel_id}/timezones")
+async def list_timezones(call: Call) -> list[str]:
+    """The time zones of a channel's members."""
+    return await channel_search.list_timezones(call.services, call.login, call.path_id("channel_id"))
 
 
-@route("GET", "/users/{user_id}/teams/{team_id}/channels")
-async def list_channels_of_user_in_team(call: Call) -> list[Channel]:
-    """A user's channels of one team, and D and G."""
-    team_id = call.path_id("team_id")
-    if not await permissions.has_team(call.services, call.login, team_id, "view_team"):
-        raise forbidden()
-    found = await _channels_of_user(call, team_id)
-    if not found:
-        raise AppError("app.channel.get_channels.not_found.app_error", 404, "No channels were found.")
-    return found
-
-
-@route("GET", "/users/{user_id}/teams/{team_id}/channels/categories")
-async def get_categories(call: Call) -> Categories:
-    """A user's sidebar in a team."""
-    user_id, team_id = call.path_id("user_id"), call.path_id("team_id")
-    return await categories.get_categories(call.services, call.login, user_id, team_id)
-
-
-async def _channels_of_user(call: Call, team_id: str) -> list[Channel]:
-    user_id = call.path_id("user_id")
-    permissions.check_self(call.login, user_id)
-    since = call.number("last_delete_at", 0) if call.flag("include_deleted") else -1
-    return await store.of_user(call.services.db, user_id, team_id, archived_since=since)
+@route("GET", "/channels/{channel_id}/pinned")
+async def list_pinned(call: Call) -> PostList | Raw:
+    """A channel's pinned posts."""
+    channel_id = call.path_id("channel_id")
+    await permissions.access_channel(call.services, call.login, channel_id, "read_channel_content")
+    if call.not_modified(await post_lists.version(call.services, channel_id, View())):
+        return Raw(b"", "application/json", 304)
+    return await post_lists.get_pinned(call.services, call.login, channel_id)

@@ -1,26 +1,31 @@
 """Channel memberships and read state. Rules are in tidewire.actions.channel_members."""
 
+from collections.abc import AsyncIterator
+
 import msgspec
 from msgspec import Struct, field
 
 from api.call import Call
-from api.routing import OK, Created, Raw, route
+from api.routing import OK, Created, Stream, route
 from tidewire.actions import channel_members, permissions
 from tidewire.actions.channel_members import ChannelView, Typing
 from tidewire.store import members as store
+from tidewire.store.db import Database
 from tidewire.wire.errors import body_param
 from tidewire.wire.ids import is_id
 from tidewire.wire.models import ChannelMember, ChannelMemberWithTeam
 
 ADD_MAX = 1000  # users added at once
+PIECE = 500  # memberships of one piece of the stream: 250 KB
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class NewMembers(Struct):
-    """Whom to add: one user, or several."""
+    """Whom to add: one user, or several; post_root_id: in which thread that is told, or ""."""
 
     user_id: str = ""
     user_ids: list[str] = field(default_factory=list)
+    post_root_id: str = ""
 
 
 @route("GET", "/channels/{channel_id}/members")
@@ -53,7 +58,9 @@ async def add_members(call: Call) -> Created:
     user_ids = list(dict.fromkeys(body.user_ids or [body.user_id]))
     if len(user_ids) > ADD_MAX or not all(is_id(user_id) for user_id in user_ids):
         raise body_param("user_id or user_ids")
-    added = await channel_members.do_add_members(call.services, call.login, channel_id, user_ids)
+    added = await channel_members.do_add_members(
+        call.services, call.login, channel_id, user_ids, body.post_root_id
+    )
     return Created(added if body.user_ids else added[0])
 
 
@@ -91,15 +98,24 @@ async def get_unread(call: Call) -> dict[str, str | int]:
 
 
 @route("GET", "/users/{user_id}/channel_members")
-async def list_memberships_of_user(call: Call) -> list[ChannelMemberWithTeam] | Raw:
-    """A user's memberships of all teams: a page, or with page=-1 all of them, one a line."""
+async def list_memberships_of_user(call: Call) -> list[ChannelMemberWithTeam] | Stream:
+    """A user's memberships of all teams: a page, or with page=-1 all of them, one a line, some hundred at a time."""
     user_id = call.path_id("user_id")
     permissions.check_self(call.login, user_id)
     if call.query("page") == "-1":
-        everything = await store.of_user(call.services.db, user_id, limit=None, offset=0)
-        return Raw(_encode_lines(everything), "application/x-ndjson")
+        # The first piece before the status goes out: a database that is away must be a 503.
+        first = await store.of_user_after(call.services.db, user_id, "", limit=PIECE)
+        return Stream(_lines(call.services.db, user_id, first), "application/x-ndjson")
     page, per_page = call.paging()
     return await store.of_user(call.services.db, user_id, limit=per_page, offset=page * per_page)
+
+
+async def _lines(db: Database, user_id: str, rows: list[ChannelMemberWithTeam]) -> AsyncIterator[bytes]:
+    while rows:
+        yield _encode_lines(rows)
+        if len(rows) < PIECE:
+            return
+        rows = await store.of_user_after(db, user_id, rows[-1].channel_id, limit=PIECE)
 
 
 @route("GET", "/users/{user_id}/teams/{team_id}/channels/members")

@@ -1,6 +1,6 @@
 """The table of routes: every handler registers itself here, the app and the documents read it. No Falcon here."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,14 @@ class Raw:
     data: bytes
     content_type: str
     status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that is sent in pieces, as they are made."""
+
+    pieces: AsyncIterator[bytes]
+    content_type: str
 
 
 @dataclass(frozen=True, slots=True)

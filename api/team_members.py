@@ -117,17 +117,6 @@ async def add_members(call: Call) -> Created:
     return Created([one.member for one in added])
 
 
-@route("POST", "/teams/members/invite")
-async def join_by_invite(call: Call) -> Created:
-    """Join by an invite link."""
-    invite_id = call.query("invite_id")
-    if not invite_id:
-        raise AppError(
-            "api.team.add_user_to_team.missing_parameter.app_error", 400, "An invite id or a token is needed."
-        )
-    return Created(await team_members.do_join_by_invite_id(call.services, call.login, invite_id))
-
-
 @route("DELETE", "/teams/{team_id}/members/{user_id}")
 async def remove_member(call: Call) -> bytes:
     """Remove a user, or leave."""

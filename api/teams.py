@@ -4,7 +4,7 @@ from typing import Any
 
 from api.call import Call
 from api.routing import OK, Created, route
-from tidewire.actions import permissions, team_changes, teams
+from tidewire.actions import permissions, team_changes, team_deletion, teams
 from tidewire.actions.team_changes import Privacy, TeamPatch, TeamUpdate
 from tidewire.actions.teams import NewTeam, TeamPage, TeamSearch
 from tidewire.store import teams as store
@@ -91,7 +91,8 @@ async def archive_team(call: Call) -> bytes:
     """Archive a team, or delete it for good."""
     team_id = call.path_id("team_id")
     if call.flag("permanent"):
-        raise team_changes.deletion_refused(call.login)
+        await team_deletion.do_delete_team(call.services, call.login, team_id)
+        return OK
     await team_changes.do_archive_team(call.services, call.login, team_id)
     return OK
 
@@ -106,13 +107,6 @@ async def restore_team(call: Call) -> Team:
 async def regenerate_invite_id(call: Call) -> Team:
     """Give a team another invite id."""
     return await team_changes.do_regenerate_invite_id(call.services, call.login, call.path_id("team_id"))
-
-
-@route("GET", "/teams/invite/{invite_id}", session=False)
-async def get_invite_info(call: Call) -> dict[str, str]:
-    """What one who holds an invite link learns of the team before he logs in."""
-    team = await teams.get_invite_info(call.services, call.path_id("invite_id"))
-    return {name: getattr(team, name) for name in ("id", "name", "display_name", "description")}
 
 
 @route("GET", "/users/{user_id}/teams")

@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.fixtures.redis",
     "tests.fixtures.serve",
     "tests.fixtures.api",
+    "tests.fixtures.statements",
 ]
 
 

@@ -31,8 +31,10 @@ UNCOUNTED = frozenset(
         "remove_from_team",
     )
 )
+_TEAM = ("name", "display_name", "description", "type", "allow_open_invite", "company_name", "delete_at")
 _CHANNEL = (
     "type",
+    "team_id",
     "name",
     "display_name",
     "header",
@@ -43,7 +45,15 @@ _CHANNEL = (
     "total_msg_count",
     "total_msg_count_root",
 )
-_MEMBER = ("msg_count", "msg_count_root", "mention_count", "mention_count_root", "last_viewed_at", "roles")
+_MEMBER = (
+    "msg_count",
+    "msg_count_root",
+    "mention_count",
+    "mention_count_root",
+    "last_viewed_at",
+    "roles",
+    "notify_props",
+)
 _POST = (
     "message",
     "user_id",
@@ -76,13 +86,18 @@ class State:
     posts: dict[str, Json] = field(default_factory=dict)
     people: dict[str, set[str]] = field(default_factory=dict)
     preferences: dict[tuple[str, str], str] = field(default_factory=dict)
+    team_roles: dict[str, str] = field(default_factory=dict)
+    # By team: category id → its row; the order of the ids is the dict's.
+    sidebars: dict[str, dict[str, Json]] = field(default_factory=dict)
     me: Json = field(default_factory=dict)
     status: str = ""
 
     def view(self) -> Json:
         """Return what must be equal after events and after a fresh load."""
         return {
-            "teams": sorted(self.teams),
+            "teams": {key: {name: row[name] for name in _TEAM} for key, row in self.teams.items()},
+            "team_roles": self.team_roles,
+            "sidebars": {key: _sidebar_view(rows) for key, rows in self.sidebars.items()},
             "channels": {key: {name: row[name] for name in _CHANNEL} for key, row in self.channels.items()},
             "members": {key: {name: row[name] for name in _MEMBER} for key, row in self.members.items()},
             "posts": {key: _post_view(row) for key, row in self.posts.items()},
@@ -97,6 +112,16 @@ def _post_view(post: Json) -> Json:
     reactions = {(row["user_id"], row["emoji_name"]) for row in post["metadata"].get("reactions") or []}
     people = sorted(row["id"] for row in post["participants"] or [])
     return {name: post[name] for name in _POST} | {"reactions": reactions, "participants": people}
+
+
+def _sidebar_view(rows: dict[str, Json]) -> list[Json]:
+    """Return the categories in order. The order of channels is promised only where the user gave them one."""
+    names = ("id", "display_name", "type", "sorting", "muted", "collapsed")
+    return [
+        {name: row[name] for name in names}
+        | {"channels": row["channel_ids"] if row["type"] == "custom" else sorted(row["channel_ids"])}
+        for row in rows.values()
+    ]
 
 
 class Refused(AssertionError):
@@ -161,11 +186,19 @@ class Client:
         state.me = await self.call("GET", "/users/me")
         state.status = (await self.call("POST", "/users/status/ids", [self.id]))[0]["status"]
         state.teams = {row["id"]: row for row in await self.call("GET", "/users/me/teams")}
+        state.team_roles = {row["team_id"]: row["roles"] for row in await self.call("GET", "/users/me/teams/members")}
+        for team_id in state.teams:
+            state.sidebars[team_id] = await self._load_sidebar(team_id)
         for row in await self.call("GET", "/users/me/preferences"):
             state.preferences[row["category"], row["name"]] = row["value"]
         for row in await self.call("GET", "/users/me/channels"):
             await self._load_channel(state, row["id"])
         return state
+
+    async def _load_sidebar(self, team_id: str) -> dict[str, Json]:
+        found = await self.call("GET", f"/users/me/teams/{team_id}/channels/categories")
+        rows = {row["id"]: row for row in found["categories"]}
+        return {key: rows[key] for key in found["order"]}
 
     async def _load_channel(self, state: State, channel_id: str) -> None:
         """Load until nothing came in between: counters and posts must be of one moment."""
@@ -302,6 +335,7 @@ class Client:
     def _forget(self, channel_id: str) -> None:
         for table in (self.state.channels, self.state.members, self.state.people):
             table.pop(channel_id, None)
+        self._place(channel_id, "")
         self.state.posts = {key: row for key, row in self.state.posts.items() if row["channel_id"] != channel_id}
 
     async def _fetch(self, channel_id: str) -> None:
@@ -312,6 +346,19 @@ class Client:
             return  # removed again meanwhile: the next event says so
         for name in ("channels", "members", "people", "posts"):
             getattr(self.state, name).update(getattr(loaded, name))
+        # Mattermost API v4: a channel that is new to the user is in the category of its kind, or in Favorites.
+        kind = "channels" if loaded.channels[channel_id]["team_id"] else "direct_messages"
+        favorite = self.state.preferences.get(("favorite_channel", channel_id)) == "true"
+        self._place(channel_id, "favorites" if favorite else kind)
+
+    def _place(self, channel_id: str, kind: str) -> None:
+        """Put a channel into a built-in category of its team, or of all for D and G; "": into none."""
+        team_id = self.state.channels.get(channel_id, {}).get("team_id", "")
+        for key, rows in self.state.sidebars.items():
+            for row in rows.values():
+                row["channel_ids"] = [one for one in row["channel_ids"] if one != channel_id]
+                if row["type"] == kind and team_id in ("", key):
+                    row["channel_ids"].append(channel_id)
 
     async def on_channel_created(self, data: Json, _: Json) -> None:
         await self._fetch(data["channel_id"])
@@ -340,12 +387,66 @@ class Client:
 
     async def on_added_to_team(self, data: Json, _: Json) -> None:
         self.state.teams = {row["id"]: row for row in await self.call("GET", "/users/me/teams")}
+        rows = await self.call("GET", "/users/me/teams/members")
+        self.state.team_roles = {row["team_id"]: row["roles"] for row in rows}
+        await self._load_sidebars()
 
     async def on_leave_team(self, data: Json, _: Json) -> None:
         if data["user_id"] == self.id:
-            self.state.teams.pop(data["team_id"], None)
+            for table in (self.state.teams, self.state.team_roles, self.state.sidebars):
+                table.pop(data["team_id"], None)
             for row in [row for row in self.state.channels.values() if row["team_id"] == data["team_id"]]:
                 self._forget(row["id"])
+
+    async def on_update_team(self, data: Json, _: Json) -> None:
+        team = json.loads(data["team"])
+        if team["id"] in self.state.teams:
+            self.state.teams[team["id"]] |= team
+
+    async def on_delete_team(self, data: Json, _: Json) -> None:
+        team = json.loads(data["team"])
+        for table in (self.state.teams, self.state.team_roles, self.state.sidebars):
+            table.pop(team["id"], None)
+
+    async def on_restore_team(self, data: Json, broadcast: Json) -> None:
+        await self.on_added_to_team(data, broadcast)
+
+    async def on_memberrole_updated(self, data: Json, _: Json) -> None:
+        member = json.loads(data["member"])
+        if member["team_id"] in self.state.teams:
+            self.state.team_roles[member["team_id"]] = member["roles"]
+
+    async def on_channel_member_updated(self, data: Json, _: Json) -> None:
+        member = json.loads(data["channelMember"])
+        if member["channel_id"] in self.state.members:
+            self.state.members[member["channel_id"]] = member
+
+    async def on_channel_restored(self, data: Json, _: Json) -> None:
+        await self._fetch(data["channel_id"])
+        await self._load_sidebars()
+
+    async def _load_sidebars(self) -> None:
+        for team_id in self.state.teams:
+            try:
+                self.state.sidebars[team_id] = await self._load_sidebar(team_id)
+            except Refused:
+                pass  # out of the team meanwhile: the next event says so
+
+    async def on_sidebar_category_created(self, _: Json, __: Json) -> None:
+        await self._load_sidebars()
+
+    on_sidebar_category_deleted = on_sidebar_category_created
+
+    async def on_sidebar_category_updated(self, data: Json, broadcast: Json) -> None:
+        if "updatedCategories" not in data:
+            await self._load_sidebars()
+            return
+        for row in json.loads(data["updatedCategories"]):
+            self.state.sidebars[broadcast["team_id"]][row["id"]] = row
+
+    async def on_sidebar_category_order_updated(self, data: Json, broadcast: Json) -> None:
+        rows = self.state.sidebars[broadcast["team_id"]]
+        self.state.sidebars[broadcast["team_id"]] = {key: rows[key] for key in data["order"]}
 
     async def on_preferences_changed(self, data: Json, _: Json) -> None:
         for row in json.loads(data["preferences"]):

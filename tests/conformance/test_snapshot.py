@@ -148,6 +148,7 @@ async def leave_team(w: World) -> None:
     await w.bob.call("DELETE", f"/teams/{w.team['id']}/members/{w.bob.id}")
     await w.post(w.ada, "bob left")
     await w.ada.call("POST", f"/teams/{w.team['id']}/members", {"team_id": w.team["id"], "user_id": w.bob.id})
+    await w.ada.call("POST", f"/channels/{w.room['id']}/members", {"user_id": w.bob.id})
 
 
 async def preferences(w: World) -> None:
@@ -158,6 +159,87 @@ async def preferences(w: World) -> None:
 
 async def patch_me(w: World) -> None:
     await w.bob.call("PUT", "/users/me/patch", {"nickname": "Bobby", "position": "Bosun"})
+
+
+async def change_team(w: World) -> None:
+    path = f"/teams/{w.team['id']}"
+    await w.ada.call("PUT", path + "/patch", {"description": new_token(), "company_name": "Gulls"})
+    await w.ada.call("PUT", path + "/privacy", {"privacy": "I"})
+    await w.ada.call("PUT", path + "/privacy", {"privacy": "O"})
+    await w.ada.call("POST", path + "/regenerate_invite_id")
+
+
+async def archive_team(w: World) -> None:
+    body = {"name": f"team-{new_token()[:10]}", "display_name": "Other", "type": "O"}
+    team = await w.ada.call("POST", "/teams", body)
+    members = [{"team_id": team["id"], "user_id": person.id} for person in (w.bob, w.eve)]
+    await w.ada.call("POST", f"/teams/{team['id']}/members/batch", members)
+    await w.ada.call("DELETE", f"/teams/{team['id']}")
+    await w.ada.call("POST", f"/teams/{team['id']}/restore")
+    await w.bob.call("DELETE", f"/teams/{team['id']}/members/{w.bob.id}")
+
+
+async def team_roles(w: World) -> None:
+    path = f"/teams/{w.team['id']}/members/{w.bob.id}"
+    await w.ada.call("PUT", path + "/roles", {"roles": "team_user team_admin"})
+    await w.ada.call("PUT", path + "/schemeRoles", {"scheme_user": True, "scheme_admin": False})
+
+
+async def channel_roles_and_props(w: World) -> None:
+    room = await w.new_channel("O")
+    await w.ada.call("POST", f"/channels/{room['id']}/members", {"user_ids": [w.bob.id, w.eve.id]})
+    path = f"/channels/{room['id']}/members/{w.bob.id}"
+    await w.ada.call("PUT", path + "/roles", {"roles": "channel_user channel_admin"})
+    await w.post(w.ada, "between", room)
+    await w.bob.call("PUT", path + "/notify_props", {"mark_unread": "mention", "desktop": "none"})
+    await w.post(w.eve, "after", room)
+
+
+async def restore_channel(w: World) -> None:
+    for kind in ("O", "P"):
+        room = await w.new_channel(kind)
+        await w.ada.call("POST", f"/channels/{room['id']}/members", {"user_id": w.bob.id})
+        await w.ada.call("DELETE", f"/channels/{room['id']}")
+        await w.ada.call("POST", f"/channels/{room['id']}/restore")
+
+
+async def change_privacy(w: World) -> None:
+    room = await w.new_channel("O")
+    await w.ada.call("POST", f"/channels/{room['id']}/members", {"user_id": w.bob.id})
+    await w.ada.call("PUT", f"/channels/{room['id']}/privacy", {"privacy": "P"})
+    update = {"id": room["id"], "display_name": "Now private", "header": "h"}
+    await w.bob.call("PUT", f"/channels/{room['id']}", update)
+
+
+async def convert_group(w: World) -> None:
+    # The three have one group channel; a converted one is a channel of its own, and the next a new group.
+    group = await w.ada.call("POST", "/channels/group", [w.ada.id, w.bob.id, w.eve.id])
+    await w.post(w.bob, "in the group", group)
+    body = {
+        "channel_id": group["id"],
+        "team_id": w.team["id"],
+        "name": f"c-{new_token()[:10]}",
+        "display_name": "Once a group",
+    }
+    await w.ada.call("POST", f"/channels/{group['id']}/convert_to_channel", body)
+    await w.post(w.eve, "in the channel", group)
+
+
+async def categories(w: World) -> None:
+    path = f"/users/me/teams/{w.team['id']}/channels/categories"
+    rooms = [await w.new_channel(kind) for kind in ("O", "P")]
+    ids = [room["id"] for room in rooms]
+    own = await w.ada.call("POST", path, {"display_name": "Own", "channel_ids": ids})
+    await w.ada.call("PUT", f"{path}/{own['id']}", {**own, "channel_ids": ids[:1], "muted": True, "collapsed": True})
+    favorites = f"favorites_{w.ada.id}_{w.team['id']}"
+    await w.ada.call("PUT", path, [{**own, "channel_ids": []}, {"id": favorites, "channel_ids": [*ids, w.room["id"]]}])
+    order = await w.ada.call("GET", path + "/order")
+    await w.ada.call("PUT", path + "/order", order[::-1])
+    await w.ada.call("DELETE", f"/channels/{ids[1]}")
+    item = {"user_id": w.ada.id, "category": "favorite_channel", "name": ids[0], "value": "true"}
+    await w.ada.call("POST", "/users/me/preferences/delete", [item])
+    await w.ada.call("PUT", "/users/me/preferences", [item])
+    await w.ada.call("DELETE", f"{path}/{own['id']}")
 
 
 SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
@@ -176,6 +258,14 @@ SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     leave_team,
     preferences,
     patch_me,
+    change_team,
+    archive_team,
+    team_roles,
+    channel_roles_and_props,
+    restore_channel,
+    change_privacy,
+    convert_group,
+    categories,
 ]
 
 

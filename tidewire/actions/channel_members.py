@@ -1,14 +1,17 @@
 """Channel memberships: add, remove, read, view. What is announced of them is tidewire.actions.membership."""
 
+from functools import partial
+
 from msgspec import Struct
 
 from tidewire.actions import permissions, system_posts
 from tidewire.actions.copies import announce, to_user
 from tidewire.actions.membership import add_to_channel, remove_from_channel
 from tidewire.actions.services import Services
+from tidewire.actions.team_members import leave as leave_team
 from tidewire.actions.users import get_user, get_users
 from tidewire.bus.envelope import user_key
-from tidewire.store import members, teams
+from tidewire.store import members, posts, teams
 from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.ids import is_id, now_ms
@@ -66,13 +69,15 @@ async def get_members(
 
 
 async def do_add_members(
-    services: Services, session: Session, channel_id: str, user_ids: list[str]
+    services: Services, session: Session, channel_id: str, user_ids: list[str], post_root_id: str = ""
 ) -> list[ChannelMember]:
     """Add users, or the caller himself, to an O or P channel; return the memberships, also of those who had one.
 
+    post_root_id: the post of the channel in whose thread the additions are told, or "".
     Raises: 403, 404; 400 for D and G; of several users those who cannot be added are left out while one can.
     """
     channel = await _access_for_adding(services, session, channel_id, user_ids)
+    root_id = await _root_of(services, channel_id, post_root_id) if post_root_id else ""
     known = {user.id: user for user in await get_users(services, user_ids) if not user.delete_at}
     now = now_ms()
     async with services.db.transaction() as tx:
@@ -84,12 +89,23 @@ async def do_add_members(
         joined = await add_to_channel(tx, channel, sorted(allowed), at=now)
         found = await members.get(tx, channel_id, sorted(allowed))
     adder = await get_user(services, session.user_id)
-    for user_id in joined:
-        if user_id == adder.id:
-            await system_posts.joined_channel(services, channel, adder)
-        else:
-            await system_posts.added_to_channel(services, channel, adder, known[user_id])
+    await system_posts.write_all(
+        [
+            partial(system_posts.joined_channel, services, channel, adder)
+            if user_id == adder.id
+            else partial(system_posts.added_to_channel, services, channel, adder, known[user_id], root_id)
+            for user_id in joined
+        ]
+    )
     return [member_view(member, session.user_id) for member in found]
+
+
+async def _root_of(services: Services, channel_id: str, post_id: str) -> str:
+    """Return the root of a post of the channel. Raises: 400."""
+    found = await posts.load(services.db, [post_id]) if is_id(post_id) else []
+    if not found or found[0].channel_id != channel_id:
+        raise body_param("post_root_id")
+    return found[0].root_id or post_id
 
 
 async def _access_for_adding(
@@ -133,12 +149,18 @@ async def do_remove_member(services: Services, session: Session, channel_id: str
         raise AppError(
             "api.channel.remove_user_from_channel.deleted.app_error", 400, "The channel is archived."
         )
-    if channel.name == defaults.DEFAULT_CHANNEL:
-        raise AppError("api.channel.remove.default.app_error", 400, "Nobody leaves the default channel.")
     user = await get_user(services, user_id)
+    is_guest = "system_guest" in user.roles.split()
+    if channel.name == defaults.DEFAULT_CHANNEL and not is_guest:
+        raise AppError("api.channel.remove.default.app_error", 400, "Nobody leaves the default channel.")
     async with services.db.transaction() as tx:
+        # Mattermost API v4: a guest without a channel is out of the team. The team's row first, as in team_members.
+        if is_guest:
+            await teams.lock_member(tx, channel.team_id, user_id)
         if not await remove_from_channel(tx, channel, user_id, remover_id=session.user_id):
             raise member_missing()
+        if is_guest and not await members.count_in_team(tx, user_id, channel.team_id):
+            await leave_team(tx, channel.team_id, user_id, remover_id=session.user_id)
     if user_id == session.user_id:
         await system_posts.left_channel(services, channel, user)
     else:

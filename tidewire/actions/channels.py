@@ -1,16 +1,16 @@
-"""Channels: create, find, change, archive. Who is in them is tidewire.actions.channel_members."""
+"""Channels: create and find. Changes are tidewire.actions.channel_changes; who is in them channel_members."""
 
 from hashlib import sha1
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from tidewire.actions import permissions, system_posts, validate
-from tidewire.actions.copies import announce, to_channel, to_team, to_user
+from tidewire.actions import channel_mentions, permissions, system_posts, validate
+from tidewire.actions.copies import to_channel, to_user
 from tidewire.actions.membership import announce_joined
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user, get_users
-from tidewire.bus.envelope import channel_key, team_key
-from tidewire.store import channels, members
+from tidewire.actions.visibility import check_visible
+from tidewire.store import channels, members, teams
 from tidewire.store.db import Transaction
 from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, body_param, forbidden
@@ -32,22 +32,13 @@ class NewChannel(Struct):
     purpose: str = ""
 
 
-class ChannelPatch(Struct):
-    """What one may change about a channel; what is missing or null stays."""
-
-    name: str | None = None
-    display_name: str | None = None
-    header: str | None = None
-    purpose: str | None = None
-
-
 async def get_channel(services: Services, session: Session, channel_id: str) -> Channel:
     """Return a channel the caller may see, with today's counters. Raises: 403, 404."""
     await permissions.access_channel_for_read(services, session, channel_id)
     rows = await channels.by_ids(services.db, [channel_id])
     if not rows:
         raise permissions.channel_missing()
-    return rows[0]
+    return (await channel_mentions.fill(services.db, rows))[0]
 
 
 async def get_channel_by_name(
@@ -65,7 +56,7 @@ async def get_channel_by_name(
         await permissions.access_channel_for_read(services, session, found.id)
     except AppError as error:
         raise missing from error
-    return found
+    return (await channel_mentions.fill(services.db, [found]))[0]
 
 
 async def do_create_channel(services: Services, session: Session, new: NewChannel) -> Channel:
@@ -96,9 +87,7 @@ async def do_create_channel(services: Services, session: Session, new: NewChanne
         if await channels.count_locked(tx, channel.team_id) >= services.config.number(
             "TeamSettings.MaxChannelsPerTeam"
         ):
-            raise AppError(
-                "store.sql_channel.save_channel.limit.app_error", 400, "The team has too many channels."
-            )
+            raise channels.too_many()
         if not await channels.insert(tx, channel):
             raise channels.name_taken()
         await _first_members(tx, channel, [user.id], at=now, admin=user.id)
@@ -129,7 +118,10 @@ async def do_create_direct(services: Services, session: Session, user_ids: list[
     if session.user_id not in user_ids and not permissions.is_admin(session):
         raise forbidden()
     ids = sorted(set(user_ids))
-    await _check_people(services, ids, "api.channel.create_direct_channel.invalid_user.app_error")
+    await check_visible(services, session, ids)
+    found = await _check_people(services, ids, "api.channel.create_direct_channel.invalid_user.app_error")
+    if services.config.text("TeamSettings.RestrictDirectMessage") == "team":
+        await _check_common_team(services, session, found)
     now = now_ms()
     channel = Channel(
         new_id(now),
@@ -149,6 +141,15 @@ async def do_create_direct(services: Services, session: Session, user_ids: list[
     return channel if made else await _existing(services, channel.name)
 
 
+async def _check_common_team(services: Services, session: Session, people: list[User]) -> None:
+    """Raise 403 unless two users share a team. Bots may write to everybody, and so may admins."""
+    if len(people) < 2 or permissions.is_admin(session) or any(user.is_bot for user in people):
+        return
+    if not await teams.share_team(services.db, people[0].id, people[1].id):
+        text = "You cannot message users who share no team with you."
+        raise AppError("api.channel.create_channel.direct_channel.team_restricted_error", 403, text)
+
+
 async def do_create_group(services: Services, session: Session, user_ids: list[str]) -> Channel:
     """Return the group channel of the caller and 2 to 7 others, made now if there was none. Raises: 403; 400."""
     permissions.check_system(session, "create_group_channel")
@@ -157,6 +158,7 @@ async def do_create_group(services: Services, session: Session, user_ids: list[s
         raise AppError(
             "api.channel.create_group.bad_size.app_error", 400, "Group channels have 3 to 8 members."
         )
+    await check_visible(services, session, ids)
     found = await _check_people(services, ids, "api.channel.create_group.bad_user.app_error")
     now = now_ms()
     channel = Channel(
@@ -182,95 +184,3 @@ async def _existing(services: Services, name: str) -> Channel:
     channel = await channels.by_name(services.db, "", name, archived=True)
     assert channel is not None, "D and G are never deleted"
     return channel
-
-
-_PROPERTIES = {"O": "manage_public_channel_properties", "P": "manage_private_channel_properties"}
-
-
-async def do_patch_channel(
-    services: Services, session: Session, channel_id: str, patch: ChannelPatch
-) -> Channel:
-    """Change a channel and tell its members. Members of D and G may change the header only.
-
-    Raises: 403, 404; 400 for an archived channel, an empty patch, a taken or forbidden name.
-    """
-    known = await permissions.load_channel(services, channel_id)
-    needed = _PROPERTIES.get(known.type, "read_channel") if known else "read_channel"
-    await permissions.access_channel(services, session, channel_id, needed)
-    changed = {
-        name: value for name in ChannelPatch.__struct_fields__ if (value := getattr(patch, name)) is not None
-    }
-    if not changed:
-        raise AppError("api.channel.patch_update_channel.no_changes.app_error", 400, "Nothing to change.")
-    async with services.db.transaction() as tx:
-        before = await channels.lock(tx, channel_id)
-        if before is None:
-            raise permissions.channel_missing()
-        _check_patch(before, changed)
-        after = structs.replace(before, **changed, update_at=max(now_ms(), before.update_at + 1))
-        if after.type in _PROPERTIES:
-            validate.check_channel(after)
-        else:
-            validate.check_channel_texts(after)
-        await channels.update(tx, after)
-        announce(
-            tx,
-            channel_key(channel_id),
-            [to_channel("channel_updated", {"channel": as_text(after)}, channel_id)],
-            invalidates=["channel:" + channel_id],
-        )
-    await system_posts.changed(services, before, after, await get_user(services, session.user_id))
-    return after
-
-
-def _check_patch(channel: Channel, changed: dict[str, str]) -> None:
-    if channel.delete_at:
-        raise AppError("api.channel.update_channel.deleted.app_error", 400, "The channel has been archived.")
-    if channel.type not in _PROPERTIES and changed.keys() - {"header"}:
-        raise AppError(
-            "api.channel.patch_update_channel.update_direct_or_group_messages_not_allowed.app_error",
-            400,
-            "Only the header of a direct or group channel can be changed.",
-        )
-    if channel.name == defaults.DEFAULT_CHANNEL and changed.get("name", channel.name) != channel.name:
-        raise AppError(
-            "api.channel.update_channel.tried.app_error", 400, "The default channel keeps its name."
-        )
-
-
-_DELETES = {"O": "delete_public_channel", "P": "delete_private_channel"}
-
-
-async def do_archive_channel(services: Services, session: Session, channel_id: str) -> None:
-    """Archive an O or P channel and tell: the team for O, the members for P. Raises: 403, 404, 400."""
-    known = await permissions.load_channel(services, channel_id)
-    if known is not None and known.type not in _DELETES:
-        # Only those who are in it learn that it is a direct or group channel.
-        await permissions.access_channel(services, session, channel_id, "read_channel")
-        raise AppError("api.channel.delete_channel.type.invalid", 400, "Direct and group channels stay.")
-    needed = _DELETES[known.type] if known else "delete_public_channel"
-    channel = await permissions.access_channel(services, session, channel_id, needed)
-    if channel.name == defaults.DEFAULT_CHANNEL:
-        raise AppError("api.channel.delete_channel.cannot.app_error", 400, "The default channel stays.")
-    if channel.delete_at:
-        raise _archived_already()
-    await system_posts.archived(services, channel, await get_user(services, session.user_id))
-    async with services.db.transaction() as tx:
-        before = await channels.lock(tx, channel_id)
-        if before is None or before.delete_at:
-            raise _archived_already()
-        now = max(now_ms(), before.update_at + 1)
-        await channels.update(tx, structs.replace(before, delete_at=now, update_at=now))
-        data = {"channel_id": channel_id, "delete_at": now}
-        to_whom = (
-            (team_key(channel.team_id), to_team("channel_deleted", data, channel.team_id))
-            if channel.type == "O"
-            else (channel_key(channel_id), to_channel("channel_deleted", data, channel_id))
-        )
-        announce(tx, to_whom[0], [to_whom[1]], invalidates=["channel:" + channel_id])
-
-
-def _archived_already() -> AppError:
-    return AppError(
-        "api.channel.delete_channel.deleted.app_error", 400, "The channel has been archived already."
-    )

@@ -82,6 +82,6 @@ async def note_failure(redis: "redis.asyncio.Redis", limits: "Limits", address: 
         await _count(redis, _account_key(login), ACCOUNT_WINDOW_S, 1)
 
 
-async def take(redis: "redis.asyncio.Redis", key: str, window_s: int, most: int) -> bool:
-    """Count one use of something; False when there were too many in the present window."""
-    return await _count(redis, "tw:limit:" + key, window_s, 1) <= most
+async def take(redis: "redis.asyncio.Redis", key: str, window_s: int, most: int, uses: int = 1) -> bool:
+    """Count uses of something; False when there were too many in the present window, these among them."""
+    return await _count(redis, "tw:limit:" + key, window_s, uses) <= most

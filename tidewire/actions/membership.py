@@ -9,10 +9,11 @@ from tidewire.actions import mention_map
 from tidewire.actions.copies import announce, to_channel, to_user
 from tidewire.actions.mentions import followers_key
 from tidewire.bus.envelope import Copy, JoinChannel, LeaveChannel, channel_key
-from tidewire.store import members, threads
+from tidewire.store import members, sidebar, threads
 from tidewire.store.db import Transaction
 from tidewire.wire import defaults
-from tidewire.wire.models import Channel
+from tidewire.wire.events import as_text
+from tidewire.wire.models import Channel, ChannelMember
 
 
 def member_key(channel_id: str, user_id: str) -> str:
@@ -61,8 +62,23 @@ async def remove_from_channel(tx: Transaction, channel: Channel, user_id: str, *
     unfollowed = await threads.forget(tx, user_id, [channel.id])
     if not await members.leave(tx, channel.id, user_id):
         return False
+    await sidebar.forget(tx, user_id, [channel.id])
     announce_left(tx, channel.id, user_id, remover_id, unfollowed=unfollowed.get(channel.id, ()))
     return True
+
+
+def announce_member_updated(tx: Transaction, member: ChannelMember) -> None:
+    """Tell a member his own new row, which the transaction has locked.
+
+    In the channel's order: the row holds counters, and a post that comes later must be told later.
+    """
+    data = {"channelMember": as_text(member)}
+    announce(
+        tx,
+        channel_key(member.channel_id),
+        [to_user("channel_member_updated", data, member.user_id)],
+        invalidates=[mention_map.key(member.channel_id), member_key(member.channel_id, member.user_id)],
+    )
 
 
 def announce_left(

@@ -24,6 +24,15 @@ async def do_create(tx: Transaction, kind: str, *, user_id: str = "", email: str
     return token
 
 
+async def do_create_for_emails(tx: Transaction, kind: str, emails: list[str], **extra: Any) -> dict[str, str]:
+    """Return address → a new token, which works once within 24 hours. One statement for all."""
+    tokens = {email: "".join(secrets.choice(ALPHABET) for _ in range(LENGTH)) for email in emails}
+    now = now_ms()
+    rows = [(token_hash(token), email) for email, token in tokens.items()]
+    await store.insert_for_emails(tx, kind, rows, expires_at=now + LIFE_MS, extra=extra, now=now)
+    return tokens
+
+
 async def peek(source: Database | Transaction, kind: str, token: str) -> OneTime | None:
     """Return what a token stands for and leave it, or None."""
     return await store.peek(source, token_hash(token), kind) if len(token) == LENGTH else None

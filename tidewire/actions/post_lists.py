@@ -19,6 +19,7 @@ from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.models import Channel, Post, PostList, PostMetadata, Session
 
 SINCE_POSTS = 1000  # Mattermost API v4: the most a `since` list holds
+PINNED_POSTS = 1000  # the contract names no pages for them
 
 
 class View(Struct):
@@ -112,6 +113,12 @@ async def get_after(
         )
     newer, older = await _ends(services, channel_id, view, found)
     return await _list(services, session, found, view, newer, older if page else cursor)
+
+
+async def get_pinned(services: Services, session: Session, channel_id: str) -> PostList:
+    """Return the pinned posts of a channel, newest first, at most PINNED_POSTS."""
+    found = await store.pinned(services.db, channel_id, PINNED_POSTS)
+    return await _list(services, session, found, View())
 
 
 async def get_unread(

@@ -91,22 +91,39 @@ async def do_create_post(
 
 
 async def do_system_post(
-    services: Services, channel: Channel, user_id: str, type: str, message: str, props: dict[str, Any]
+    services: Services,
+    channel: Channel,
+    user_id: str,
+    type: str,
+    message: str,
+    props: dict[str, Any],
+    *,
+    root_id: str = "",
 ) -> None:
     """Store a post of the server about what user_id did, and tell the channel. Archived channels get theirs too.
+
+    root_id: the root of the channel in whose thread it stands, or "".
 
     Raises: Unavailable. Source: Mattermost API v4, system post types and which of them are counted.
     """
     user = await get_user(services, user_id)
     now = now_ms()
-    post = Post(new_id(now), channel.id, user_id, now, now, message=message, type=type, props=props)
+    post = Post(
+        new_id(now), channel.id, user_id, now, now, root_id=root_id, message=message, type=type, props=props
+    )
     named = mentions.mentioned_by_system(post)
     envelope = post_events.posted(
         post, channel, user.username, system=True, set_online=False, audience=Audience(named)
     )
     counted = type not in post_rules.UNCOUNTED
     new = NewPost(post, envelope, counted=counted, mentions=named, needs_live_channel=False)
-    await services.posts.write(new)
+    try:
+        await services.posts.write(new)
+    except Refused:
+        if not root_id:
+            raise
+        # The thread was deleted meanwhile: the channel is told all the same.
+        await do_system_post(services, channel, user_id, type, message, props)
 
 
 async def _check_root(services: Services, channel_id: str, root_id: str) -> Root:

@@ -6,7 +6,7 @@ from tidewire.actions import permissions
 from tidewire.actions.copies import announce, to_user
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import user_key
-from tidewire.store import preferences, users
+from tidewire.store import preferences, sidebar, users
 from tidewire.store.db import Transaction
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.events import as_text
@@ -17,6 +17,7 @@ MAX_AT_ONCE = 100
 NAME_MAX, VALUE_MAX = 32, 20_000  # characters; Mattermost API v4
 VISIBLE_MAX = 40  # direct and group channels in the sidebar
 SAVED_POST = "flagged_post"
+FAVORITE = "favorite_channel"  # name = channel id; the sidebar shows those in a category of their own
 _json_object = msgspec.json.Decoder(dict[str, object]).decode
 
 
@@ -85,6 +86,7 @@ async def do_put_preferences(
     async with services.db.transaction() as tx:
         await _take_turn(tx, user_id)
         await preferences.put(tx, user_id, items)
+        await _leave_places(tx, user_id, items)
         announce_changed(tx, user_id, items)
 
 
@@ -97,7 +99,15 @@ async def do_delete_preferences(
     async with services.db.transaction() as tx:
         await _take_turn(tx, user_id)
         await preferences.delete(tx, user_id, items)
+        await _leave_places(tx, user_id, items)
         announce_changed(tx, user_id, items, event="preferences_deleted")
+
+
+async def _leave_places(tx: Transaction, user_id: str, items: list[Preference]) -> None:
+    """A channel that becomes a favourite, or is none any more, leaves the place that it had in the sidebar."""
+    channel_ids = [item.name for item in items if item.category == FAVORITE]
+    if channel_ids:
+        await sidebar.forget(tx, user_id, channel_ids)
 
 
 async def _take_turn(tx: Transaction, user_id: str) -> None:

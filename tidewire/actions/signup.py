@@ -5,10 +5,12 @@ from msgspec import Struct
 from tidewire.actions import one_time_tokens, passwords, permissions, team_members, validate, verification
 from tidewire.actions.copies import announce, to_all
 from tidewire.actions.services import Services
+from tidewire.actions.team_invites import join_channels
 from tidewire.actions.team_members import invite_missing
 from tidewire.bus.envelope import user_key
 from tidewire.store import channels, teams, users
 from tidewire.store.db import Transaction
+from tidewire.store.one_time_tokens import OneTime
 from tidewire.wire import defaults
 from tidewire.wire.errors import AppError
 from tidewire.wire.ids import new_id, now_ms
@@ -99,9 +101,10 @@ async def do_create_user(
     validate.check_password(new.password, services.config)
     hashed = await passwords.hash_password(new.password)
     default_channels: list[Channel] = []
+    invited: OneTime | None = None
     async with services.db.transaction() as tx:
         if invitation.token:
-            team = await _redeem(tx, invitation.token, user)
+            team, invited = await _redeem(tx, invitation.token, user)
         if await users.becomes_first(tx):
             user.roles = "system_admin system_user"
         await users.insert(tx, user, hashed)
@@ -109,7 +112,10 @@ async def do_create_user(
         if team is not None:
             validate.check_domain(user.email, team.allowed_domains)
             default_channels = await channels.defaults(tx, team.id)
-            await team_members.join(tx, team, [user.id], default_channels, at=user.create_at)
+            limit = services.config.number("TeamSettings.MaxUsersPerTeam")
+            await team_members.join(tx, team, [user.id], default_channels, at=user.create_at, limit=limit)
+            if invited is not None:
+                await join_channels(tx, team.id, user.id, invited.extra)
     await team_members.tell_joined(services, default_channels, [user], user)
     if verification.wants_verified(services) and not user.email_verified:
         verification.send(services, user)
@@ -127,10 +133,10 @@ async def _read_token(services: Services, token: str, user: User) -> None:
     user.email_verified = True
 
 
-async def _redeem(tx: Transaction, token: str, user: User) -> Team | None:
-    """Use an invitation up; return its team, None if that is gone."""
+async def _redeem(tx: Transaction, token: str, user: User) -> tuple[Team | None, OneTime]:
+    """Use an invitation up; return (its team, None if that is gone; what it says)."""
     found = await one_time_tokens.do_redeem(tx, one_time_tokens.INVITE, token)
     if found is None or found.email != user.email:
         raise _refused("signup_link_invalid.app_error", "The signup link does not appear to be valid.", 400)
     found_teams = await teams.by_ids(tx, [str(found.extra.get("team_id", ""))])
-    return found_teams[0] if found_teams and not found_teams[0].delete_at else None
+    return (found_teams[0] if found_teams and not found_teams[0].delete_at else None), found

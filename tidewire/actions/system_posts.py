@@ -57,10 +57,12 @@ async def joined_channel(services: Services, channel: Channel, user: User) -> No
     await do_system_post(services, channel, user.id, kind, f"{user.username} joined the channel.", props)
 
 
-async def added_to_channel(services: Services, channel: Channel, adder: User, added: User) -> None:
-    """Say who added whom to the channel."""
+async def added_to_channel(
+    services: Services, channel: Channel, adder: User, added: User, root_id: str = ""
+) -> None:
+    """Say who added whom to the channel; root_id: in that thread, or ""."""
     kind = "system_add_guest_to_chan" if _is_guest(added) else "system_add_to_channel"
-    await _added(services, channel, adder, added, kind, "channel")
+    await _added(services, channel, adder, added, kind, "channel", root_id)
 
 
 def _is_guest(user: User) -> bool:
@@ -68,7 +70,7 @@ def _is_guest(user: User) -> bool:
 
 
 async def _added(
-    services: Services, channel: Channel, adder: User, added: User, kind: str, place: str
+    services: Services, channel: Channel, adder: User, added: User, kind: str, place: str, root_id: str = ""
 ) -> None:
     text = f"{added.username} added to the {place} by {adder.username}."
     props: dict[str, Any] = {
@@ -77,7 +79,7 @@ async def _added(
         "addedUserId": added.id,
         "addedUsername": added.username,
     }
-    await do_system_post(services, channel, adder.id, kind, text, props)
+    await do_system_post(services, channel, adder.id, kind, text, props, root_id=root_id)
 
 
 async def left_channel(services: Services, channel: Channel, user: User) -> None:
@@ -99,6 +101,37 @@ async def archived(services: Services, channel: Channel, user: User) -> None:
     """Say that the channel is being archived."""
     text, props = f"{user.username} archived the channel.", {"username": user.username}
     await do_system_post(services, channel, user.id, "system_channel_deleted", text, props)
+
+
+async def restored(services: Services, channel: Channel, user: User) -> None:
+    """Say that the channel is no longer archived."""
+    text, props = f"{user.username} unarchived the channel.", {"username": user.username}
+    await do_system_post(services, channel, user.id, "system_channel_restored", text, props)
+
+
+async def privacy_changed(services: Services, channel: Channel, user: User) -> None:
+    """Say that the channel became public or private."""
+    became = "public" if channel.type == "O" else "private"
+    text = f"This channel has been converted to a {became} channel."
+    await do_system_post(
+        services, channel, user.id, "system_change_chan_privacy", text, {"username": user.username}
+    )
+
+
+async def moved(services: Services, channel: Channel, from_team: str, user: User) -> None:
+    """Say from which team (its name) the channel came."""
+    text = f"This channel has been moved to this team from {from_team}."
+    await do_system_post(services, channel, user.id, "system_move_channel", text, {"username": user.username})
+
+
+async def converted(services: Services, channel: Channel, user: User, member_ids: Sequence[str]) -> None:
+    """Say that a group channel became a private channel."""
+    text = f"{user.username} created this channel from a group message."
+    props: dict[str, Any] = {
+        "convertedByUserId": user.id,
+        "gmMembersDuringConversionIDs": list(member_ids),
+    }
+    await do_system_post(services, channel, user.id, "system_gm_to_channel", text, props)
 
 
 _CHANGES = {"display_name": "displayname", "header": "header", "purpose": "purpose"}

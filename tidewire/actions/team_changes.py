@@ -10,7 +10,7 @@ from tidewire.actions.services import Services
 from tidewire.actions.teams import view_for
 from tidewire.bus.envelope import team_key
 from tidewire.store import teams
-from tidewire.wire.errors import AppError, body_param
+from tidewire.wire.errors import body_param
 from tidewire.wire.events import as_text
 from tidewire.wire.ids import new_token, now_ms
 from tidewire.wire.models import Session, Team
@@ -141,11 +141,3 @@ async def _change(
             invalidates=["team:" + team_id],
         )
     return await view_for(services, session, after)
-
-
-def deletion_refused(session: Session) -> AppError:
-    """Return the 401 for deleting a team for good while that is switched off."""
-    who = "not_enabled.for_admin" if permissions.is_admin(session) else "not_enabled"
-    return AppError(
-        f"api.user.delete_team.{who}.app_error", 401, "Permanent team deletion feature is not enabled."
-    )

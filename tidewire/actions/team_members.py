@@ -11,7 +11,7 @@ from tidewire.actions.services import Services
 from tidewire.actions.users import get_user, get_users
 from tidewire.actions.visibility import check_visible, sees_only_shared, visible
 from tidewire.bus.envelope import JoinTeam, LeaveTeam, team_key
-from tidewire.store import channels, members, teams, threads
+from tidewire.store import channels, members, sidebar, teams, threads
 from tidewire.store.db import Transaction
 from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, forbidden
@@ -103,12 +103,19 @@ async def join(
     *,
     at: int,
     admin: str = "",
+    limit: int = 0,
 ) -> list[str]:
     """Make users members of a team and its default channels and tell; return those who were none before.
 
-    Guests get no default channels. Three statements, however many they are.
+    Guests get no default channels. limit: the most members of a team, 0 for none. At most five statements, however
+    many they are. Raises: 400 above the limit.
     """
+    if limit:
+        await teams.lock_joining(tx, team.id)
     joined = await teams.join(tx, team.id, sorted(user_ids), at=at, admin=admin)
+    if joined and limit and (await teams.stats(tx, team.id))[1] > limit:
+        text = "This team has reached the maximum number of allowed accounts."
+        raise AppError("app.team.join_user_to_team.max_accounts.app_error", 400, text)
     for user_id in joined:
         announce(
             tx,
@@ -164,7 +171,7 @@ async def do_add_members(
     errors = {
         user_id: error
         for user_id in user_ids
-        if (error := _why_not(team, found.get(user_id), session, invites_guests=invites_guests))
+        if (error := why_not(team, found.get(user_id), session, invites_guests=invites_guests))
     }
     if errors and not graceful:
         raise next(iter(errors.values()))
@@ -177,7 +184,8 @@ async def _add(services: Services, session: Session, team: Team, users: list[Use
     ids = [user.id for user in users]
     async with services.db.transaction() as tx:
         default_channels = await channels.defaults(tx, team.id)
-        joined = set(await join(tx, team, ids, default_channels, at=now_ms()))
+        limit = services.config.number("TeamSettings.MaxUsersPerTeam")
+        joined = set(await join(tx, team, ids, default_channels, at=now_ms(), limit=limit))
         rows = {member.user_id: member for member in await teams.members(tx, team.id, ids)}
     adder = await get_user(services, session.user_id)
     await tell_joined(services, default_channels, [user for user in users if user.id in joined], adder)
@@ -194,7 +202,7 @@ async def do_join_by_invite_id(services: Services, session: Session, invite_id: 
     team = await teams.by_invite_id(services.db, invite_id)
     if team is None:
         raise invite_missing()
-    if error := _why_not(team, user, session, invites_guests=False):
+    if error := why_not(team, user, session, invites_guests=False):
         raise error
     return (await _add(services, session, team, [user]))[user.id]
 
@@ -204,7 +212,7 @@ def invite_missing() -> AppError:
     return AppError("app.team.get_by_invite_id.finding.app_error", 404, "Unable to find the existing team.")
 
 
-def _why_not(team: Team, user: User | None, session: Session, *, invites_guests: bool) -> AppError | None:
+def why_not(team: Team, user: User | None, session: Session, *, invites_guests: bool) -> AppError | None:
     """Return why an account cannot come into a team, or None."""
     if user is None:
         return AppError("api.team.user.missing_account", 404, "Unable to find the user.")
@@ -212,7 +220,7 @@ def _why_not(team: Team, user: User | None, session: Session, *, invites_guests:
         return AppError("api.team.add_members.error", 400, "A deactivated user cannot be added.")
     if "system_guest" in user.roles.split() and user.id != session.user_id and not invites_guests:
         return forbidden()
-    if not validate.domain_allowed(user.email, team.allowed_domains):
+    if not user.is_bot and not validate.domain_allowed(user.email, team.allowed_domains):
         text = "The user's e-mail address does not belong to the team's domains."
         return AppError("api.team.join_user_to_team.allowed_domains.app_error", 400, text)
     return None
@@ -253,6 +261,7 @@ async def leave(tx: Transaction, team_id: str, user_id: str, *, remover_id: str)
     for channel_id in await members.leave_team(tx, team_id, user_id):
         roots = unfollowed.get(channel_id, ())
         announce_left(tx, channel_id, user_id, remover_id, unfollowed=roots, quiet=True)
+    await sidebar.forget_team(tx, user_id, team_id)
     data = {"user_id": user_id, "team_id": team_id}
     announce(
         tx,

@@ -69,8 +69,7 @@ def check_password(password: str, rules: PasswordRules) -> None:
 
 def check_domain(email: str, allowed: str) -> None:
     """Check that an address belongs to one of the domains, separated by spaces or commas; "" allows all."""
-    domains = {word.removeprefix("@").lower() for word in allowed.replace(",", " ").split()}
-    if domains and email.rpartition("@")[2] not in domains:
+    if not domain_allowed(email, allowed):
         raise AppError(
             "api.user.create_user.accepted_domain.app_error",
             400,

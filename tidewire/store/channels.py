@@ -36,6 +36,14 @@ async def by_name(source: Source, team_id: str, name: str, *, archived: bool) ->
     return None if row is None else Channel(**row)
 
 
+async def public_by_names(
+    source: Source, names: list[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return (team id, name) → (display name, the team's name) of the live public channels among these."""
+    rows = await source.fetch(_Q["public_by_names"], [name[0] for name in names], [name[1] for name in names])
+    return {(row["team_id"], row["name"]): (row["display_name"], row["team_name"]) for row in rows}
+
+
 async def lock(tx: Transaction, channel_id: str) -> Channel | None:
     """Return the channel, locked against changes and posts until the transaction ends, or None."""
     row = await tx.fetchrow(_Q["lock_channel"], channel_id)
@@ -45,11 +53,6 @@ async def lock(tx: Transaction, channel_id: str) -> Channel | None:
 async def defaults(source: Source, team_id: str) -> list[Channel]:
     """Return the channels that everybody in the team joins."""
     return _channels(await source.fetch(_Q["default_channels"], team_id))
-
-
-async def public(source: Source, team_id: str, *, limit: int, offset: int) -> list[Channel]:
-    """Return live public channels of a team by display name."""
-    return _channels(await source.fetch(_Q["public_channels"], team_id, limit, offset))
 
 
 async def of_user(
@@ -82,11 +85,11 @@ async def insert(tx: Transaction, channel: Channel) -> bool:
 
 
 async def update(tx: Transaction, channel: Channel) -> None:
-    """Store what a patch or an archiving may change. Raises: AppError 400 when the name is taken."""
+    """Store everything of a locked channel that may change. Raises: AppError 400 when the name is taken."""
     try:
         await tx.execute(
             _Q["update_channel"], channel.id, channel.update_at, channel.name, channel.display_name, channel.header,
-            channel.purpose, channel.delete_at,
+            channel.purpose, channel.delete_at, channel.type, channel.team_id,
         )  # fmt: skip
     except UniqueViolationError as error:
         raise name_taken() from error
@@ -96,6 +99,11 @@ def name_taken() -> AppError:
     """Return the 400 for a name that another channel of the team has, or had."""
     text = "A channel with that name already exists on the same team."
     return AppError("store.sql_channel.save_channel.exists.app_error", 400, text)
+
+
+def too_many() -> AppError:
+    """Return the 400 for one channel more than a team may have."""
+    return AppError("store.sql_channel.save_channel.limit.app_error", 400, "The team has too many channels.")
 
 
 async def stats(source: Source, channel_id: str) -> Stats:

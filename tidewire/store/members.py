@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from tidewire.store import sql
 from tidewire.store.db import Database, Record, Transaction
+from tidewire.wire.member_roles import MemberRoles
 from tidewire.wire.models import ChannelMember, ChannelMemberWithTeam
 
 Source = Database | Transaction
@@ -41,11 +42,17 @@ async def of_user_in_team(source: Source, user_id: str, team_id: str) -> list[Ch
     return _members(await source.fetch(_Q["memberships_in_team"], user_id, team_id))
 
 
-async def of_user(
-    source: Source, user_id: str, *, limit: int | None, offset: int
-) -> list[ChannelMemberWithTeam]:
-    """Return a user's memberships with their teams, by channel id. limit: None for all."""
+async def of_user(source: Source, user_id: str, *, limit: int, offset: int) -> list[ChannelMemberWithTeam]:
+    """Return a page of a user's memberships with their teams, by channel id."""
     rows = await source.fetch(_Q["memberships_with_team"], user_id, limit, offset)
+    return [ChannelMemberWithTeam(**row) for row in rows]
+
+
+async def of_user_after(
+    source: Source, user_id: str, channel_id: str, *, limit: int
+) -> list[ChannelMemberWithTeam]:
+    """Return the user's memberships that follow a channel id ("" for the first), as in of_user."""
+    rows = await source.fetch(_Q["memberships_with_team_after"], user_id, channel_id, limit)
     return [ChannelMemberWithTeam(**row) for row in rows]
 
 
@@ -53,6 +60,12 @@ async def roles_of(source: Source, channel_id: str, user_id: str) -> str:
     """Return a member's roles, space separated; "" for one who is no member."""
     roles: str | None = await source.fetchval(_Q["roles_of"], channel_id, user_id)
     return roles or ""
+
+
+async def own_roles(source: Source, user_id: str, channel_ids: list[str]) -> dict[str, str]:
+    """Return channel id → the user's roles there, for those of these channels that he is in."""
+    rows = await source.fetch(_Q["own_roles"], user_id, channel_ids)
+    return {row["channel_id"]: row["roles"] for row in rows}
 
 
 async def join(
@@ -74,6 +87,51 @@ async def join(
 async def leave(tx: Transaction, channel_id: str, user_id: str) -> bool:
     """End a membership; False if there was none."""
     return await tx.fetchval(_Q["leave_channel"], channel_id, user_id) is not None
+
+
+async def leave_many(tx: Transaction, channel_id: str, user_ids: list[str]) -> None:
+    """End the memberships of these users in a channel, whose rows are locked."""
+    if user_ids:
+        await tx.execute(_Q["leave_channel_many"], channel_id, user_ids)
+
+
+async def lock_all(tx: Transaction, channel_id: str) -> dict[str, bool]:
+    """Return user id → account is active of all members; they stay until the transaction ends."""
+    return {row["user_id"]: row["active"] for row in await tx.fetch(_Q["lock_all_members"], channel_id)}
+
+
+async def lock(tx: Transaction, channel_id: str, user_id: str) -> ChannelMember | None:
+    """Return a membership, locked against changes until the transaction ends, or None."""
+    row = await tx.fetchrow(_Q["lock_member"], channel_id, user_id)
+    return None if row is None else ChannelMember(**row)
+
+
+async def lock_own(tx: Transaction, user_id: str, channel_ids: list[str]) -> None:
+    """Lock a user's memberships in these channels until the transaction ends."""
+    await tx.execute(_Q["lock_own_members"], user_id, channel_ids)
+
+
+async def set_roles(
+    tx: Transaction, channel_id: str, user_id: str, roles: MemberRoles, *, at: int
+) -> ChannelMember:
+    """Store a locked member's roles."""
+    row = await tx.fetchrow(_Q["set_channel_roles"], channel_id, user_id, *roles, at)
+    assert row is not None, "the row is locked"
+    return ChannelMember(**row)
+
+
+async def set_notify_props(
+    tx: Transaction, user_id: str, channel_ids: list[str], props: dict[str, str], *, at: int
+) -> list[ChannelMember]:
+    """Change these notify_props of a user's memberships, leaving the others; return the memberships, by channel id."""
+    rows = await tx.fetch(_Q["set_notify_props"], user_id, channel_ids, props, at)
+    return sorted(_members(rows), key=lambda member: member.channel_id)
+
+
+async def count_in_team(source: Source, user_id: str, team_id: str) -> int:
+    """Return in how many channels of a team the user is."""
+    number: int = await source.fetchval(_Q["count_in_team"], user_id, team_id)
+    return number
 
 
 async def leave_team(tx: Transaction, team_id: str, user_id: str) -> list[str]:

@@ -27,6 +27,21 @@ async def insert(tx: Transaction, hashed: bytes, row: OneTime, *, now: int) -> N
     )
 
 
+async def insert_for_emails(
+    tx: Transaction,
+    kind: str,
+    rows: list[tuple[bytes, str]],
+    *,
+    expires_at: int,
+    extra: dict[str, Any],
+    now: int,
+) -> None:
+    """Store tokens (hash, address) of nobody yet; some that expired go on the way."""
+    await tx.execute(_Q["delete_expired_tokens"], now)
+    hashes, emails = [row[0] for row in rows], [row[1] for row in rows]
+    await tx.execute(_Q["insert_tokens_for_emails"], hashes, emails, kind, expires_at, extra)
+
+
 async def peek(source: Source, hashed: bytes, kind: str) -> OneTime | None:
     """Return what a token stands for and leave it, or None."""
     row = await source.fetchrow(_Q["peek_one_time_token"], hashed, kind)

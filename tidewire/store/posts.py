@@ -94,6 +94,11 @@ async def since(db: Database, channel_id: str, at_ms: int, limit: int, *, roots_
     return sorted(posts, key=lambda post: (post.create_at, post.id), reverse=True)
 
 
+async def pinned(db: Database, channel_id: str, limit: int) -> list[Post]:
+    """Return pinned posts of a channel, newest first."""
+    return await _posts(db, "pinned", channel_id, limit)
+
+
 async def replies(
     db: Database,
     root_id: str,

@@ -44,6 +44,17 @@ async def of_user(source: Source, user_id: str) -> list[Team]:
     return [Team(**row) for row in await source.fetch(_Q["teams_of"], user_id)]
 
 
+async def common_of(source: Source, channel_id: str) -> list[Team]:
+    """Return the live teams that all active members of a channel are in, by display name."""
+    return [Team(**row) for row in await source.fetch(_Q["common_teams"], channel_id)]
+
+
+async def share_team(source: Source, user_id: str, other_id: str) -> bool:
+    """Tell whether two users are in one live team."""
+    shared: bool = await source.fetchval(_Q["share_team"], user_id, other_id)
+    return shared
+
+
 async def page(source: Source, *, closed: bool, limit: int, offset: int) -> list[Team]:
     """Return live teams by display name; closed: those that need an invitation too."""
     return [Team(**row) for row in await source.fetch(_Q["page_of_teams"], closed, limit, offset)]
@@ -125,6 +136,11 @@ async def page_of_members(
 async def memberships_of(source: Source, user_id: str) -> list[TeamMember]:
     """Return a user's live memberships in live teams."""
     return _members(await source.fetch(_Q["memberships_of"], user_id))
+
+
+async def lock_joining(tx: Transaction, team_id: str) -> None:
+    """Let nobody else join who asks this too, until the transaction ends: so that a limit holds."""
+    await tx.execute(_Q["lock_joining"], team_id)
 
 
 async def join(

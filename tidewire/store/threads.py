@@ -28,6 +28,14 @@ async def forget_in_team(tx: Transaction, user_id: str, team_id: str) -> dict[st
     return _by_channel(await tx.fetch(_Q["forget_threads_of_team"], user_id, team_id))
 
 
+async def forget_of_outsiders(tx: Transaction, channel_id: str, team_id: str) -> dict[str, list[str]]:
+    """Forget the threads of a channel's members who are not in a team; return user id → their roots."""
+    roots: dict[str, list[str]] = {}
+    for row in await tx.fetch(_Q["forget_threads_of_outsiders"], channel_id, team_id):
+        roots.setdefault(row["user_id"], []).append(row["root_id"])
+    return roots
+
+
 def _by_channel(rows: list[Record]) -> dict[str, list[str]]:
     roots: dict[str, list[str]] = {}
     for row in rows:

@@ -175,6 +175,14 @@ class Channel(Struct):
     default_category_name: str = ""
 
 
+class ChannelWithTeam(Channel):
+    """A channel as searches over all teams show it. Source: Mattermost API v4, ChannelWithTeamData."""
+
+    team_display_name: str = ""
+    team_name: str = ""
+    team_update_at: int = 0
+
+
 class ChannelMember(Struct):
     """A user in a channel, with his read state."""
 
@@ -202,6 +210,21 @@ class ChannelMemberWithTeam(ChannelMember):
     team_display_name: str = ""
     team_name: str = ""
     team_update_at: int = 0
+
+
+class SidebarCategory(Struct):
+    """A section of a user's sidebar in a team. Source: Mattermost API v4, SidebarCategoryWithChannels."""
+
+    id: str
+    user_id: str
+    team_id: str
+    sort_order: int
+    sorting: str
+    type: str
+    display_name: str
+    muted: bool = False
+    collapsed: bool = False
+    channel_ids: list[str] = field(default_factory=list)
 
 
 class ParticipantId(Struct):

@@ -1,57 +1,14 @@
 """What each action asks of PostgreSQL: a fixed number of statements, however many posts it is about."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
-import asyncpg
 import pytest
 
 from tests.fixtures.api import People
+from tests.fixtures.statements import Statements
 from tests.integration.posts.chat import react, say
-from tidewire.store import sql
-from tidewire.store.db import Database
-
-OTHERS = {*sql.load("outbox").values(), "BEGIN;", "COMMIT;"}  # the publisher's, by the clock, and frames
-
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-class Statements:
-    """The statements of all connections opened since, without the publisher's and transactions' frames."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    def note(self, record: Any) -> None:
-        """Called by asyncpg after each statement."""
-        if record.query not in OTHERS and "pg_catalog" not in record.query:
-            self.seen.append(record.query)
-
-    @contextmanager
-    def count(self, expected: int) -> Iterator[None]:
-        """Check how many statements the block takes."""
-        self.seen.clear()
-        yield
-        assert len(self.seen) == expected, self.seen
-
-
-@pytest.fixture(scope="module")
-def statements() -> Iterator[Statements]:
-    """Notes of everything that is asked; must stand before `people` in a test's arguments."""
-    notes = Statements()
-    connect = Database.connect
-
-    async def noting(self: Database, **settings: str) -> asyncpg.Connection:
-        connection = await connect(self, **settings)
-        connection.add_query_logger(notes.note)
-        return connection
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Database, "connect", noting)
-        yield notes
 
 
 async def test_statements_of_each_action(statements: Statements, people: People) -> None:

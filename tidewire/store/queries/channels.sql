@@ -8,6 +8,12 @@ SELECT id, team_id, type, name, display_name, create_at, update_at, delete_at, h
     total_msg_count, creator_id, props, total_msg_count_root, last_root_post_at
 FROM channels WHERE team_id = $1 AND name = $2 AND (delete_at = 0 OR $3::bool);
 
+-- name: public_by_names
+SELECT c.team_id, c.name, c.display_name, t.name AS team_name
+FROM unnest($1::text[], $2::text[]) g(team_id, name) JOIN channels c ON c.team_id = g.team_id AND c.name = g.name
+JOIN teams t ON t.id = c.team_id
+WHERE c.type = 'O' AND c.delete_at = 0;
+
 -- name: lock_channel
 SELECT id, team_id, type, name, display_name, create_at, update_at, delete_at, header, purpose, last_post_at,
     total_msg_count, creator_id, props, total_msg_count_root, last_root_post_at
@@ -17,11 +23,6 @@ FROM channels WHERE id = $1 FOR NO KEY UPDATE;
 SELECT id, team_id, type, name, display_name, create_at, update_at, delete_at, header, purpose, last_post_at,
     total_msg_count, creator_id, props, total_msg_count_root, last_root_post_at
 FROM channels WHERE team_id = $1 AND name IN ('town-square', 'off-topic') AND delete_at = 0 ORDER BY id;
-
--- name: public_channels
-SELECT id, team_id, type, name, display_name, create_at, update_at, delete_at, header, purpose, last_post_at,
-    total_msg_count, creator_id, props, total_msg_count_root, last_root_post_at
-FROM channels WHERE team_id = $1 AND type = 'O' AND delete_at = 0 ORDER BY display_name, id LIMIT $2 OFFSET $3;
 
 -- name: channels_of
 -- $2 '' for the channels of all teams, else that team's and the D and G; $3 archived ones too, $4 archived since.
@@ -45,7 +46,8 @@ INSERT INTO channels (id, create_at, update_at, team_id, type, name, display_nam
 VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (team_id, name) DO NOTHING RETURNING id;
 
 -- name: update_channel
-UPDATE channels SET update_at = $2, name = $3, display_name = $4, header = $5, purpose = $6, delete_at = $7
+UPDATE channels SET update_at = $2, name = $3, display_name = $4, header = $5, purpose = $6, delete_at = $7,
+    type = $8, team_id = $9
 WHERE id = $1;
 
 -- name: channel_stats

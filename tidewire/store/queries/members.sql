@@ -39,13 +39,16 @@ FROM channel_members WHERE channel_id = $1 AND user_id = $2;
 
 -- name: join_channel
 -- Those who join have nothing unread, and follow no thread yet. Returns the users who were no members before.
+-- Guests are guests in every channel.
 WITH old AS (
     DELETE FROM thread_members t USING unnest($2::text[]) u(id) WHERE t.user_id = u.id AND t.channel_id = $1
         AND NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $1 AND m.user_id = u.id))
 INSERT INTO channel_members (channel_id, user_id, msg_count, msg_count_root, last_viewed_at, last_update_at,
-    notify_props, scheme_admin)
-SELECT c.id, u.id, c.total_msg_count, c.total_msg_count_root, c.last_post_at, $3, $4, u.id = $5
-FROM channels c, unnest($2::text[]) u(id) WHERE c.id = $1 ORDER BY u.id
+    notify_props, scheme_guest, scheme_user, scheme_admin)
+SELECT c.id, u.id, c.total_msg_count, c.total_msg_count_root, c.last_post_at, $3, $4, g.guest, NOT g.guest,
+    u.id = $5 AND NOT g.guest
+FROM channels c, users u, LATERAL (SELECT 'system_guest' = ANY(string_to_array(u.roles, ' ')) AS guest) g
+WHERE c.id = $1 AND u.id = ANY($2::text[]) ORDER BY u.id
 ON CONFLICT (channel_id, user_id) DO NOTHING RETURNING user_id;
 
 -- name: leave_channel
@@ -86,3 +89,65 @@ ORDER BY m.channel_id, m.user_id;
 -- name: sharing_channel
 SELECT DISTINCT other.user_id FROM channel_members own JOIN channel_members other ON other.channel_id = own.channel_id
 WHERE own.user_id = $1 AND other.user_id = ANY($2::text[]);
+
+-- name: lock_all_members
+-- In the order that posts take the locks in; nobody leaves until the transaction ends.
+SELECT m.user_id, u.delete_at = 0 AS active FROM channel_members m JOIN users u ON u.id = m.user_id
+WHERE m.channel_id = $1 ORDER BY m.user_id FOR NO KEY UPDATE OF m;
+
+-- name: leave_channel_many
+DELETE FROM channel_members WHERE channel_id = $1 AND user_id = ANY($2::text[]);
+
+-- name: lock_member
+SELECT channel_id, user_id, concat_ws(' ', nullif(explicit_roles, ''), CASE WHEN scheme_guest THEN 'channel_guest' END,
+    CASE WHEN scheme_user THEN 'channel_user' END, CASE WHEN scheme_admin THEN 'channel_admin' END) AS roles,
+    last_viewed_at, msg_count, mention_count, mention_count_root, urgent_mention_count, msg_count_root, notify_props,
+    last_update_at, scheme_guest, scheme_user, scheme_admin, explicit_roles
+FROM channel_members WHERE channel_id = $1 AND user_id = $2 FOR NO KEY UPDATE;
+
+-- name: lock_own_members
+SELECT FROM channel_members WHERE user_id = $1 AND channel_id = ANY($2::text[]) ORDER BY channel_id
+FOR NO KEY UPDATE;
+
+-- name: set_channel_roles
+UPDATE channel_members SET explicit_roles = $3, scheme_guest = $4, scheme_user = $5, scheme_admin = $6,
+    last_update_at = $7
+WHERE channel_id = $1 AND user_id = $2
+RETURNING channel_id, user_id, concat_ws(' ', nullif(explicit_roles, ''),
+    CASE WHEN scheme_guest THEN 'channel_guest' END, CASE WHEN scheme_user THEN 'channel_user' END,
+    CASE WHEN scheme_admin THEN 'channel_admin' END) AS roles,
+    last_viewed_at, msg_count, mention_count, mention_count_root, urgent_mention_count, msg_count_root, notify_props,
+    last_update_at, scheme_guest, scheme_user, scheme_admin, explicit_roles;
+
+-- name: set_notify_props
+-- $1 a user, $2 channels, $3 what is added to their props. The inner SELECT takes the locks in the order of posts.
+WITH own AS (
+    SELECT m.channel_id FROM channel_members m WHERE m.user_id = $1 AND m.channel_id = ANY($2::text[])
+    ORDER BY m.channel_id FOR NO KEY UPDATE)
+UPDATE channel_members m SET notify_props = m.notify_props || $3::jsonb, last_update_at = $4
+FROM own WHERE m.channel_id = own.channel_id AND m.user_id = $1
+RETURNING m.channel_id, m.user_id, concat_ws(' ', nullif(explicit_roles, ''),
+    CASE WHEN scheme_guest THEN 'channel_guest' END, CASE WHEN scheme_user THEN 'channel_user' END,
+    CASE WHEN scheme_admin THEN 'channel_admin' END) AS roles,
+    last_viewed_at, msg_count, mention_count, mention_count_root, urgent_mention_count, msg_count_root, notify_props,
+    last_update_at, scheme_guest, scheme_user, scheme_admin, explicit_roles;
+
+-- name: memberships_with_team_after
+SELECT m.channel_id, m.user_id, concat_ws(' ', nullif(explicit_roles, ''),
+    CASE WHEN scheme_guest THEN 'channel_guest' END, CASE WHEN scheme_user THEN 'channel_user' END,
+    CASE WHEN scheme_admin THEN 'channel_admin' END) AS roles,
+    last_viewed_at, msg_count, mention_count, mention_count_root, urgent_mention_count, msg_count_root, notify_props,
+    last_update_at, scheme_guest, scheme_user, scheme_admin, explicit_roles,
+    coalesce(t.display_name, '') AS team_display_name, coalesce(t.name, '') AS team_name,
+    coalesce(t.update_at, 0) AS team_update_at
+FROM channel_members m JOIN channels c ON c.id = m.channel_id LEFT JOIN teams t ON t.id = c.team_id
+WHERE m.user_id = $1 AND m.channel_id > $2 ORDER BY m.channel_id LIMIT $3;
+
+-- name: count_in_team
+SELECT count(*) FROM channel_members m JOIN channels c ON c.id = m.channel_id
+WHERE m.user_id = $1 AND c.team_id = $2;
+
+-- name: own_roles
+SELECT channel_id, concat_ws(' ', nullif(explicit_roles, ''), CASE WHEN scheme_guest THEN 'channel_guest' END,
+    CASE WHEN scheme_user THEN 'channel_user' END, CASE WHEN scheme_admin THEN 'channel_admin' END) AS roles
+FROM channel_members WHERE user_id = $1 AND channel_id = ANY($2::text[]);

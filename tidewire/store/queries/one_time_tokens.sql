@@ -1,6 +1,10 @@
 -- name: insert_one_time_token
 INSERT INTO one_time_tokens (token_hash, kind, user_id, email, expires_at, extra) VALUES ($1, $2, $3, $4, $5, $6);
 
+-- name: insert_tokens_for_emails
+INSERT INTO one_time_tokens (token_hash, kind, user_id, email, expires_at, extra)
+SELECT g.hash, $3, '', g.email, $4, $5 FROM unnest($1::bytea[], $2::text[]) g(hash, email);
+
 -- name: delete_expired_tokens
 -- A bounded number on the way of each insert: the table holds what the last day made.
 DELETE FROM one_time_tokens WHERE token_hash IN (

@@ -16,6 +16,14 @@ FROM posts p LEFT JOIN threads t ON t.root_id = p.id
 WHERE p.channel_id = $1 AND p.original_id = '' AND (p.delete_at = 0 OR $4) AND (p.root_id = '' OR NOT $5)
 ORDER BY p.create_at DESC, p.id DESC LIMIT $2 OFFSET $3;
 
+-- name: pinned
+SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
+    p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
+    t.reply_count, t.last_reply_at, t.participants
+FROM posts p LEFT JOIN threads t ON t.root_id = p.id
+WHERE p.channel_id = $1 AND p.is_pinned AND p.original_id = '' AND p.delete_at = 0
+ORDER BY p.create_at DESC, p.id DESC LIMIT $2;
+
 -- name: before
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,

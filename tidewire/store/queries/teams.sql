@@ -79,6 +79,9 @@ SELECT m.team_id, m.user_id, concat_ws(' ', nullif(explicit_roles, ''), CASE WHE
 FROM team_members m JOIN teams t ON t.id = m.team_id AND t.delete_at = 0
 WHERE m.user_id = $1 AND m.delete_at = 0 ORDER BY m.team_id;
 
+-- name: lock_joining
+SELECT pg_advisory_xact_lock(hashtextextended('join ' || $1, 0));
+
 -- name: join_team
 -- $4 who runs the team, or ''. Returns those who were no members before. Guests are guests in every team.
 INSERT INTO team_members AS m (team_id, user_id, create_at, scheme_guest, scheme_user, scheme_admin)
@@ -101,35 +104,6 @@ WHERE team_id = $1 AND user_id = $2
 RETURNING team_id, user_id, concat_ws(' ', nullif(explicit_roles, ''), CASE WHEN scheme_guest THEN 'team_guest' END,
     CASE WHEN scheme_user THEN 'team_user' END, CASE WHEN scheme_admin THEN 'team_admin' END) AS roles,
     delete_at, scheme_guest, scheme_user, scheme_admin, explicit_roles;
-
--- name: leave_whole_team
-UPDATE team_members SET delete_at = $2 WHERE team_id = $1 AND delete_at = 0 RETURNING user_id;
-
--- name: channels_of_team
-SELECT id FROM channels WHERE team_id = $1 ORDER BY id;
-
--- name: leave_all_channels
-DELETE FROM channel_members WHERE channel_id = ANY($1::text[]) RETURNING channel_id, user_id;
-
--- name: delete_posts_of
--- Some at a time, so that no statement takes long.
-WITH gone AS (SELECT id FROM posts WHERE channel_id = ANY($1::text[]) LIMIT $2)
-DELETE FROM posts p USING gone WHERE p.id = gone.id;
-
--- name: delete_reactions_of
-DELETE FROM reactions r USING posts p WHERE p.channel_id = ANY($1::text[]) AND r.post_id = p.id;
-
--- name: delete_threads_of
-DELETE FROM threads t USING posts p WHERE p.channel_id = ANY($1::text[]) AND t.root_id = p.id;
-
--- name: delete_channels_of_team
-DELETE FROM channels WHERE team_id = $1;
-
--- name: delete_team
-DELETE FROM teams WHERE id = $1;
-
--- name: delete_members_of_team
-DELETE FROM team_members WHERE team_id = $1;
 
 -- name: leave_team
 UPDATE team_members SET delete_at = $3 WHERE team_id = $1 AND user_id = $2 AND delete_at = 0 RETURNING user_id;
@@ -158,3 +132,20 @@ FROM channel_members m JOIN channels c ON c.id = m.channel_id
 JOIN team_members t ON t.team_id = c.team_id AND t.user_id = m.user_id AND t.delete_at = 0
 WHERE m.user_id = $1 AND c.team_id <> '' AND c.delete_at = 0 AND ($2::text = '' OR c.team_id = $2)
 GROUP BY c.team_id ORDER BY c.team_id;
+
+-- name: common_teams
+-- The live teams that all active members of a channel are in.
+SELECT t.id, t.name, t.display_name, t.type, t.create_at, t.update_at, t.delete_at, t.description, t.email,
+    t.company_name, t.allowed_domains, t.invite_id, t.allow_open_invite
+FROM teams t JOIN team_members tm ON tm.team_id = t.id AND tm.delete_at = 0
+JOIN channel_members m ON m.channel_id = $1 AND m.user_id = tm.user_id
+JOIN users u ON u.id = m.user_id AND u.delete_at = 0
+WHERE t.delete_at = 0
+GROUP BY t.id HAVING count(*) = (
+    SELECT count(*) FROM channel_members a JOIN users b ON b.id = a.user_id AND b.delete_at = 0 WHERE a.channel_id = $1)
+ORDER BY t.display_name, t.id;
+
+-- name: share_team
+SELECT EXISTS (
+    SELECT FROM team_members a JOIN team_members b USING (team_id) JOIN teams t ON t.id = a.team_id AND t.delete_at = 0
+    WHERE a.user_id = $1 AND b.user_id = $2 AND a.delete_at = 0 AND b.delete_at = 0);

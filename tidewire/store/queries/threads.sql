@@ -20,6 +20,16 @@ WITH own AS (
 DELETE FROM thread_members t USING own WHERE t.root_id = own.root_id AND t.user_id = $1
 RETURNING t.channel_id, t.root_id;
 
+-- name: forget_threads_of_outsiders
+-- Of the members of a channel who are not in a team.
+WITH own AS (
+    SELECT t.root_id, t.user_id FROM thread_members t JOIN channel_members m ON m.channel_id = $1 AND m.user_id = t.user_id
+    WHERE t.channel_id = $1 AND NOT EXISTS (SELECT FROM team_members tm WHERE tm.team_id = $2 AND tm.user_id = t.user_id
+        AND tm.delete_at = 0)
+    ORDER BY t.root_id, t.user_id FOR UPDATE OF t)
+DELETE FROM thread_members t USING own WHERE t.root_id = own.root_id AND t.user_id = own.user_id
+RETURNING t.user_id, t.root_id;
+
 -- name: forget_threads_of_team
 WITH own AS (
     SELECT t.root_id FROM thread_members t JOIN channels c ON c.id = t.channel_id AND c.team_id = $2

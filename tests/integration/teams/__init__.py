@@ -1,0 +1,1 @@
+"""Teams, channels and the sidebar: every operation by every kind of caller."""

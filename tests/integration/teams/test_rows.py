@@ -1,0 +1,55 @@
+"""The tables of rows.py, each row by HTTP."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.teams.rows import ERRORS, NOBODY, PERMISSIONS, SHAPES
+from tests.integration.teams.town import CALLERS, Town
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def label(value: object) -> str:
+    """Return what pytest shows of a parameter."""
+    return str(value)[:60]
+
+
+async def send(town: Town, caller: str, method: str, path: str, body: Any) -> Any:
+    """Send a request with the braces filled."""
+    json = {} if body is None else {"json": await town.fill_in(body)}
+    return await town.callers[caller].request(method, await town.fill(path), **json)
+
+
+@pytest.mark.parametrize(("method", "path", "body", "expected"), PERMISSIONS, ids=label)
+async def test_who_may(town: Town, method: str, path: str, body: Any, expected: tuple[int, ...]) -> None:
+    found = []
+    for caller in CALLERS:
+        answer = await send(town, caller, method, path, body)
+        found.append((caller, answer.status_code))
+        if answer.status_code >= 400:
+            assert answer.json()["status_code"] == answer.status_code
+    assert found == list(zip(CALLERS, (*NOBODY, *expected), strict=True))
+
+
+@pytest.mark.parametrize(("caller", "method", "path", "body", "status", "error"), ERRORS, ids=label)
+async def test_what_goes_wrong(
+    town: Town, caller: str, method: str, path: str, body: Any, status: int, error: str
+) -> None:
+    answer = await send(town, caller, method, path, body)
+    assert (answer.status_code, answer.json().get("id") if error else "") == (status, error), answer.text
+
+
+@pytest.mark.parametrize(("caller", "method", "path", "body", "status", "members"), SHAPES, ids=label)
+async def test_what_is_answered(
+    town: Town, caller: str, method: str, path: str, body: Any, status: int, members: str
+) -> None:
+    answer = await send(town, caller, method, path, body)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    value = answer.json()
+    if members == "[]":
+        assert value == []
+        return
+    value = value[0] if isinstance(value, list) else value
+    assert sorted(value.keys() - {"last_team_icon_update"}) == sorted(members.split())

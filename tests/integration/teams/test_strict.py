@@ -1,0 +1,205 @@
+"""A server whose configuration switches on what is off at first: e-mail invitations, deletion for good, limits."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from email import message_from_bytes
+from email.policy import default
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import pytest_asyncio
+from aiosmtpd.controller import Controller
+
+from tests.fixtures.api import PASSWORD, Api, free_port, new_settings
+from tests.fixtures.postgres import Postgres, cloned
+from tests.fixtures.redis import Redis
+from tests.integration.teams.town import Town
+from tidewire.bus.envelope import LeaveChannel, LeaveTeam
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+MOST = 12  # members of a team
+
+
+class Box:
+    """What a mail server received."""
+
+    def __init__(self) -> None:
+        self.mails: list[Any] = []
+
+    async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:
+        """Called by aiosmtpd for each message."""
+        self.mails.append(message_from_bytes(envelope.content, policy=default))
+        return "250 OK"
+
+    async def token_for(self, address: str) -> str:
+        """Wait for a mail to an address and return the token of its link."""
+        async with asyncio.timeout(15):
+            while not (found := [mail for mail in self.mails if mail["To"] == address]):
+                await asyncio.sleep(0.05)
+        text = found[-1].get_body(("plain",)).get_content()
+        link = re.search(r"\S+/signup_user_complete/\S+", text)
+        assert link is not None, text
+        query = parse_qs(urlsplit(link[0]).query)
+        assert json.loads(query["d"][0])["email"] == address
+        return query["t"][0]
+
+
+@pytest.fixture(scope="module")
+def box() -> Box:
+    return Box()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(postgres: Postgres, redis: Redis, box: Box) -> AsyncIterator[Town]:
+    """A town of its own, where more is allowed and less."""
+    redis.flush()
+    mail = Controller(box, hostname="127.0.0.1", port=free_port())
+    mail.start()
+    config = {
+        "ServiceSettings.EnableAPITeamDeletion": True,
+        "ServiceSettings.EnableEmailInvitations": True,
+        "TeamSettings.MaxUsersPerTeam": MOST,
+        "TeamSettings.RestrictDirectMessage": "team",
+        "EmailSettings.SMTPServer": "127.0.0.1",
+        "EmailSettings.SMTPPort": str(mail.port),
+        "EmailSettings.FeedbackEmail": "tidewire@example.org",
+    }
+    async with cloned(postgres) as url:
+        api = Api(new_settings(url, redis.url, site={"url": "https://chat.example.org"}))
+        made = Town(api, url)
+        for key, value in config.items():
+            await made.sql("INSERT INTO config (key, value) VALUES ($1, $2::jsonb)", key, json.dumps(value))
+        await made.sql("UPDATE revisions SET n = n + 1 WHERE name = 'config'")
+        await api.start()
+        await made.settle()
+        yield made
+        await made.close()
+        await api.stop()
+    mail.stop()
+
+
+async def test_an_invitation_lets_one_in_once(town: Town, box: Box) -> None:
+    team = await town.new_team()
+    secret = await town.new_channel(team_id=team["id"], kind="P")
+    body = {
+        "emails": ["Stranger@example.org", "new@example.org"],
+        "channelIds": [secret["id"]],
+        "message": "Come <b>!",
+    }
+    path = f"/teams/{team['id']}/invite/email"
+    assert await town.member.post(path, body, expect=200) == {"status": "OK"}
+    token = await box.token_for("stranger@example.org")
+    stored = await town.sql("SELECT * FROM one_time_tokens")
+    assert token not in str(stored)
+    answers = await asyncio.gather(
+        *(town.stranger.request("POST", f"/teams/members/invite?token={token}") for _ in range(20))
+    )
+    assert sorted(answer.status_code for answer in answers) == [201] + [400] * 19
+    mine = {one["id"] for one in await town.stranger.get("/users/me/channels")}
+    assert secret["id"] in mine
+    # By signing up: the address is the invitation's, the channel too.
+    token = await box.token_for("new@example.org")
+    account = {"username": "invited", "email": "other@example.org", "password": PASSWORD}
+    made = await town.anonymous.post(f"/users?t={token}", account, expect=201)
+    assert made["email"] == "new@example.org"
+    await town.member.get(f"/channels/{secret['id']}/members/{made['id']}")
+    again = {"username": "invited2", "email": "more@example.org", "password": PASSWORD}
+    await town.anonymous.post(f"/users?t={token}", again, expect=400)
+
+
+async def test_what_an_invitation_may_not(town: Town) -> None:
+    team = await town.new_team()
+    path = f"/teams/{team['id']}/invite/email"
+    secret = await town.chanadmin.new_channel(team["id"], "closed", "P")
+    cases: list[tuple[Any, int, str]] = [
+        ([], 400, "api.context.invalid_body_param.app_error"),
+        (["a\nb@example.org"], 400, "model.user.is_valid.email.app_error"),
+        (["nonsense"], 400, "model.user.is_valid.email.app_error"),
+        ({"emails": ["a@example.org"], "channelIds": ["x"]}, 400, "model.member.is_valid.channel.app_error"),
+        (
+            {"emails": ["a@example.org"], "channelIds": [secret["id"]]},
+            403,
+            "api.context.permissions.app_error",
+        ),
+        ({"emails": ["a@example.org"], "channelIds": ["x" * 26]}, 403, "api.context.permissions.app_error"),
+        (
+            {"emails": ["a@example.org"], "message": "x" * 1001},
+            400,
+            "api.context.invalid_body_param.app_error",
+        ),
+        ([f"many{n}@example.org" for n in range(21)], 413, "app.email.rate_limit_exceeded.app_error"),
+        (["a@example.org"], 413, "app.email.rate_limit_exceeded.app_error"),
+    ]
+    for body, status, error_id in cases:
+        answer = await town.member.post(path, body, expect=status)
+        assert answer["id"] == error_id, body
+    await town.teamadmin.put(f"/teams/{team['id']}/patch", {"allowed_domains": "here.org"})
+    found = await town.teamadmin.post(path + "?graceful=true", ["a@elsewhere.org", "b@here.org"], expect=200)
+    assert [(one["email"], (one["error"] or {}).get("id")) for one in found] == [
+        ("a@elsewhere.org", "api.team.invite_members.invalid_email.app_error"),
+        ("b@here.org", None),
+    ]
+
+
+async def test_deleting_a_team_for_good_leaves_nothing(town: Town) -> None:
+    team = await town.new_team()
+    channel = await town.new_channel(team_id=team["id"], kind="P")
+    post = await town.member.post("/posts", {"channel_id": channel["id"], "message": "m"}, expect=201)
+    reply = {"channel_id": channel["id"], "message": "r", "root_id": post["id"]}
+    await town.member.post("/posts", reply, expect=201)
+    reaction = {"user_id": town.member.id, "post_id": post["id"], "emoji_name": "wave"}
+    await town.member.post("/reactions", reaction)
+    sidebar = f"/users/me/teams/{team['id']}/channels/categories"
+    await town.member.post(sidebar, {"display_name": "C", "channel_ids": [channel["id"]]}, expect=200)
+    path = f"/teams/{team['id']}?permanent=true"
+    await town.member.delete(path, expect=403)
+    answer, told = await town.announced_by(town.teamadmin.delete(path))
+    assert answer == {"status": "OK"}
+    effects = [effect for item in told for effect in item.effects]
+    assert LeaveChannel(town.member.id, channel["id"]) in effects
+    assert LeaveTeam(town.member.id, team["id"]) in effects
+    names = [event["event"] for item in told for event in item.events]
+    assert names == ["delete_team"] + ["leave_team"] * 6
+    for table, column, value in (
+        ("teams", "id", team["id"]), ("team_members", "team_id", team["id"]), ("channels", "team_id", team["id"]),
+        ("channel_members", "channel_id", channel["id"]), ("posts", "channel_id", channel["id"]),
+        ("threads", "channel_id", channel["id"]), ("thread_members", "channel_id", channel["id"]),
+        ("reactions", "post_id", post["id"]),
+        ("sidebar_categories", "team_id", team["id"]), ("sidebar_channels", "team_id", team["id"]),
+    ):  # fmt: skip
+        assert (await town.sql(f"SELECT count(*) FROM {table} WHERE {column} = $1", value))[0][0] == 0, table
+    assert channel["id"] not in [one["id"] for one in await town.member.get("/users/me/channels")]
+    await town.member.get(f"/channels/{channel['id']}", expect=404)
+    await town.admin.get(f"/teams/{team['id']}", expect=404)
+    await town.new_team(team["name"])
+
+
+async def test_a_team_has_room_for_so_many(town: Town) -> None:
+    team = await town.new_team()
+    there = (await town.teamadmin.get(f"/teams/{team['id']}/stats"))["active_member_count"]
+    accounts = []
+    for _ in range(MOST - there + 2):
+        name = f"crowd{town.number()}"
+        account = {"username": name, "email": f"{name}@example.org", "password": PASSWORD}
+        accounts.append((await town.admin.post("/users", account, expect=201))["id"])
+    path = f"/teams/{team['id']}/members"
+    statuses = await asyncio.gather(
+        *(town.teamadmin.request("POST", path, json={"user_id": user_id}) for user_id in accounts)
+    )
+    assert sorted(answer.status_code for answer in statuses) == [201] * (len(accounts) - 2) + [400] * 2
+    refused = next(answer for answer in statuses if answer.status_code == 400)
+    assert refused.json()["id"] == "app.team.join_user_to_team.max_accounts.app_error"
+    assert (await town.teamadmin.get(f"/teams/{team['id']}/stats"))["active_member_count"] == MOST
+
+
+async def test_direct_messages_within_teams_only(town: Town) -> None:
+    loner = await town.api.user(f"loner{town.number()}")
+    refused = await loner.post("/channels/direct", [loner.id, town.member.id], expect=403)
+    assert refused["id"] == "api.channel.create_channel.direct_channel.team_restricted_error"
+    await loner.post("/channels/direct", [loner.id, loner.id], expect=201)
+    await loner.post("/channels/direct", [loner.id, town.bot.id], expect=201)
+    await town.member.post("/channels/direct", [town.member.id, town.teammate.id], expect=201)
+    await town.admin.post("/channels/direct", [town.admin.id, loner.id], expect=201)

@@ -1,0 +1,36 @@
+"""Takes a team's rows away for good. Who may ask for that, and what is told, is tidewire.actions.team_deletion."""
+
+from tidewire.store import sql
+from tidewire.store.db import Database, Transaction
+
+_Q = sql.load("team_deletion")
+POSTS_AT_ONCE = 1000  # some 20 ms of one core
+
+
+async def end_memberships(
+    tx: Transaction, team_id: str, *, at: int
+) -> tuple[list[str], list[tuple[str, str]], list[str]]:
+    """Take everybody out of a team and its channels, and archive them.
+
+    Return (channel ids, (channel id, user id) of who left, user ids of who left the team), each sorted.
+    """
+    members = sorted(row["user_id"] for row in await tx.fetch(_Q["end_team_memberships"], team_id, at))
+    channel_ids = [row["id"] for row in await tx.fetch(_Q["channels_of_team"], team_id)]
+    rows = await tx.fetch(_Q["end_channel_memberships"], channel_ids)
+    await tx.execute(_Q["archive_channels"], team_id, at)
+    return channel_ids, sorted((row["channel_id"], row["user_id"]) for row in rows), members
+
+
+async def delete_rows(db: Database, team_id: str, channel_ids: list[str]) -> None:
+    """Delete what is left of a team that nobody is in: posts some at a time, then the rest at once."""
+    while await db.fetch(_Q["delete_some_posts"], channel_ids, POSTS_AT_ONCE):
+        pass
+    async with db.transaction() as tx:
+        for name in (
+            "delete_sidebars",
+            "delete_sidebar_categories",
+            "delete_channels",
+            "delete_team_members",
+            "delete_team",
+        ):
+            await tx.execute(_Q[name], team_id)
