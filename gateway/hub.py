@@ -334,14 +334,18 @@ class Hub:
         if copy.omit_connection_id:
             other = self.by_connection_id.get(copy.omit_connection_id)
             omit += [other.slot] if other is not None else []
+        event, tails = Event(copy.body, copy.droppable, bool(copy.to_each)), self._tails(copy)
+        require = self._required | (ADMIN if copy.only is Only.ADMINS else 0)
+        forbid = ADMIN if copy.only is Only.NON_ADMINS else 0
+        strangers = GUEST if copy.guests is not None else 0
         taken = self._room.deliver(
-            Event(copy.body, copy.droppable, bool(copy.to_each)),
-            slots,
-            require=self._required | (ADMIN if copy.only is Only.ADMINS else 0),
-            forbid=ADMIN if copy.only is Only.NON_ADMINS else 0,
-            omit=omit,
-            tails=self._tails(copy),
+            event, slots, require=require, forbid=forbid | strangers, omit=omit, tails=tails
         )
+        if copy.guests:
+            known = [slot for user_id in copy.guests for slot in self.slots_of(user_id)]
+            taken += self._room.deliver(
+                event, known, require=require | GUEST, forbid=forbid, omit=omit, tails=tails
+            )
         self.delivered += taken
         self.delivered_by_name[copy.name] = self.delivered_by_name.get(copy.name, 0) + taken
         return taken

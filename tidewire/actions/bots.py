@@ -2,11 +2,11 @@
 
 from msgspec import Struct, structs
 
-from tidewire.actions import permissions, validate
+from tidewire.actions import mention_map, permissions, validate
 from tidewire.actions.copies import announce, to_all
 from tidewire.actions.services import Services
 from tidewire.actions.sessions import end_all_sessions
-from tidewire.actions.users import get_user, user_updated
+from tidewire.actions.users import announce_updated, get_user
 from tidewire.bus.envelope import user_key
 from tidewire.store import bots, users
 from tidewire.store.db import Transaction
@@ -121,7 +121,7 @@ async def do_create_bot(services: Services, session: Session, new: BotPatch) -> 
     async with services.db.transaction() as tx:
         await users.insert(tx, user, "")
         await bots.insert(tx, bot)
-        announce(tx, user_key(user.id), [to_all("new_user", {"user_id": user.id})])
+        announce(tx, user_key(user.id), [to_all("new_user", {"user_id": user.id}, guests=[])])
     return bot
 
 
@@ -141,7 +141,7 @@ async def _do_change(
             return bot
         changed.update_at = at
         _check(changed)
-        user = structs.replace(
+        before, user = user, structs.replace(
             user,
             username=changed.username,
             email=_email(changed.username),
@@ -151,7 +151,8 @@ async def _do_change(
             update_at=at,
         )
         await bots.update(tx, changed, email=user.email, user_update_at=at)
-        announce(tx, user_key(user.id), user_updated(services, user), invalidates=["user:" + user.id])
+        stale = await mention_map.stale_keys(tx, before, user)
+        await announce_updated(services, tx, user, stale=stale)
         if changed.delete_at != bot.delete_at:
             await end_all_sessions(tx, [user.id])
     return changed
@@ -193,7 +194,6 @@ async def do_disable_bots_of(tx: Transaction, services: Services, owner_id: str,
     bot_ids = await bots.lock_live_of(tx, owner_id)
     if bot_ids:
         await bots.disable(tx, bot_ids, at=at)
-        for user in await users.by_ids(tx, bot_ids):
-            announce(tx, user_key(user.id), user_updated(services, user), invalidates=["user:" + user.id])
+        await announce_updated(services, tx, *await users.by_ids(tx, bot_ids))
         await end_all_sessions(tx, bot_ids)
     return bot_ids

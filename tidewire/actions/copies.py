@@ -41,8 +41,18 @@ def to_team(event: str, data: dict[str, Any], team_id: str, *, omit: Sequence[st
     return Copy(body, team_id=team_id, omit_users=list(omit), name=event)
 
 
-def to_all(event: str, data: dict[str, Any], *, omit: Sequence[str] = (), only: Only = Only.ANY) -> Copy:
-    """Return a copy for every connection. only: ADMINS get what is marked sensitive, NON_ADMINS what is sanitized."""
+def to_all(
+    event: str,
+    data: dict[str, Any],
+    *,
+    omit: Sequence[str] = (),
+    only: Only = Only.ANY,
+    guests: Sequence[str] | None = None,
+) -> Copy:
+    """Return a copy for every connection. only: ADMINS get what is marked sensitive, NON_ADMINS what is sanitized.
+
+    guests: those of the guests who may know; None: all.
+    """
     body = encode_prefix(
         event,
         data,
@@ -50,7 +60,8 @@ def to_all(event: str, data: dict[str, Any], *, omit: Sequence[str] = (), only: 
         sanitized=only is Only.NON_ADMINS,
         sensitive=only is Only.ADMINS,
     )
-    return Copy(body, everyone=True, omit_users=list(omit), only=only, name=event)
+    allowed = None if guests is None else list(guests)
+    return Copy(body, everyone=True, omit_users=list(omit), only=only, name=event, guests=allowed)
 
 
 def announce(

@@ -10,10 +10,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from tidewire.actions import permissions, preferences
-from tidewire.actions.copies import announce
 from tidewire.actions.services import Services
-from tidewire.actions.users import missing, user_updated
-from tidewire.bus.envelope import user_key
+from tidewire.actions.users import announce_updated, missing
 from tidewire.store import preferences as preference_store
 from tidewire.store import users
 from tidewire.store.db import Transaction
@@ -125,7 +123,7 @@ async def _put_prop(services: Services, tx: Transaction, user_id: str, text: str
     at = max(now_ms(), user.update_at + 1)
     user = structs.replace(user, props={**user.props, PROP: text}, update_at=at)
     await users.update(tx, user)
-    announce(tx, user_key(user_id), user_updated(services, user), invalidates=["user:" + user_id])
+    await announce_updated(services, tx, user)
 
 
 async def _recent(tx: Transaction, user_id: str) -> list[CustomStatus]:

@@ -13,7 +13,7 @@ from tidewire.actions import mail, permissions
 from tidewire.actions.copies import announce
 from tidewire.actions.services import Services
 from tidewire.actions.sessions import announce_end
-from tidewire.actions.users import get_user, missing, user_updated
+from tidewire.actions.users import announce_updated, get_user, missing
 from tidewire.bus.envelope import EndSessions, user_key
 from tidewire.store import sessions, users
 from tidewire.store.db import Database, Transaction
@@ -117,7 +117,7 @@ async def do_set_active(
         changed = structs.replace(locked, mfa_active=active, update_at=max(now_ms(), locked.update_at + 1))
         secret = known.secret if known is not None and active else ""
         await users.set_mfa(tx, user_id, secret, active=active, at=changed.update_at)
-        announce(tx, user_key(user_id), user_updated(services, changed), invalidates=["user:" + user_id])
+        await announce_updated(services, tx, changed)
         if active != locked.mfa_active:
             own = session.id if user_id == session.user_id else ""
             announce_end(tx, user_id, await sessions.delete_all(tx, user_id, but=own))

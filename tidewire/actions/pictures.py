@@ -8,10 +8,11 @@ from typing import NamedTuple
 from msgspec import structs
 
 from tidewire.actions import permissions
+from tidewire.actions.change_user import check_may_change
 from tidewire.actions.copies import announce, to_team
 from tidewire.actions.services import Services
-from tidewire.actions.users import get_user, user_updated
-from tidewire.bus.envelope import team_key, user_key
+from tidewire.actions.users import announce_updated, get_user
+from tidewire.bus.envelope import team_key
 from tidewire.pictures import initials
 from tidewire.pictures.squares import NotAPicture, TooManyPixels
 from tidewire.store import pictures, users
@@ -45,7 +46,7 @@ async def _square(services: Services, path: str, family: str) -> bytes:
 
 async def access_user_for_picture(services: Services, session: Session, user_id: str) -> User:
     """Return a user whose picture the caller may set. Raises: 403, 404."""
-    permissions.check_self(session, user_id)
+    await check_may_change(services, session, user_id)
     return await get_user(services, user_id)
 
 
@@ -73,7 +74,7 @@ async def _put_user_picture(services: Services, user_id: str, png: bytes | None)
         await pictures.set_user_time(tx, user_id, picture_at, at)
         await pictures.put(tx, user_id, at, png)
         user = structs.replace(user, last_picture_update=picture_at, update_at=at)
-        announce(tx, user_key(user_id), user_updated(services, user), invalidates=["user:" + user_id])
+        await announce_updated(services, tx, user)
 
 
 async def user_picture(services: Services, user: User) -> Picture:

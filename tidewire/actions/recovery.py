@@ -11,11 +11,9 @@ from tidewire.actions import (
     validate,
     verification,
 )
-from tidewire.actions.copies import announce
 from tidewire.actions.services import Services
 from tidewire.actions.sessions import announce_end
-from tidewire.actions.users import get_user, missing, user_updated
-from tidewire.bus.envelope import user_key
+from tidewire.actions.users import announce_updated, get_user, missing
 from tidewire.store import one_time_tokens as token_store
 from tidewire.store import sessions, users
 from tidewire.store.db import Transaction
@@ -48,7 +46,7 @@ async def _verify(tx: Transaction, services: Services, user: User, now: int) -> 
     at = max(now, user.update_at + 1)
     await users.verify_email(tx, user.id, at=at)
     changed = structs.replace(user, email_verified=True, update_at=at)
-    announce(tx, user_key(user.id), user_updated(services, changed), invalidates=["user:" + user.id])
+    await announce_updated(services, tx, changed)
 
 
 async def do_send_reset(services: Services, email: str) -> None:
@@ -111,7 +109,7 @@ async def _change(
     await users.change_password(tx, user.id, hashed, at=at)
     await token_store.delete_of_user(tx, user.id)
     changed = structs.replace(user, last_password_update=at, update_at=at, failed_attempts=0)
-    announce(tx, user_key(user.id), user_updated(services, changed), invalidates=["user:" + user.id])
+    await announce_updated(services, tx, changed)
     if services.config.flag("ServiceSettings.TerminateSessionsOnPasswordChange"):
         announce_end(tx, user.id, await sessions.delete_all(tx, user.id, but=keep_session_id))
 

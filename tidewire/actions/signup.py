@@ -108,7 +108,7 @@ async def do_create_user(
         if await users.becomes_first(tx):
             user.roles = "system_admin system_user"
         await users.insert(tx, user, hashed)
-        announce(tx, user_key(user.id), [to_all("new_user", {"user_id": user.id})])
+        announce(tx, user_key(user.id), [to_all("new_user", {"user_id": user.id}, guests=[])])
         if team is not None:
             validate.check_domain(user.email, team.allowed_domains)
             default_channels = await channels.defaults(tx, team.id)

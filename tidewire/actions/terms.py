@@ -3,10 +3,8 @@
 from msgspec import Struct, structs
 
 from tidewire.actions import permissions
-from tidewire.actions.copies import announce
 from tidewire.actions.services import Services
-from tidewire.actions.users import get_user, missing, user_updated
-from tidewire.bus.envelope import user_key
+from tidewire.actions.users import announce_updated, get_user, missing
 from tidewire.store import terms, users
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.ids import is_id, new_id, now_ms
@@ -73,7 +71,7 @@ async def do_answer_terms(
             update_at=now,
         )
         await users.set_terms(tx, user_id, user.terms_of_service_id, accepted_at=at, at=now)
-        announce(tx, user_key(user_id), user_updated(services, user), invalidates=["user:" + user_id])
+        await announce_updated(services, tx, user)
 
 
 async def get_answer(services: Services, session: Session, user_id: str) -> Accepted:

@@ -1,33 +1,18 @@
-"""Accounts: find, change. They are made in tidewire.actions.signup."""
+"""Accounts: find them, show them, tell of their changes. They are made in signup, changed in change_user."""
 
-from msgspec import UNSET, Struct, structs
+from collections.abc import Sequence
 
-from tidewire.actions import mail, mention_map, own_password, permissions, validate, verification
+from msgspec import UNSET
+
+from tidewire.actions import permissions
 from tidewire.actions.copies import announce, to_all, to_user
 from tidewire.actions.services import Services
-from tidewire.bus.envelope import Copy, Only, user_key
-from tidewire.store import users
-from tidewire.store.users import Filter
-from tidewire.wire.errors import AppError, body_param, forbidden
-from tidewire.wire.ids import now_ms
+from tidewire.bus.envelope import Only, user_key
+from tidewire.store import people, users
+from tidewire.store.db import Transaction
+from tidewire.wire.errors import AppError
 from tidewire.wire.models import Session, User
 from tidewire.wire.views import UserView, admin_view, own_view, profile_view
-
-
-class UserPatch(Struct):
-    """What one may change about an account; what is missing or null stays."""
-
-    username: str | None = None
-    email: str | None = None
-    password: str | None = None
-    nickname: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    position: str | None = None
-    locale: str | None = None
-    props: dict[str, str] | None = None
-    notify_props: dict[str, str] | None = None
-    timezone: dict[str, str] | None = None
 
 
 def missing() -> AppError:
@@ -87,75 +72,20 @@ def etag(services: Services, view: UserView) -> str:
     return f"{services.version_id}.{view.id}.{view.update_at}.{flags}"
 
 
-async def do_patch_user(services: Services, session: Session, user_id: str, patch: UserPatch) -> User:
-    """Change an account and tell: admins, the others and the user himself, each with his own view.
+async def announce_updated(
+    services: Services, tx: Transaction, *changed: User, stale: Sequence[str] = ()
+) -> None:
+    """Tell of changed accounts: admins, the others and the user himself, each with his own view.
 
-    Raises: 403, 404; 400 for what may not be chosen, is taken, or for a new e-mail without the caller's password.
+    Of the guests only those hear of it who share a channel with the user. One query for all.
+    stale: cache keys that are out of date besides the accounts' own.
     """
-    permissions.check_self(session, user_id)
-    if patch.email is not None:
-        await _check_email_change(services, session, user_id, patch)
-    async with services.db.transaction() as tx:
-        user = await users.lock(tx, user_id)
-        if user is None:
-            raise missing()
-        changed = {
-            name: value
-            for name in UserPatch.__struct_fields__
-            if name != "password" and (value := getattr(patch, name)) is not None
-        }
-        for name in ("username", "email"):
-            if name in changed:
-                changed[name] = changed[name].strip().lower()
-        verified = user.email_verified and changed.get("email", user.email) == user.email
-        # The clock may stand still for two changes, but a version may not.
-        at = max(now_ms(), user.update_at + 1)
-        former = user.email if changed.get("email", user.email) != user.email else ""
-        before, user = user, structs.replace(user, **changed, email_verified=verified, update_at=at)
-        validate.check_user(user)
-        stale = ["user:" + user.id, *await mention_map.stale_keys(tx, before, user)]
-        await users.update(tx, user)
-        announce(tx, user_key(user.id), user_updated(services, user), invalidates=stale)
-    _mail_new_email(services, user, former)
-    return user
-
-
-async def _check_email_change(services: Services, session: Session, user_id: str, patch: UserPatch) -> None:
-    """A new address needs the caller's password, unless an admin changes another's."""
-    if (await get_user(services, user_id)).email == (patch.email or "").strip().lower():
-        return
-    if user_id != session.user_id:
-        return
-    if not patch.password:
-        raise body_param("password")
-    wrong = "api.user.check_user_password.invalid.app_error"
-    await own_password.check(services, user_id, patch.password, wrong=wrong)
-
-
-def _mail_new_email(services: Services, user: User, former: str) -> None:
-    """Tell the former address, which may have been taken over, and let the new one be verified."""
-    if former and not user.is_bot:
-        mail.send(services, "email_changed", former, username=user.username, new_email=user.email)
-        verification.send(services, user)
-
-
-def user_updated(services: Services, user: User) -> list[Copy]:
-    """Return the three copies of `user_updated`."""
-    return [
-        to_all("user_updated", {"user": admin_view(user)}, omit=[user.id], only=Only.ADMINS),
-        to_all("user_updated", {"user": _profile(services, user)}, omit=[user.id], only=Only.NON_ADMINS),
-        to_user("user_updated", {"user": own_view(user)}, user.id),
-    ]
-
-
-async def list_users(
-    services: Services, session: Session, wanted: Filter, *, limit: int, offset: int
-) -> list[UserView]:
-    """Return a page of accounts as the caller may see them. Raises: 403 for a team or channel that he may not read."""
-    for team_id in filter(None, (wanted.in_team, wanted.not_in_team)):
-        await permissions.check_team(services, session, team_id, "view_team")
-    for channel_id in filter(None, (wanted.in_channel, wanted.not_in_channel)):
-        if not await permissions.has_channel(services, session, channel_id, "read_channel"):
-            raise forbidden()
-    found = await users.page(services.db, wanted, limit=limit, offset=offset)
-    return [view_for(services, session, user) for user in found]
+    guests = await people.guests_who_see(tx, [user.id for user in changed])
+    for user in changed:
+        profile, seen_by = _profile(services, user), guests.get(user.id, [])
+        copies = [
+            to_all("user_updated", {"user": admin_view(user)}, omit=[user.id], only=Only.ADMINS),
+            to_all("user_updated", {"user": profile}, omit=[user.id], only=Only.NON_ADMINS, guests=seen_by),
+            to_user("user_updated", {"user": own_view(user)}, user.id),
+        ]
+        announce(tx, user_key(user.id), copies, invalidates=["user:" + user.id, *stale])

@@ -78,6 +78,7 @@ class Copy(msgspec.Struct, frozen=True, array_like=True):
     droppable: may be skipped for a connection that is behind. name: the event's name, for presence filters and counts.
     to_each: these users, each told of himself: a NUL in the body (at most 512 bytes) stands for the receiver's id.
     Counts only in a copy that names nobody else.
+    guests: of the guests in the audience only these hear it; None: all do.
     """
 
     body: bytes
@@ -96,6 +97,7 @@ class Copy(msgspec.Struct, frozen=True, array_like=True):
     name: str = ""
     to_each: list[str] = []
     notified: list[str] = []
+    guests: list[str] | None = None
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -130,9 +132,9 @@ def decode(data: bytes) -> Envelope:
     return _decoder.decode(data)
 
 
-# Envelope of five: a key of 28 bytes; then, from byte 30, no effects and one Copy of 16 whose body has a 16-bit length.
+# Envelope of five: a key of 28 bytes; then, from byte 30, no effects and one Copy of 17 whose body has a 16-bit length.
 # Both numbers of fields are fixed here: who adds one has to see whether it names receivers.
-_ONE_COPY = b"\x90\x91\xdc\x00\x10\xc5"
+_ONE_COPY = b"\x90\x91\xdc\x00\x11\xc5"
 # What follows a Copy's body: no user, a channel id of 26 bytes; then no team, not everyone, nobody left out, for any
 # role, no connection.
 _TO_CHANNEL, _TO_NOBODY_ELSE = b"\xa0\xba", b"\xa0\xc2\x90\x00\xa0"

@@ -96,3 +96,8 @@ async def extend(
 async def users_after(source: Source, user_id: str, *, limit: int) -> list[str]:
     """Return the ids of the next users that have sessions, in order; "" begins."""
     return [row["user_id"] for row in await source.fetch(_Q["users_with_sessions"], user_id, limit)]
+
+
+async def hashes_of_user(tx: Transaction, user_id: str) -> list[bytes]:
+    """Return the token hashes of all that a user is logged in by, access tokens too."""
+    return [row["token_hash"] for row in await tx.fetch(_Q["hashes_of_user"], user_id)]

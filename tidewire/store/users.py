@@ -162,22 +162,11 @@ async def count(source: Source) -> int:
     return number
 
 
-class Filter(NamedTuple):
-    """Which users to list; "" and False filter nothing. sort: "", create_at, admin (in_channel) or display_name."""
-
-    in_team: str = ""
-    not_in_team: str = ""
-    in_channel: str = ""
-    not_in_channel: str = ""
-    active: bool = False
-    inactive: bool = False
-    role: str = ""
-    sort: str = ""
+async def set_roles(tx: Transaction, user_id: str, roles: str, *, at: int) -> None:
+    """Store a user's system roles."""
+    await tx.execute(_Q["set_roles"], user_id, roles, at)
 
 
-async def page(source: Source, wanted: Filter, *, limit: int, offset: int) -> list[User]:
-    """Return users in the order asked for, then by username."""
-    *filters, sort = wanted
-    if sort:
-        return _users(await source.fetch(_Q["sorted_page_of_users"], *filters, limit, offset, sort))
-    return _users(await source.fetch(_Q["page_of_users"], *filters, limit, offset))
+async def set_active(tx: Transaction, user_id: str, *, delete_at: int, at: int) -> None:
+    """Store whether a user is deactivated, and since when (ms; 0: he is active)."""
+    await tx.execute(_Q["set_active"], user_id, delete_at, at)

@@ -57,3 +57,7 @@ SELECT token_hash FROM user_access_tokens WHERE user_id = ANY($1::text[]);
 -- name: users_with_sessions
 -- The next users (after $1, by id) that are logged in.
 SELECT DISTINCT user_id FROM sessions WHERE user_id > $1 ORDER BY user_id LIMIT $2;
+
+-- name: hashes_of_user
+-- All that a user is logged in by, access tokens too.
+SELECT token_hash FROM sessions WHERE user_id = $1 UNION ALL SELECT token_hash FROM user_access_tokens WHERE user_id = $1;

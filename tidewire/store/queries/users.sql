@@ -78,42 +78,8 @@ UPDATE users SET terms_of_service_id = $2, terms_of_service_create_at = $3, upda
 -- name: count_users
 SELECT count(*) FROM users WHERE delete_at = 0;
 
--- name: page_of_users
--- $1 team or '', $2 not in team or '', $3 channel or '', $4 not in channel or '', $5 active only, $6 inactive only,
--- $7 role or ''. In the order of an index, so that a page costs what it holds and not what the table does.
-SELECT u.id, username, email, u.create_at, u.update_at, u.delete_at, auth_data, auth_service, email_verified, nickname,
-    first_name, last_name, position, u.roles, props, u.notify_props, last_password_update, last_picture_update,
-    failed_attempts, locale, timezone, mfa_active, is_bot, bot_description, bot_last_icon_update, terms_of_service_id,
-    terms_of_service_create_at
-FROM users u
-WHERE ($1::text = '' OR EXISTS (SELECT FROM team_members m WHERE m.team_id = $1 AND m.user_id = u.id AND m.delete_at = 0))
-    AND ($2::text = '' OR NOT EXISTS (SELECT FROM team_members m WHERE m.team_id = $2 AND m.user_id = u.id AND m.delete_at = 0))
-    AND ($3::text = '' OR EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $3 AND m.user_id = u.id))
-    AND ($4::text = '' OR NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $4 AND m.user_id = u.id))
-    AND (NOT $5::bool OR u.delete_at = 0)
-    AND (NOT $6::bool OR u.delete_at > 0)
-    AND ($7::text = '' OR $7 = ANY(string_to_array(u.roles, ' ')))
-ORDER BY username LIMIT $8 OFFSET $9;
+-- name: set_roles
+UPDATE users SET roles = $2, update_at = $3 WHERE id = $1;
 
--- name: sorted_page_of_users
--- The same in another order: create_at, admin (of the channel) or display_name; sorts all that match.
-SELECT u.id, username, email, u.create_at, u.update_at, u.delete_at, auth_data, auth_service, email_verified, nickname,
-    first_name, last_name, position, u.roles, props, u.notify_props, last_password_update, last_picture_update,
-    failed_attempts, locale, timezone, mfa_active, is_bot, bot_description, bot_last_icon_update, terms_of_service_id,
-    terms_of_service_create_at
-FROM users u
-WHERE ($1::text = '' OR EXISTS (SELECT FROM team_members m WHERE m.team_id = $1 AND m.user_id = u.id AND m.delete_at = 0))
-    AND ($2::text = '' OR NOT EXISTS (SELECT FROM team_members m WHERE m.team_id = $2 AND m.user_id = u.id AND m.delete_at = 0))
-    AND ($3::text = '' OR EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $3 AND m.user_id = u.id))
-    AND ($4::text = '' OR NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $4 AND m.user_id = u.id))
-    AND (NOT $5::bool OR u.delete_at = 0)
-    AND (NOT $6::bool OR u.delete_at > 0)
-    AND ($7::text = '' OR $7 = ANY(string_to_array(u.roles, ' ')))
-ORDER BY
-    CASE WHEN $10::text = 'create_at' THEN -u.create_at END,
-    CASE WHEN $10 = 'admin' AND EXISTS (
-        SELECT FROM channel_members m WHERE m.channel_id = $3 AND m.user_id = u.id AND m.scheme_admin) THEN 0 ELSE 1 END,
-    CASE WHEN $10 = 'display_name' THEN coalesce(
-        nullif(u.nickname, ''), nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username) END,
-    username
-LIMIT $8 OFFSET $9;
+-- name: set_active
+UPDATE users SET delete_at = $2, update_at = $3 WHERE id = $1;
