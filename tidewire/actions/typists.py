@@ -7,7 +7,8 @@ from tidewire.wire.events import encode_prefix
 
 
 class Typists:
-    """The same (channel, thread, user) goes out once per interval, a channel's typists only up to a limit.
+    """One process's typists: the same (channel, thread, user) goes out at most once in any interval, and of a channel
+    at most so many per interval; each is an event of his own.
 
     publish(encoded copies) puts copies on the bus; now() is a monotonic clock in seconds.
     """
@@ -25,24 +26,26 @@ class Typists:
         self._interval_s = min_interval_ms / 1000
         self._per_channel = per_channel
         self._started = now()
-        self._typing: set[tuple[str, str, str]] = set()
-        self._counts: dict[str, int] = {}
+        # When who was told of, in this interval and in the one before: all that can be too recent. No timers needed.
+        self._told: dict[tuple[str, str, str], float] = {}
+        self._told_before: dict[tuple[str, str, str], float] = {}
+        self._counts: dict[str, int] = {}  # by channel, in this interval
         self.dropped = 0
 
     def typing(self, channel_id: str, parent_id: str, user_id: str) -> None:
         """Tell the channel's other members, unless it was told within this interval or too many type there."""
         now = self._now()
         if now - self._started >= self._interval_s:
-            # Intervals are common to all: two of one user are at most two intervals' worth, and memory needs no timers.
             self._started = now
-            self._typing.clear()
+            self._told_before, self._told = self._told, {}
             self._counts.clear()
         what = (channel_id, parent_id, user_id)
         count = self._counts.get(channel_id, 0)
-        if what in self._typing or count >= self._per_channel:
+        told = self._told.get(what, self._told_before.get(what))
+        if (told is not None and now - told < self._interval_s) or count >= self._per_channel:
             self.dropped += 1
             return
-        self._typing.add(what)
+        self._told[what] = now
         self._counts[channel_id] = count + 1
         body = encode_prefix(
             "typing",
