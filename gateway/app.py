@@ -33,6 +33,7 @@ from gateway.door import Door, Upgrade
 from gateway.handover import Handover
 from gateway.hub import Hub
 from gateway.join import Joiner
+from gateway.latency import Latency
 from gateway.login import BadResume, Resume, address_of, credential, resume_of
 from gateway.presence import Presence
 from gateway.relay import Relay
@@ -115,7 +116,10 @@ class Gateway:
             heartbeat_s=settings.presence.heartbeat_s,
             away_after_s=settings.presence.away_after_s,
         )
-        typists = Typists(
+        self.latency = Latency(now_ms)
+        room.on_flushed = self.latency.flushed
+        self._delivered = 0
+        self.typists = typists = Typists(
             context.producer.ephemeral,
             self._loop.time,
             min_interval_ms=settings.typing.min_interval_ms,
@@ -148,6 +152,8 @@ class Gateway:
         self.background: list[asyncio.Task[None]] = []  # main's; their end is the process's end
         self.failures = 0  # exceptions that nobody caught
         self.unauthenticated = self.resumed = self.refused = self.resyncs = self._pushed = 0
+        # By what was taken over: a socket still live, a lost one, one of another process; anew: it was not possible.
+        self.resumes = Counter(dict.fromkeys(("live", "away", "moved", "anew"), 0))
         self.stopping = False
         self.door: Door | None = None  # main's
 
@@ -240,6 +246,7 @@ class Gateway:
         elif resume.connection_id not in self.hub.by_connection_id:
             self._spawn(self._fetch(connection, resume))
         elif not self._resume(connection, resume):
+            self.resumes["anew"] += 1
             self.joiner.join(connection)
 
     async def _fetch(self, connection: Connection, resume: Resume) -> None:
@@ -249,6 +256,7 @@ class Gateway:
         if connection.state in (State.CHECKING, State.LIVE) and self._ended_since(since, connection):
             self.end(connection)
         if not taken and connection.state is State.CHECKING:
+            self.resumes["anew"] += 1
             self.joiner.join(connection)
 
     async def _challenge(self, connection: Connection, request: Request) -> None:
@@ -357,8 +365,8 @@ class Gateway:
         self.hub.add(self.hub.members[connection.user_id], connection)
         self.hub.looks(connection)
         self._watch_expiry(connection)
-        self.presence.active(connection.user_id)
-        self.resumed += 1
+        self._back(connection)
+        self.resumes["moved"] += 1
         self._limit(connection.user_id)
         self._hear_waiting(connection)
 
@@ -381,6 +389,7 @@ class Gateway:
             if old.state is State.AWAY:
                 self._drop(old)
             return False
+        self.resumes["live" if old.state is State.LIVE else "away"] += 1
         if old.state is State.LIVE:
             self._forget_address(old)
         del self.connections[connection.slot]
@@ -395,11 +404,17 @@ class Gateway:
         old.bits = old.bits & ~per_login | connection.bits & per_login
         self.hub.set_bits(old, self.hub.members[old.user_id].roles)
         self._watch_expiry(old)
-        self.presence.active(old.user_id)
-        self.resumed += 1
+        self._back(old)
         old.waiting = connection.waiting
         self._hear_waiting(old)
         return True
+
+    def _back(self, connection: Connection) -> None:
+        """Take note that a connection goes on, and of what it looks at."""
+        self.resumed += 1
+        self.presence.active(connection.user_id)
+        if connection.looks_at and "channel" in connection.looks_at:
+            self.presence.looks_still(connection.user_id, connection.looks_at["channel"])
 
     # Frames
 
@@ -525,6 +540,12 @@ class Gateway:
         self._addresses[connection.remote] -= 1
         if not self._addresses[connection.remote]:
             del self._addresses[connection.remote]
+
+    def on_applied(self, published_ms: int) -> None:
+        """Take note that a batch of events is queued, the oldest of which was published then."""
+        if self.hub.delivered != self._delivered:
+            self._delivered = self.hub.delivered
+            self.latency.begin(published_ms)
 
     def _on_dropped(self, key: str) -> None:
         self.relay.dropped(key, self._loop.time())

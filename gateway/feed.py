@@ -36,7 +36,9 @@ class Feed:
         hold_ms: int,
         retention_s: float,
         history: History,
+        applied: Callable[[int], None] = lambda published_ms: None,
     ) -> None:
+        """applied(published_ms): a batch is queued, whose oldest event was published then."""
         self._reader = reader
         self._relay = relay
         self._load_numbers = load_numbers
@@ -45,6 +47,7 @@ class Feed:
         self._hold_s = hold_ms / 1000
         self._retention_s = retention_s
         self._history = history
+        self._applied = applied
         self._heard_at = asyncio.get_running_loop().time()
         self._outage_s = 0.0
         self._checks: set[asyncio.Task[None]] = set()
@@ -63,6 +66,7 @@ class Feed:
                         await asyncio.sleep(0)
                     stretch.done = self._relay.offer_from(item.entries, stretch.done, loop.time, SLICE_S)
                 self.read += len(item.entries)
+                self._applied(item.places[0][0])
             elif isinstance(item, Ephemeral):
                 for data in item.copies:
                     self._relay.offer_ephemeral(data)

@@ -6,6 +6,7 @@ from the event loop: no locks. Entering costs O(memberships of the user), an eve
 
 import sys
 from array import array
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -44,6 +45,10 @@ def could_reach(envelope: Envelope, user_id: str, keys: Container[str]) -> bool:
 
 class Deliver(Protocol):
     """What the hub needs of the room."""
+
+    @property
+    def refused(self) -> int:
+        """Number of droppable events that found no room."""
 
     def deliver(
         self,
@@ -106,6 +111,7 @@ class Hub:
         self._choosy = SlotSet()  # those that reported all three values of `presence`
         self.delivered = 0
         self.delivered_by_name: dict[str, int] = {}
+        self.dropped_by_name: Counter[str] = Counter()  # droppable events that found no room
 
     # Entering and leaving
 
@@ -338,6 +344,7 @@ class Hub:
         require = self._required | (ADMIN if copy.only is Only.ADMINS else 0)
         forbid = ADMIN if copy.only is Only.NON_ADMINS else 0
         strangers = GUEST if copy.guests is not None else 0
+        refused = self._room.refused
         taken = self._room.deliver(
             event, slots, require=require, forbid=forbid | strangers, omit=omit, tails=tails
         )
@@ -346,6 +353,8 @@ class Hub:
             taken += self._room.deliver(
                 event, known, require=require | GUEST, forbid=forbid, omit=omit, tails=tails
             )
+        if self._room.refused != refused:
+            self.dropped_by_name[copy.name] += self._room.refused - refused
         self.delivered += taken
         self.delivered_by_name[copy.name] = self.delivered_by_name.get(copy.name, 0) + taken
         return taken

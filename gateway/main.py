@@ -183,6 +183,7 @@ def _feed(gateway: Gateway, reader: RedisReader, settings: Settings, db: Databas
         hold_ms=settings.bus.hold_ms,
         retention_s=settings.bus.outbox_retention_s,
         history=gateway.handover.history,
+        applied=gateway.on_applied,
     )
 
 

@@ -3,11 +3,17 @@
 Names are Mattermost's where it has the thing; `tidewire_gateway_*` else.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import REGISTRY
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from gateway.connection import State
@@ -44,6 +50,9 @@ class GatewayCollector(Collector):
         for event, count in gateway.hub.delivered_by_name.items():
             events.add_metric([event or "unnamed"], count)
         yield events
+        yield _by_label("resumes", "kind", "Who came back, by what was taken over; anew: impossible.", gateway.resumes)
+        dropped = gateway.hub.dropped_by_name | {"typing, coalesced": gateway.typists.dropped}
+        yield _by_label("dropped", "event", "Droppable events left out: for want of room, or too often.", dropped)
         for name, text, value in (
             ("deliveries", "Events queued for connections.", gateway.hub.delivered),
             ("events_read", "Entries read from the bus.", self._feed.read),
@@ -72,15 +81,14 @@ class GatewayCollector(Collector):
         ):
             yield GaugeMetricFamily(f"tidewire_gateway_{name}", text, number)
         self._lag_s = 0.0
-        for name, value in gateway.room.gate.stats().items():
-            text = "See hotpath.gate.Gate.stats()."
-            if isinstance(value, dict):
-                family = CounterMetricFamily(f"tidewire_gate_{name}", text, labels=["reason"])
-                for reason, count in value.items():
-                    family.add_metric([reason], count)
-                yield family
-            else:
-                yield GaugeMetricFamily(f"tidewire_gate_{name}", text, value)
+        latency = gateway.latency
+        yield HistogramMetricFamily(
+            "tidewire_gateway_delivery_seconds",
+            "From an event's publication, right after its commit, until the sockets have it: the oldest of a batch.",
+            buckets=latency.buckets(),
+            sum_value=latency.sum_ms / 1000,
+        )
+        yield from _gate_metrics(gateway.room.gate.stats())
 
     def describe(self) -> list[Metric]:
         """Nothing to read at registration."""
@@ -93,3 +101,45 @@ class GatewayCollector(Collector):
     def unregister(self) -> None:
         """Take out again."""
         REGISTRY.unregister(self)
+
+
+# Of hotpath.gate.Gate.stats(): what only grows.
+GATE_COUNTERS = frozenset(
+    {
+        "messages",
+        "delivered",
+        "refused",
+        "sends",
+        "batches",
+        "sent_bytes",
+        "received_bytes",
+        "blocked",
+        "evicted",
+    }
+)
+GATE_TEXT = "See hotpath.gate.Gate.stats()."
+
+
+def _by_label(name: str, label: str, text: str, counts: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(f"tidewire_gateway_{name}", text, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value or "unnamed"], count)
+    return family
+
+
+def _gate_metrics(stats: dict[str, Any]) -> Iterator[Metric]:
+    carried, frames = stats.pop("carried"), stats.pop("frames")
+    bounds = [*(str(1 << power) for power in range(len(carried))), "+Inf"]
+    yield HistogramMetricFamily(
+        "tidewire_gate_frames_per_send",
+        "Frames that one send carried.",
+        buckets=list(zip(bounds, accumulate([*carried, 0]), strict=True)),
+        sum_value=frames,
+    )
+    ends = CounterMetricFamily("tidewire_gate_ends", "Sockets that ended.", labels=["reason"])
+    for reason, count in stats.pop("ends").items():
+        ends.add_metric([reason], count)
+    yield ends
+    for name, value in stats.items():
+        kind = CounterMetricFamily if name in GATE_COUNTERS else GaugeMetricFamily
+        yield kind(f"tidewire_gate_{name}", GATE_TEXT, value)

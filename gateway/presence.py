@@ -110,6 +110,11 @@ class Presence:
             self._looks[user_id] = channel_id
             self._looked[user_id] = None
 
+    def looks_still(self, user_id: str, channel_id: str) -> None:
+        """Take note of the channel that a connection looked at before it was lost, unless he has said more since."""
+        if user_id not in self._looks:
+            self.looks(user_id, channel_id)
+
     def gone(self, user_id: str) -> None:
         """Take note that the user's last socket here closed."""
         self._looks.pop(user_id, None)

@@ -7,7 +7,7 @@ import asyncio
 import resource
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from hotpath import Event, Gate, SlotSet
@@ -59,6 +59,7 @@ class Room:
         self._flushing = False
         self._ticker: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None  # while it stops
+        self.on_flushed: Callable[[], None] | None = None  # nothing waits any more but for who does not read
 
     @classmethod
     def of(cls, settings: Settings) -> "Room":
@@ -82,6 +83,11 @@ class Room:
     def sockets(self) -> int:
         """Number of open sockets."""
         return self.gate.live
+
+    @property
+    def refused(self) -> int:
+        """Number of droppable events that found no room."""
+        return self.gate.refused
 
     def start(self, handler: "Handler") -> None:
         """Begin to watch the sockets. handler: who is told about them."""
@@ -192,6 +198,8 @@ class Room:
         """Send what waits now, at most one slice of it; the rest follows."""
         if self.gate.flush(FLUSH_BUDGET_US):
             self.flush_soon()
+        elif self.on_flushed is not None:
+            self.on_flushed()
 
     def _flush(self) -> None:
         self._flushing = False

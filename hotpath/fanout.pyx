@@ -39,6 +39,8 @@ cdef extern from *:
                           : sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         return sent < 0 ? -errno : sent;
     }
+    /* log2, rounded up */
+    static inline int tw_magnitude(unsigned int n) { return n < 2 ? 0 : 32 - __builtin_clz(n - 1); }
     #define tw_prefetch(p) __builtin_prefetch((p), 1)
     """
     int EAGAIN, EWOULDBLOCK, EINTR
@@ -52,6 +54,7 @@ cdef extern from *:
         epoll_data_t data
     int epoll_ctl(int epoll, int op, int fd, epoll_event* event) nogil
     void tw_prefetch(const void* p) nogil
+    int tw_magnitude(unsigned int n) nogil
 
 cdef enum:
     POSTED_ACK = 8           # slot bit
@@ -422,6 +425,8 @@ cdef void _landed(Crowd* crowd, Flight* flight, Py_ssize_t sent, bint full) noex
     """Take note of what was taken: bytes, or minus errno. full: no more is taken, though all of this was."""
     cdef Slot* s = &crowd.slots[flight.slot]
     crowd.sends += 1
+    crowd.frames += flight.marks.count
+    crowd.carried[tw_magnitude(flight.marks.count)] += 1
     if sent < 0:
         if sent != -EAGAIN and sent != -EWOULDBLOCK and sent != -EINTR:
             mark(crowd, flight.slot, FAILED)

@@ -116,6 +116,9 @@ class Gate:
     @property
     def live(self) -> int:
         """Number of open sockets, those that are closing not counted."""
+    @property
+    def refused(self) -> int:
+        """Number of droppable events that found no room."""
     def seq(self, slot: int) -> int:
         """Return the seq that the next event will get."""
     def alive(self, slot: int) -> bool:
@@ -124,5 +127,8 @@ class Gate:
         """Return the slots with an open socket. Cost: linear in the slots ever used."""
     def stats(self) -> dict[str, Any]:
         """Return counters: live (open sockets), sockets (with closing ones), tls (of these), slots, capacity, messages,
-        delivered, refused, sends, batches, sent_bytes, blocked, retained_bytes, ring_bytes, evicted, dirty, and ends
-        by reason."""
+        delivered, refused (droppable events, for want of room), sends (system calls, those of a batch one by one),
+        frames (in these), carried (sends by their frames: 1, 2, up to 4, 8, … 512), batches, sent_bytes,
+        received_bytes, blocked (sends that the kernel did not take all of), waiting (frames, at the timers' last
+        round over all slots) and waiting_most (of one connection), retained_bytes, ring_bytes, evicted, dirty, and
+        ends by reason."""

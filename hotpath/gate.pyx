@@ -186,6 +186,7 @@ cdef class Gate:
     def tick(self, int64_t now_ms):
         cdef uint32_t left = self.crowd.high
         cdef int64_t passed = now_ms - self.crowd.ticked_ms
+        cdef uint64_t waiting
         if self.crowd.now_ms == 0:
             start_clock(&self.crowd, now_ms)
         self.crowd.now_ms = now_ms
@@ -195,12 +196,22 @@ cdef class Gate:
             left = <uint32_t>(<uint64_t>left * <uint64_t>(passed if passed > 1 else 1) // 1000) + 1
         else:
             self.tick_at = 0
+            self.crowd.round_waiting = self.crowd.round_most = 0
         while left:
             left -= 1
             if self.tick_at >= self.crowd.high:
                 self.tick_at = 0
             tick_slot(&self.crowd, self.tick_at)
+            if self.crowd.slots[self.tick_at].state == OPEN:
+                waiting = outbox_waiting(&self.crowd.slots[self.tick_at].box)
+                self.crowd.round_waiting += waiting
+                if waiting > self.crowd.round_most:
+                    self.crowd.round_most = waiting
             self.tick_at += 1
+            if self.tick_at >= self.crowd.high:
+                self.crowd.waiting = self.crowd.round_waiting
+                self.crowd.waiting_most = self.crowd.round_most
+                self.crowd.round_waiting = self.crowd.round_most = 0
         self._settle()
 
     # -- connections --------------------------------------------------------------------------------------------
@@ -426,6 +437,10 @@ cdef class Gate:
     def live(self):
         return self.crowd.live
 
+    @property
+    def refused(self):
+        return self.crowd.refused
+
     def seq(self, uint32_t slot):
         return self._slot(slot).box.next
 
@@ -442,7 +457,10 @@ cdef class Gate:
             "capacity": self.crowd.capacity, "messages": self.messages,
             "delivered": self.crowd.delivered, "refused": self.crowd.refused, "sends": self.crowd.sends,
             "batches": self.crowd.batches,
-            "sent_bytes": self.crowd.sent_bytes, "blocked": self.crowd.blocked,
+            "frames": self.crowd.frames, "carried": [self.crowd.carried[i] for i in range(10)],
+            "sent_bytes": self.crowd.sent_bytes, "received_bytes": self.crowd.received_bytes,
+            "blocked": self.crowd.blocked,
+            "waiting": self.crowd.waiting, "waiting_most": self.crowd.waiting_most,
             "retained_bytes": self.crowd.shelf.bytes, "ring_bytes": self.crowd.shelf.ring_bytes,
             "evicted": self.crowd.shelf.evicted, "dirty": self.crowd.dirty_count,
             "ends": {WHY_NAMES[i]: self.crowd.ends[i] for i in range(1, 7)},
@@ -511,6 +529,7 @@ cdef class Gate:
             if n < 0 and (errno == EAGAIN or errno == EWOULDBLOCK or errno == EINTR):
                 return 0
         if n > 0:
+            self.crowd.received_bytes += <uint64_t>n
             return self._feed(slot, self.input, n)
         end_socket(&self.crowd, slot, 1006, WHY_PEER)
         drop_socket(&self.crowd, slot)

@@ -93,6 +93,14 @@ cdef struct Crowd:
     uint64_t batches         # of these sends, made by one system call each
     uint64_t sent_bytes
     uint64_t blocked
+    uint64_t frames          # handed to the kernel
+    uint64_t carried[10]     # sends by the frames they carried: 1, 2, 3-4, 5-8, … 257-512
+    uint64_t received_bytes
+    # Frames that waited at the timers' last round over all slots, and of one connection at most; the round going on.
+    uint64_t waiting
+    uint64_t waiting_most
+    uint64_t round_waiting
+    uint64_t round_most
     # Numbers that are free: first in, first out, so that one rests as long as possible.
     uint32_t free_first
     uint32_t free_last

@@ -87,7 +87,10 @@ class Gate:
         self._current: int | None = None          # the slot whose input is being parsed
         self._polling = self._woken = self._started = False
         self._now_ms = 0
-        self._counts = dict.fromkeys(("messages", "delivered", "refused", "sends", "sent_bytes", "blocked"), 0)
+        counted = ("messages", "delivered", "refused", "sends", "frames", "sent_bytes", "received_bytes", "blocked")
+        self._counts = dict.fromkeys(counted, 0)
+        self._carried = [0] * 10
+        self._waiting: list[int] = []             # frames, by connection, at the last tick
         self._ends = dict.fromkeys(WHYS, 0)
         self._epoll = select.epoll()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -161,6 +164,7 @@ class Gate:
             elif slot.state == CLOSING and now_ms >= slot.linger_ms:
                 self._drop(number)
             slot.box.trim(self._retain)
+        self._waiting = [slot.box.waiting for slot in self._slots if slot.state == OPEN]
         self._settle()
 
     # -- connections
@@ -338,6 +342,10 @@ class Gate:
     def live(self) -> int:
         return sum(1 for slot in self._slots if slot.sock is not None and not slot.ended)
 
+    @property
+    def refused(self) -> int:
+        return self._counts["refused"]
+
     def seq(self, slot: int) -> int:
         return self._slot(slot).box.next
 
@@ -355,6 +363,9 @@ class Gate:
             "slots": len(self._slots) - len(self._free),
             "capacity": self._capacity,
             **self._counts,
+            "carried": list(self._carried),
+            "waiting": sum(self._waiting),
+            "waiting_most": max(self._waiting, default=0),
             "batches": 0,
             "retained_bytes": self._shelf.bytes,
             "ring_bytes": self._shelf.ring_bytes,
@@ -400,9 +411,11 @@ class Gate:
         slot = self._slots[number]
         assert slot.sock is not None
         notes_only = slot.state != OPEN
-        data = slot.box.fill(slot.user, notes_only)
+        data, frames = slot.box.fill(slot.user, notes_only)
         if data or (slot.tls and slot.tls.pending):
             self._counts["sends"] += 1
+            self._counts["frames"] += frames
+            self._carried[max(0, frames - 1).bit_length()] += 1
             try:
                 sent, full = send(slot.tls or slot.sock, data)
             except (OSError, ValueError):
@@ -443,6 +456,7 @@ class Gate:
         if data is None:
             return
         if data:
+            self._counts["received_bytes"] += len(data)
             self._feed(number, data)
         else:
             self._end(number, 1006, "peer")

@@ -114,14 +114,15 @@ class Outbox:
             else:
                 return
 
-    def fill(self, user: bytes, notes_only: bool) -> bytes:
-        """Return the waiting frames side by side, from where the last send ended, as one call carries them."""
-        out = b""
+    def fill(self, user: bytes, notes_only: bool) -> tuple[bytes, int]:
+        """Return the waiting frames side by side, from where the last send ended, as one call carries them, and how
+        many these are."""
+        out, count = b"", 0
         for count, (_, frame) in enumerate(self._frames(user, notes_only), 1):
             out += frame
             if count == MARKS or len(out) - self.sent >= SCRATCH:
                 break
-        return out[self.sent:self.sent + SCRATCH]
+        return out[self.sent:self.sent + SCRATCH], count
 
     def advance(self, sent: int, user: bytes, notes_only: bool) -> None:
         """Take note that `sent` bytes of fill() are out."""

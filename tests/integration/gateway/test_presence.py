@@ -80,3 +80,30 @@ async def test_an_emptied_redis_learns_again_who_is_here(database_url: str, redi
         await becomes(town, store, user, "online")
         await store.flushall()
         await becomes(town, store, user, "online")
+
+
+async def test_the_open_channel_comes_back_with_the_connection(database_url: str, redis_url: str) -> None:
+    """Here and in another process: the official clients say what they look at once, not after each reconnect."""
+
+    async def open_channel(store: redis.asyncio.Redis, user: str) -> set[str]:
+        values = await store.hvals(user_key(user))
+        return {value.decode().split(":")[2] for value in values}
+
+    async with two(database_url, redis_url) as (one, other), redis.asyncio.from_url(redis_url) as store:
+        user = await one.user()
+        channel = await one.channel(user)
+        token = await one.session(user)
+        client = await one.open(token)
+        await client.event("hello")
+        await client.act("presence", {"channel_id": channel})
+        for town in (one, one, other):
+            async with asyncio.timeout(PATIENCE_S):
+                while await open_channel(store, user) != {channel}:
+                    await asyncio.sleep(0.05)
+                client.socket.transport.abort()
+                while await store.exists(user_key(user)):
+                    await asyncio.sleep(0.05)
+            client = await town.resume(client, token)
+            assert (await client.act("ping"))["status"] == "OK"
+        assert one.gateway.resumes == {"live": 0, "away": 2, "moved": 0, "anew": 0}
+        assert other.gateway.resumes == {"live": 0, "away": 0, "moved": 1, "anew": 0}

@@ -13,12 +13,14 @@ from tidewire.store.connections import Memberships
 
 
 class Room:
-    """Notes what each slot gets."""
+    """Notes what each slot gets. Slots in `full` refuse what is droppable."""
 
     def __init__(self) -> None:
         self.got: dict[int, list[bytes]] = {}
         self.tails: dict[int, int] = {}
         self.bits: dict[int, int] = {}
+        self.full: set[int] = set()
+        self.refused = 0
 
     def set_user(self, slot: int, user_id: bytes, bits: int) -> None:
         self.bits[slot] = bits
@@ -37,6 +39,9 @@ class Room:
         for slot in slots:
             bits = self.bits[slot]
             if slot not in list(omit) and bits & require == require and not bits & forbid:
+                if event.droppable and slot in self.full:
+                    self.refused += 1
+                    continue
                 self.got.setdefault(slot, []).append(event.prefix)
                 taken += 1
         self.tails = tails or {}

@@ -94,10 +94,23 @@ def test_presence_filters_only_those_who_reported_all_three() -> None:
     crowd.hub.looks(two)
     assert taken(crowd, Copy(b"", channel_id="x", name="typing")) == {2}
     assert taken(crowd, Copy(b"", channel_id="x", name="reaction_added")) == {2}
+    assert taken(crowd, Copy(b"", channel_id="x", name="reaction_removed")) == {2}
     assert taken(crowd, Copy(b"", channel_id="x", name="posted")) == {1, 2}
     one.looks_at["thread"] = "x"
     crowd.hub.looks(one)
     assert taken(crowd, Copy(b"", channel_id="x", name="typing")) == {1, 2}
+
+
+def test_what_finds_no_room_is_counted_by_its_name() -> None:
+    crowd = Crowd()
+    crowd.enter(1, "ann", c_x=0)
+    crowd.enter(2, "bob", c_x=0)
+    crowd.room.full = {1}
+    assert taken(crowd, Copy(b"", channel_id="x", droppable=True, name="typing")) == {2}
+    assert taken(crowd, Copy(b"", channel_id="x", droppable=True, name="typing")) == {2}
+    assert taken(crowd, Copy(b"", user_id="ann", droppable=True, name="status_change")) == set()
+    assert taken(crowd, Copy(b"", channel_id="x", name="posted")) == {1, 2}
+    assert crowd.hub.dropped_by_name == {"typing": 2, "status_change": 1}
 
 
 def test_the_last_connection_takes_the_indexes_with_it() -> None:

@@ -428,3 +428,32 @@ def test_tls_that_breaks_is_an_end(crowd):
     assert c.closed == [(slot, 1006, "peer")]
     assert c.messages == [(other, b"fine", True)]
     raw.close()
+
+
+def test_what_is_counted(crowd):
+    c = crowd(send_buffer=4608)
+    (slow, _), (slot, peer) = c.join(), c.join()
+    before = c.gate.stats()
+    c.post([slot], 0)
+    c.turn()
+    c.post([slot], *range(1, 4))
+    c.turn()
+    c.gate.reply(slot, b"reply")
+    c.turn()
+    peer.send(1, b"x" * 100)
+    c.turn()
+    after = c.gate.stats()
+    assert after["frames"] - before["frames"] == 5
+    assert after["carried"] == [2, 0, 1, 0, 0, 0, 0, 0, 0, 0]
+    assert after["received_bytes"] == 106
+    assert after["sent_bytes"] == len(peer.read()) > 200
+    assert (after["waiting"], after["waiting_most"]) == (0, 0)
+    c.post([slow], *range(20), size=1000)
+    c.post([slot], *range(3))
+    c.gate.flush()
+    c.tick(250)
+    assert (after["blocked"], c.gate.stats()["blocked"]) == (0, 1)
+    assert c.gate.stats()["waiting"] == c.gate.stats()["waiting_most"] > 3
+    c.gate.release(slow)
+    c.tick(250)
+    assert (c.gate.stats()["waiting"], c.gate.stats()["waiting_most"]) == (0, 0)
