@@ -64,6 +64,7 @@ soak: build $(STAMPS)/dev
 
 docs: build
 	$(PYTHON) -m tidewire settings docs
+	$(PYTHON) -m api.compatibility
 
 # The newest versions that pyproject.toml allows, with hashes and without addresses.
 LOCK := .venv/bin/uv pip compile pyproject.toml --extra embedded --extra build --universal --python-version 3.11 \

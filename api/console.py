@@ -7,7 +7,7 @@ import structlog
 from msgspec import Struct
 
 from api.call import Call
-from api.routing import OK, Raw, route
+from api.routing import OK, route
 from tidewire import log
 from tidewire.actions import console, permissions, statistics
 from tidewire.actions.statistics import AnalyticsRow
@@ -21,7 +21,6 @@ CLIENT_MESSAGE_MAX = 400
 JOB_STATUSES = frozenset(
     {"pending", "in_progress", "success", "error", "cancel_requested", "canceled", "warning"}
 )
-_EMPTY = Raw(b"[]", "application/json")
 _log = structlog.get_logger("client")
 
 
@@ -158,20 +157,20 @@ async def test_site_url(call: Call) -> bytes:
 
 
 @route("GET", "/jobs")
-async def jobs(call: Call) -> Raw:
+async def jobs(call: Call) -> list[str]:
     """There are no jobs of the kinds that are listed."""
     _check_jobs(call)
     if (status := call.query("status")) and status not in JOB_STATUSES:
         raise AppError("api.job.status.invalid", 400, "Invalid job status.")
-    return _EMPTY
+    return []
 
 
 @route("GET", "/jobs/type/{job_type}")
-async def jobs_of_type(call: Call) -> Raw:
+async def jobs_of_type(call: Call) -> list[str]:
     """There are no jobs of any type."""
     call.param("job_type")
     _check_jobs(call)
-    return _EMPTY
+    return []
 
 
 def _check_jobs(call: Call) -> None:
@@ -187,10 +186,10 @@ async def new_job(call: Call) -> None:
 
 
 @route("GET", "/cluster/status")
-async def cluster_status(call: Call) -> Raw:
+async def cluster_status(call: Call) -> list[str]:
     """Nodes do not know each other: none is named."""
     permissions.check_system(call.login, "sysconsole_read_environment_high_availability")
-    return _EMPTY
+    return []
 
 
 @route("GET", "/data_retention/policy")

@@ -3,27 +3,26 @@
 from typing import Any
 
 from api.call import Call
-from api.routing import OK, Raw, route
+from api.routing import OK, route
 from tidewire.actions import permissions
 
 NAMES_MAX = 200
-_EMPTY = Raw(b"[]", "application/json")
 
 
 @route("POST", "/emoji/names")
-async def emoji_by_names(call: Call) -> Raw:
+async def emoji_by_names(call: Call) -> list[str]:
     """There are no custom emojis; unknown names are left out."""
     await call.id_list(NAMES_MAX)
-    return _EMPTY
+    return []
 
 
 @route("GET", "/users/{user_id}/teams/{team_id}/drafts")
-async def drafts(call: Call) -> Raw:
+async def drafts(call: Call) -> list[str]:
     """Drafts stay in the client."""
     user_id, team_id = call.path_id("user_id"), call.path_id("team_id")
     permissions.check_self(call.login, user_id)
     await permissions.check_team(call.services, call.login, team_id, "view_team")
-    return _EMPTY
+    return []
 
 
 @route("GET", "/posts/scheduled/team/{team_id}")
@@ -35,9 +34,9 @@ async def scheduled_posts(call: Call) -> dict[str, list[str]]:
 
 
 @route("GET", "/custom_profile_attributes/fields")
-async def profile_attributes(call: Call) -> Raw:
+async def profile_attributes(call: Call) -> list[str]:
     """Profiles have no more fields than the usual ones."""
-    return _EMPTY
+    return []
 
 
 @route("POST", "/client_perf", csrf=False)

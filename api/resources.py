@@ -13,6 +13,7 @@ from api import (  # noqa: F401
     first_screen,
     member_settings,
     members,
+    openapi,
     people,
     pictures,
     posts,

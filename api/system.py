@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.call import Call
-from api.routing import Raw, route
+from api.routing import route
 from tidewire.actions import permissions
 from tidewire.store import system
 from tidewire.store import users as user_store
@@ -53,22 +53,22 @@ async def server_limits(call: Call) -> dict[str, int]:
 
 
 @route("GET", "/plugins/webapp", session=False)
-async def webapp_plugins(call: Call) -> Raw:
+async def webapp_plugins(call: Call) -> list[str]:
     """There are no plugins."""
-    return Raw(b"[]", "application/json")
+    return []
 
 
 @route("GET", "/system/notices/{team_id}")
-async def notices(call: Call) -> Raw:
+async def notices(call: Call) -> list[str]:
     """There are no notices."""
     call.path_id("team_id")
-    return Raw(b"[]", "application/json")
+    return []
 
 
 @route("GET", "/agents")
-async def agents(call: Call) -> Raw:
+async def agents(call: Call) -> list[str]:
     """There are no agents."""
-    return Raw(b"[]", "application/json")
+    return []
 
 
 @route("GET", "/agents/status")
