@@ -148,18 +148,25 @@ async def list_memberships_of_user(call: Call) -> list[TeamMember]:
     return await team_members.memberships_of(call.services, call.login, call.path_id("user_id"))
 
 
-def _unread(row: store.Unread) -> dict[str, Any]:
-    # Threads are counted in the messages: this server keeps no read state per thread.
-    return {**row._asdict(), "thread_count": 0, "thread_mention_count": 0, "thread_urgent_mention_count": 0}
+def _unread(row: store.Unread, threads: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+    # No post of this server has a priority, so nothing in a thread is urgent.
+    counts = {"thread_count": threads[0], "thread_mention_count": threads[1], "thread_urgent_mention_count": 0}
+    return {**row._asdict(), **counts}
 
 
 @route("GET", "/users/{user_id}/teams/unread")
 async def list_unread_of_user(call: Call) -> list[dict[str, Any]]:
-    """What waits for a user, by team."""
+    """What waits for a user, by team; include_collapsed_threads: replies count in their threads only."""
     user_id, excluded = call.path_id("user_id"), call.query("exclude_team")
     _check_unread(call.login, user_id)
-    rows = await store.unreads(call.services.db, user_id)
-    return [_unread(row) for row in rows if row.team_id != excluded]
+    rows = [row for row in await store.unreads(call.services.db, user_id) if row.team_id != excluded]
+    if not call.flag("include_collapsed_threads"):
+        return [_unread(row) for row in rows]
+    threads = await store.thread_unreads(call.services.db, user_id)
+    roots = [
+        row._replace(msg_count=row.msg_count_root, mention_count=row.mention_count_root) for row in rows
+    ]
+    return [_unread(row, threads.get(row.team_id, (0, 0))) for row in roots]
 
 
 @route("GET", "/users/{user_id}/teams/{team_id}/unread")

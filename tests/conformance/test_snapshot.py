@@ -3,6 +3,7 @@
 Each scenario acts by REST; then both people's states, made by events alone, are compared with fresh loads.
 """
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -282,3 +283,29 @@ async def test_everything_in_random_order(world: World) -> None:
         await order.choice(SCENARIOS)(world)
     for person in world.people:
         await person.settle()
+
+
+async def test_what_only_admins_do(own_serve: Callable[..., Serve]) -> None:
+    """A channel moves to another team, and a team is deleted for good. The first account of a server is its admin."""
+    w = await World(await asyncio.to_thread(own_serve)).begin()
+    try:
+        body = {"name": f"team-{new_token()[:10]}", "display_name": "Other", "type": "O"}
+        other = await w.ada.call("POST", "/teams", body)
+        member = {"team_id": other["id"], "user_id": w.bob.id}
+        await w.ada.call("POST", f"/teams/{other['id']}/members", member)
+        await w.ada.call("POST", f"/channels/{w.room['id']}/members", {"user_id": w.eve.id})
+        sidebar = f"/users/me/teams/{w.team['id']}/channels/categories"
+        await w.bob.call("POST", sidebar, {"display_name": "Own", "channel_ids": [w.room["id"]]})
+        root = await w.post(w.eve, "root")
+        await w.post(w.bob, "reply", root=root)
+        await w.ada.call("POST", f"/channels/{w.room['id']}/move", {"team_id": other["id"], "force": True})
+        for person in w.people:
+            await person.settle()
+        await w.ada.call("PUT", "/config/patch", {"ServiceSettings": {"EnableAPITeamDeletion": True}})
+        await w.ada.call("DELETE", f"/teams/{other['id']}?permanent=true")
+        for person in w.people:
+            await person.settle()
+        assert w.room["id"] not in w.bob.state.channels
+    finally:
+        for person in w.people:
+            await person.stop()

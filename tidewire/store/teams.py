@@ -184,3 +184,9 @@ async def stats(source: Source, team_id: str, *, seen_by: str = "") -> tuple[int
 async def unreads(source: Source, user_id: str, team_id: str = "") -> list[Unread]:
     """Return the unread counts of a user's teams, or of one; a team without channels of his is missing."""
     return [Unread(*row) for row in await source.fetch(_Q["team_unreads"], user_id, team_id)]
+
+
+async def thread_unreads(source: Source, user_id: str) -> dict[str, tuple[int, int]]:
+    """Return team id → (followed threads with unseen replies, mentions in them)."""
+    rows = await source.fetch(_Q["team_thread_unreads"], user_id)
+    return {row["team_id"]: (row["threads"], row["mentions"]) for row in rows}

@@ -387,6 +387,92 @@ async def test_channels_that_a_header_names(town: Town) -> None:
     assert mine[town.ids["channel"]]["props"] == {}
 
 
+async def test_what_waits_in_a_team(town: Town) -> None:
+    team = await town.new_team()
+    channel = await town.new_channel(team_id=team["id"])
+    # Having been added mentions one; all of that is seen.
+    mine = [one["id"] for one in await town.member.get("/users/me/channels") if one["team_id"] == team["id"]]
+    for channel_id in mine:
+        await town.member.post("/channels/members/me/view", {"channel_id": channel_id})
+    say = {"channel_id": channel["id"], "message": "hello @member"}
+    root = await town.chanadmin.post("/posts", say, expect=201)
+    reply = {"channel_id": channel["id"], "message": "again @member", "root_id": root["id"]}
+    await town.chanadmin.post("/posts", reply, expect=201)
+
+    async def waiting(query: str = "") -> Json:
+        rows = await town.member.get("/users/me/teams/unread" + query)
+        found: Json = next(row for row in rows if row["team_id"] == team["id"])
+        return {name: value for name, value in found.items() if value and name != "team_id"}
+
+    counts = {"msg_count": 2, "msg_count_root": 1, "mention_count": 2, "mention_count_root": 1}
+    assert await waiting() == counts
+    assert await town.member.get(f"/users/me/teams/{team['id']}/unread") == {
+        "team_id": team["id"], **counts, "thread_count": 0, "thread_mention_count": 0, "thread_urgent_mention_count": 0,
+    }  # fmt: skip
+    assert await waiting("?include_collapsed_threads=true") == {
+        "msg_count": 1, "msg_count_root": 1, "mention_count": 1, "mention_count_root": 1, "thread_count": 1,
+        "thread_mention_count": 1,
+    }  # fmt: skip
+    rows = await town.member.get("/users/me/teams/unread?exclude_team=" + team["id"])
+    assert team["id"] not in [row["team_id"] for row in rows]
+    # Messages of a muted channel do not wait, mentions do.
+    path = f"/channels/{channel['id']}/members/me/notify_props"
+    await town.member.put(path, {"mark_unread": "mention"})
+    assert await waiting() == {"mention_count": 2, "mention_count_root": 1}
+
+
+async def test_one_who_left_learns_nothing_more(town: Town) -> None:
+    """Security case C3: ids that one still knows are of no use."""
+    account = await town.new_newcomer()
+    me = await town.api.anonymous().log_in(account["username"])
+    channel = await town.new_channel(kind="P")
+    path = f"/channels/{channel['id']}"
+    await town.member.post(path + "/members", {"user_id": me.id}, expect=201)
+    post = await me.post("/posts", {"channel_id": channel["id"], "message": "pinned"}, expect=201)
+    await me.post(f"/posts/{post['id']}/pin")
+    reads = ("", "/stats", "/timezones", "/pinned", "/members", "/members/me", f"/members/{town.member.id}", "/posts")
+    for rest in reads:
+        await me.get(path + rest, expect=200)
+    await me.delete(path + "/members/me")
+    for rest in reads:
+        answer = await me.request("GET", path + rest)
+        assert answer.status_code in (403, 404), (rest, answer.text)
+    await me.post("/channels/stats/member_count", [channel["id"]], expect=403)
+    await me.post(path + "/members/ids", [town.member.id], expect=403)
+    team = town.ids["team"]
+    await town.teamadmin.delete(f"/teams/{team}/members/{me.id}")
+    reads = (
+        f"/teams/{team}", f"/teams/{team}/stats", f"/teams/{team}/members", f"/teams/{team}/channels",
+        f"/teams/{team}/channels/deleted", f"/teams/{team}/channels/autocomplete?name=h",
+        f"/users/me/teams/{team}/channels", f"/users/me/teams/{team}/channels/members",
+        f"/users/me/teams/{team}/channels/categories", f"/users/me/teams/{team}/unread",
+        f"/channels/{town.ids['channel']}", f"/channels/{town.ids['square']}/stats",
+    )  # fmt: skip
+    for read in reads:
+        answer = await me.request("GET", read)
+        assert answer.status_code in (403, 404), (read, answer.text)
+    found = await me.get(f"/teams/{team}/channels/search_autocomplete?name=h")
+    assert found == []
+
+
+async def test_a_cookie_alone_changes_nothing(town: Town) -> None:
+    """Security case D4: a writing call by cookie needs the CSRF token, whatever its body's type is."""
+    token = town.teamadmin.http.headers["Authorization"].split()[1]
+    for method, path, body in (
+        ("PUT", f"/teams/{town.ids['team']}/patch", b'{"description":"forged"}'),
+        ("DELETE", f"/teams/{town.ids['team']}", b""),
+        ("DELETE", f"/channels/{town.ids['channel']}", b""),
+        ("POST", f"/teams/{town.ids['team']}/regenerate_invite_id", b""),
+        ("PUT", f"/users/me/teams/{town.ids['team']}/channels/categories/order", b"[]"),
+    ):
+        for kind in ("text/plain", "application/x-www-form-urlencoded"):
+            headers = {"Cookie": "MMAUTHTOKEN=" + token, "Content-Type": kind, "Origin": "https://evil.example"}
+            answer = await town.anonymous.request(method, path, content=body, headers=headers)
+            assert answer.status_code == 401, (method, path)
+    row = await town.teamadmin.get(f"/teams/{town.ids['team']}")
+    assert (row["description"] != "forged", row["delete_at"]) == (True, 0)
+
+
 async def test_etags(town: Town) -> None:
     for path in (f"/users/me/teams/{town.ids['team']}/channels", f"/channels/{town.ids['channel']}/pinned"):
         first = await town.member.request("GET", path)

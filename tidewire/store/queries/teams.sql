@@ -149,3 +149,12 @@ ORDER BY t.display_name, t.id;
 SELECT EXISTS (
     SELECT FROM team_members a JOIN team_members b USING (team_id) JOIN teams t ON t.id = a.team_id AND t.delete_at = 0
     WHERE a.user_id = $1 AND b.user_id = $2 AND a.delete_at = 0 AND b.delete_at = 0);
+
+-- name: team_thread_unreads
+-- Followed threads with replies that the user has not seen, and the mentions in them, by team.
+SELECT c.team_id, count(*) AS threads, sum(f.unread_mentions)::bigint AS mentions
+FROM thread_members f JOIN threads t ON t.root_id = f.root_id AND t.delete_at = 0
+JOIN channels c ON c.id = f.channel_id AND c.team_id <> '' AND c.delete_at = 0
+JOIN channel_members m ON m.channel_id = f.channel_id AND m.user_id = f.user_id
+WHERE f.user_id = $1 AND f.following AND t.last_reply_at > f.last_viewed_at
+GROUP BY c.team_id;
