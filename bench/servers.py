@@ -75,9 +75,10 @@ class Yardstick:
         self._command = (*trim, "*", "k", channel_key(channel_id), "n", 1, "e", envelope(prefix, channel_id))
 
     async def publish(self, events: int) -> None:
-        """Add entries to the stream in one pipeline."""
+        """Add entries to the stream as the real producer does: all at once for the reader."""
         self._link = self._link or await Link.open(self._url)
-        await self._link.calls([self._command] * events, 5)
+        commands = [self._command] * events
+        await self._link.calls(commands if events == 1 else [("MULTI",), *commands, ("EXEC",)], 5)
 
     def end(self) -> None:
         """Stop it."""

@@ -121,6 +121,24 @@ async def test_a_cut_connection_goes_on_where_it_was(redis_url: str) -> None:
     await producer.close()
 
 
+async def test_what_is_published_together_is_read_together(redis_url: str) -> None:
+    reader, producer = RedisReader(redis_url), await connected(redis_url)
+    items = reader.batches()
+    first = asyncio.ensure_future(anext(items))
+    await reader.ready()
+    await asyncio.sleep(0.1)  # it waits for news
+    entries = entries_of(KEYS[:4], range(1, 3))
+    await producer.publish(entries, invalidates=["user:x"])
+    item = await first
+    assert isinstance(item, contract.Events)
+    assert item.entries == entries
+    assert len(item.places) == len(entries)
+    assert list(item.places) == sorted(item.places)
+    await items.aclose()
+    await reader.close()
+    await producer.close()
+
+
 async def test_a_stretch_trimmed_while_away_is_told(redis_url: str) -> None:
     producer, inbox = await connected(redis_url), await started(RedisReader(redis_url))
     seen = entries_of(KEYS, range(1, 3))
