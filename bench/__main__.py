@@ -5,10 +5,23 @@ Ends with 3 if a figure does not count, as on a noisy machine.
 
 import sys
 
-from bench import bystanders, compression, connect, crowd, fanout, hostile, latency, posts, reader, stall
+from bench import (
+    boot,
+    bystanders,
+    compression,
+    connect,
+    crowd,
+    fanout,
+    hostile,
+    latency,
+    posts,
+    reader,
+    stall,
+)
 from bench.peers import compare
 
 BENCHES = {
+    "boot": boot.main,
     "bystanders": bystanders.main,
     "compression": compression.main,
     "connect": connect.main,

@@ -1,0 +1,114 @@
+"""Starts of browsers that are logged in: starts per second of one API core, and CPU time per start.
+
+    python -m bench.boot [--users 32] [--channels 200] [--turns 9] [--seconds 4]
+
+The real API process with one worker, a private PostgreSQL and Redis; every user is in all channels of one team, the
+first of which holds some posts. Each user sends the calls of tests/shared/boot.py one after the other and begins again,
+as a first visit (no If-None-Match); caches are warm, log-ins apart (bench.booter). The API has a core of its own;
+everything else is on the other.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+from statistics import median
+
+from bench.machine import QUIET_BELOW, conditions, pin, tree
+from bench.posts import API_CORE, LEAST_TURNS, LOAD_CORE, PATIENCE, Turn, api, turn
+from bench.programs import Program
+from bench.servers import Services, services
+from loadtest.seed import Plan, SeededUser, seed
+from tidewire.store.db import Database
+
+POSTS = 30  # what the first screen shows
+TARGET = 120  # starts per second of an API core
+
+
+def fill(port: int, users: list[SeededUser]) -> None:
+    """Write the posts of the first channel."""
+    for number in range(POSTS):
+        user = users[number % len(users)]
+        body = json.dumps({"channel_id": user.channel_id, "message": f"Message {number} about the tide."})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/v4/posts", body.encode(), {"Authorization": f"Bearer {user.token}"}
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+
+
+def measure(
+    running: Services, scratch: Path, users: list[SeededUser], options: argparse.Namespace
+) -> list[Turn]:
+    """Return the turns."""
+    tokens = scratch / "tokens"
+    tokens.write_text("".join(user.line() for user in users))
+    with api(running, scratch) as (pid, port):
+        for process in tree([pid]):
+            pin(process, API_CORE)
+        fill(port, users)
+        booter = Program([sys.executable, "-m", "bench.booter", port, tokens])
+        try:
+            turn(booter, pid, running, options.seconds)  # warm: connections, plans, caches
+            turns: list[Turn] = []
+            for _ in range(options.turns * PATIENCE):
+                turns.append(turn(booter, pid, running, options.seconds))
+                if sum(one.window.quiet for one in turns) == options.turns:
+                    break
+            return turns
+        finally:
+            booter.end()
+
+
+def report(options: argparse.Namespace, turns: list[Turn]) -> bool:
+    """Print the block; return whether its figures may be quoted."""
+    quiet = [one for one in turns if one.window.quiet]
+    failed = sum(one.failed for one in turns)
+    valid = len(quiet) >= min(LEAST_TURNS, options.turns) and not failed and API_CORE != LOAD_CORE
+    chosen = quiet if valid else turns
+    print(f"{options.users} users, {options.channels} channels each, {POSTS} posts; target {TARGET} starts/s of a core")
+    for name, values, digits in (
+        ("starts/s", [one.rate for one in chosen], 0),
+        ("starts/s of a full API core", [one.rate / one.core for one in chosen], 0),
+        ("API CPU µs per start", [one.us(one.window.cpu_s) for one in chosen], 0),
+        ("PostgreSQL CPU µs", [one.us(one.postgres_s) for one in chosen], 0),
+        ("Redis CPU µs", [one.us(one.redis_s) for one in chosen], 1),
+        ("a whole start p50 ms", [one.p50_ms for one in chosen], 0),
+        ("a whole start p99 ms", [one.p99_ms for one in chosen], 0),
+    ):
+        low, mid, high = (f"{value:,.{digits}f}" for value in (min(values), median(values), max(values)))
+        print(f"  {name:28}{mid:>8} ({low}–{high})")
+    noise = max(one.window.others for one in turns)
+    print(
+        f"  {'valid' if valid else 'NOT VALID'}; {len(quiet)} of {len(turns)} turns quiet (others' CPU at most"
+        f" {noise:.0%}, limit {QUIET_BELOW:.0%} of a core); failed: {failed}\n",
+        flush=True,
+    )
+    return valid
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run it; return 0 if every figure is valid, else 3. words: the command line, by default the process's own."""
+    parser = argparse.ArgumentParser(prog="python -m bench.boot", description=__doc__.split("\n")[0])
+    parser.add_argument("--users", type=int, default=32)
+    parser.add_argument("--channels", type=int, default=200)
+    parser.add_argument("--turns", type=int, default=9, help="quiet turns to wait for")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of one turn")
+    options = parser.parse_args(words)
+    print("\n".join(conditions()))
+    print(
+        f"cores     API on {API_CORE}, the rest on {LOAD_CORE}; Redis and PostgreSQL do not wait for a disk\n"
+    )
+    os.sched_setaffinity(0, LOAD_CORE)  # every child begins there
+    with services() as running, tempfile.TemporaryDirectory() as scratch:
+        plan = Plan(options.users, options.channels)
+        users = asyncio.run(seed(Database(running.postgres.url()), plan))
+        valid = report(options, measure(running, Path(scratch), users, options))
+    return 0 if valid else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
