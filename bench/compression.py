@@ -25,6 +25,7 @@ from functools import partial
 from bench.machine import ROOT, Watch, Window, conditions
 from bench.pairs import INVALID, LOAD_CORE, SERVER_CORE, Pairs, Target, spread
 from hotpath import Event, Gate, SlotSet
+from tidewire.actions.mentions import Audience
 from tidewire.actions.post_events import posted
 from tidewire.bus.envelope import decode
 from tidewire.wire.ids import new_id, now_ms
@@ -50,7 +51,7 @@ class Messages:
         at = self._places.randrange(len(self._text) - MESSAGE_CHARACTERS)
         message = self._text[at : at + MESSAGE_CHARACTERS]
         post = Post(new_id(), self._channel.id, self._author, now_ms(), now_ms(), message=message)
-        encoded = posted(post, self._channel, "somebody", system=False, set_online=True, mentions=())
+        encoded = posted(post, self._channel, "somebody", system=False, set_online=True, audience=Audience())
         return decode(encoded).copies[0].body
 
 
