@@ -42,11 +42,8 @@ def _users(rows: list[Record]) -> list[User]:
 
 
 async def _are_few(db: Database, wanted: Filter) -> bool:
-    if wanted.viewer:
-        return True
-    if not wanted.in_channel and not wanted.in_team:
-        return False
-    return not await db.fetchval(_Q["has_more_members"], wanted.in_channel, wanted.in_team, FEW_MAX)
+    scopes = wanted.viewer, wanted.in_channel, wanted.in_team
+    return any(scopes) and not await db.fetchval(_Q["has_more_members"], *scopes, FEW_MAX)
 
 
 async def page(db: Database, wanted: Filter, *, sort: str, limit: int, offset: int) -> list[User]:

@@ -11,11 +11,12 @@ from tests.integration.gateway.world import World
 
 @dataclass
 class Crew:
-    """`people` with a guest (in the open channel only) and one who was deactivated after his log-in."""
+    """`people` with a guest (in the open channel only), one who was deactivated after his log-in, and a bot."""
 
     people: People
     guest: Client
     gone: Client
+    bot: Client  # owned by the admin, in no team
     town: World  # the gateway; its `db` reads what the API wrote
 
     async def socket(self, who: Client, **options: Any) -> Socket:
@@ -55,4 +56,14 @@ async def enlist(people: People, town: World) -> Crew:
     )
     gone = await people.api.anonymous().log_in("gone")
     await town.db.execute("UPDATE users SET delete_at = 1 WHERE id = $1", gone_id)
-    return Crew(people, await people.api.anonymous().log_in("guest"), gone, town)
+    guest = await people.api.anonymous().log_in("guest")
+    return Crew(people, guest, gone, await new_bot(people), town)
+
+
+async def new_bot(people: People) -> Client:
+    """Make a bot and return it with its access token."""
+    made = await people.admin.post("/bots", {"username": "robot"}, expect=201)
+    token = await people.admin.post(f"/users/{made['user_id']}/tokens", {"description": "its own"})
+    bot = people.api.anonymous(Authorization="Bearer " + token["token"])
+    bot.me = await bot.get("/users/me")
+    return bot

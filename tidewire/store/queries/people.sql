@@ -28,7 +28,10 @@ u.id, username, email, u.create_at, u.update_at, u.delete_at, auth_data, auth_se
             SELECT FROM channel_members m WHERE m.channel_id = $3 AND m.user_id = u.id
                 AND CASE WHEN m.scheme_admin THEN 'channel_admin' WHEN m.scheme_guest THEN 'channel_guest'
                     ELSE 'channel_user' END = ANY($11))))
-    AND ($12::text = '' OR u.id = $12 OR EXISTS (
+
+-- part: seen
+-- Not needed where the few are looked at, who are those that he sees.
+AND ($12::text = '' OR u.id = $12 OR EXISTS (
         SELECT FROM channel_members own JOIN channel_members other ON other.channel_id = own.channel_id
         WHERE own.user_id = $12 AND other.user_id = u.id))
 
@@ -53,15 +56,19 @@ SELECT m.user_id FROM channel_members m WHERE $12::text = '' AND $3::text <> '' 
     SELECT $12 WHERE $12 <> '' AND NOT EXISTS (SELECT FROM channel_members m WHERE m.user_id = $12)
 
 -- name: has_more_members
--- Whether the channel $1, else the team $2, has more than $3 members; looks at no more than that.
-SELECT EXISTS (SELECT FROM channel_members m WHERE $1::text <> '' AND m.channel_id = $1 OFFSET $3)
-    OR EXISTS (SELECT FROM team_members m WHERE $1 = '' AND m.team_id = $2 AND m.delete_at = 0 OFFSET $3);
+-- Whether there are more than $4 whom $1 sees, else in the channel $2, else in the team $3; looks at no more than that.
+SELECT EXISTS (
+        SELECT FROM channel_members own JOIN channel_members other ON other.channel_id = own.channel_id
+        WHERE $1::text <> '' AND own.user_id = $1 OFFSET $4)
+    OR EXISTS (SELECT FROM channel_members m WHERE $1 = '' AND $2::text <> '' AND m.channel_id = $2 OFFSET $4)
+    OR EXISTS (SELECT FROM team_members m WHERE $1 = '' AND $2 = '' AND m.team_id = $3 AND m.delete_at = 0 OFFSET $4);
 
 -- name: walk_people
 -- A page by username, walking the index: costs what it passes over, so for everybody and large teams only.
 SELECT {columns}
 FROM users u
 WHERE {filters}
+    {seen}
 ORDER BY username LIMIT $13 OFFSET $14;
 
 -- name: few_people
@@ -94,29 +101,34 @@ ORDER BY username LIMIT $16;
 WITH found AS (
     (SELECT u.id FROM users u WHERE u.username >= lower($17) AND u.username < lower($17) || chr(1114111)
         AND {filters}
+        {seen}
         {words}
     ORDER BY u.username LIMIT $16)
     UNION
     (SELECT u.id FROM users u WHERE u.nickname <> '' AND lower(u.nickname) COLLATE "C" >= lower($17)
         AND lower(u.nickname) COLLATE "C" < lower($17) || chr(1114111)
         AND {filters}
+        {seen}
         {words}
     ORDER BY lower(u.nickname) COLLATE "C" LIMIT $16)
     UNION
     (SELECT u.id FROM users u WHERE $14 AND u.first_name <> '' AND lower(u.first_name) COLLATE "C" >= lower($17)
         AND lower(u.first_name) COLLATE "C" < lower($17) || chr(1114111)
         AND {filters}
+        {seen}
         {words}
     ORDER BY lower(u.first_name) COLLATE "C" LIMIT $16)
     UNION
     (SELECT u.id FROM users u WHERE $14 AND u.last_name <> '' AND lower(u.last_name) COLLATE "C" >= lower($17)
         AND lower(u.last_name) COLLATE "C" < lower($17) || chr(1114111)
         AND {filters}
+        {seen}
         {words}
     ORDER BY lower(u.last_name) COLLATE "C" LIMIT $16)
     UNION
     (SELECT u.id FROM users u WHERE $15 AND u.email >= lower($17) AND u.email < lower($17) || chr(1114111)
         AND {filters}
+        {seen}
         {words}
     ORDER BY u.email LIMIT $16)
 )
