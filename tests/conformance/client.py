@@ -76,6 +76,9 @@ def _difference(told: Any, fresh: Any) -> Any:
     return {key: _difference(told.get(key), fresh.get(key)) for key in keys if told.get(key) != fresh.get(key)}
 
 
+_ME = ("username", "nickname", "first_name", "position", "roles", "props", "last_picture_update", "update_at")
+
+
 @dataclass
 class State:
     """What a client remembers: rows by id."""
@@ -103,7 +106,7 @@ class State:
             "posts": {key: _post_view(row) for key, row in self.posts.items()},
             "people": {key: sorted(ids) for key, ids in self.people.items()},
             "preferences": self.preferences,
-            "me": {name: self.me[name] for name in ("username", "nickname", "first_name", "position", "roles")},
+            "me": {name: self.me.get(name) for name in _ME},
             "status": self.status,
         }
 

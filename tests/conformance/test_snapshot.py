@@ -243,6 +243,26 @@ async def categories(w: World) -> None:
     await w.ada.call("DELETE", f"{path}/{own['id']}")
 
 
+async def choose_status(w: World) -> None:
+    for status in ("dnd", "online"):
+        await w.bob.call("PUT", "/users/me/status", {"user_id": w.bob.id, "status": status})
+
+
+async def custom_status(w: World) -> None:
+    await w.ada.call("PUT", "/users/me/status/custom", {"emoji": "palm_tree", "text": "away"})
+    await w.ada.call("DELETE", "/users/me/status/custom")
+    await w.ada.call("PUT", "/users/me/status/custom", {"text": "back"})
+
+
+async def picture(w: World) -> None:
+    # The smallest GIF there is.
+    image = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"
+    for person in (w.ada, w.bob):
+        answer = await person.rest.post("/users/me/image", files={"image": ("x.gif", image)})
+        assert answer.status_code == 200, answer.text
+    await w.bob.call("DELETE", "/users/me/image")
+
+
 SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     post_and_reply,
     edit_and_pin,

@@ -46,6 +46,7 @@ async def row(crew: Crew, who: Client) -> dict[str, Any]:
 
 async def test_what_is_chosen_wins_with_and_without_sockets(crew: Crew) -> None:
     me = crew.people.owner
+    await crew.town.db.execute("DELETE FROM statuses WHERE user_id = $1", me.id)
     assert await shown(crew, me) == "offline"
     for status, manual in (("away", True), ("dnd", True), ("offline", True), ("online", False)):
         answer = await choose(me, status)

@@ -8,12 +8,13 @@ u.id, username, email, u.create_at, u.update_at, u.delete_at, auth_data, auth_se
 -- Parameters that all lists share; '' and an empty array filter nothing: $1 in team, $2 not in team, $3 in channel, $4 not in
 -- channel, $5 in no team, $6 active only, $7 inactive only, $8 a system role, among others, $9 system roles, $10 roles in
 -- team $1, $11 roles in channel $3 (any of these three), $12 who asks, if he sees only whom he shares a channel with.
-($1::text = '' OR EXISTS (SELECT FROM team_members m WHERE m.team_id = $1 AND m.user_id = u.id AND m.delete_at = 0))
+-- OFFSET 0: without it the planner reads all members of a large channel into a hash to test a hundred.
+($1::text = '' OR EXISTS (SELECT FROM team_members m WHERE m.team_id = $1 AND m.user_id = u.id AND m.delete_at = 0 OFFSET 0))
     AND ($2::text = '' OR NOT EXISTS (
-        SELECT FROM team_members m WHERE m.team_id = $2 AND m.user_id = u.id AND m.delete_at = 0))
-    AND ($3::text = '' OR EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $3 AND m.user_id = u.id))
-    AND ($4::text = '' OR NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $4 AND m.user_id = u.id))
-    AND (NOT $5::bool OR NOT EXISTS (SELECT FROM team_members m WHERE m.user_id = u.id AND m.delete_at = 0))
+        SELECT FROM team_members m WHERE m.team_id = $2 AND m.user_id = u.id AND m.delete_at = 0 OFFSET 0))
+    AND ($3::text = '' OR EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $3 AND m.user_id = u.id OFFSET 0))
+    AND ($4::text = '' OR NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $4 AND m.user_id = u.id OFFSET 0))
+    AND (NOT $5::bool OR NOT EXISTS (SELECT FROM team_members m WHERE m.user_id = u.id AND m.delete_at = 0 OFFSET 0))
     AND (NOT $6::bool OR u.delete_at = 0)
     AND (NOT $7::bool OR u.delete_at > 0)
     AND ($8::text = '' OR $8 = ANY(string_to_array(u.roles, ' ')))
@@ -23,17 +24,17 @@ u.id, username, email, u.create_at, u.update_at, u.delete_at, auth_data, auth_se
         OR (cardinality($10) > 0 AND EXISTS (
             SELECT FROM team_members m WHERE m.team_id = $1 AND m.user_id = u.id AND m.delete_at = 0
                 AND CASE WHEN m.scheme_admin THEN 'team_admin' WHEN m.scheme_guest THEN 'team_guest'
-                    ELSE 'team_user' END = ANY($10)))
+                    ELSE 'team_user' END = ANY($10) OFFSET 0))
         OR (cardinality($11) > 0 AND EXISTS (
             SELECT FROM channel_members m WHERE m.channel_id = $3 AND m.user_id = u.id
                 AND CASE WHEN m.scheme_admin THEN 'channel_admin' WHEN m.scheme_guest THEN 'channel_guest'
-                    ELSE 'channel_user' END = ANY($11))))
+                    ELSE 'channel_user' END = ANY($11) OFFSET 0)))
 
 -- part: seen
 -- Not needed where the few are looked at, who are those that he sees.
 AND ($12::text = '' OR u.id = $12 OR EXISTS (
         SELECT FROM channel_members own JOIN channel_members other ON other.channel_id = own.channel_id
-        WHERE own.user_id = $12 AND other.user_id = u.id))
+        WHERE own.user_id = $12 AND other.user_id = u.id OFFSET 0))
 
 -- part: words
 -- $13 words, each of which a name or, where they may be searched, a full name ($14) or an address ($15) begins with.
@@ -105,28 +106,28 @@ WITH found AS (
         {words}
     ORDER BY u.username LIMIT $16)
     UNION
-    (SELECT u.id FROM users u WHERE u.nickname <> '' AND lower(u.nickname) COLLATE "C" >= lower($17)
+    (SELECT u.id FROM users u WHERE $17 <> '' AND u.nickname <> '' AND lower(u.nickname) COLLATE "C" >= lower($17)
         AND lower(u.nickname) COLLATE "C" < lower($17) || chr(1114111)
         AND {filters}
         {seen}
         {words}
     ORDER BY lower(u.nickname) COLLATE "C" LIMIT $16)
     UNION
-    (SELECT u.id FROM users u WHERE $14 AND u.first_name <> '' AND lower(u.first_name) COLLATE "C" >= lower($17)
+    (SELECT u.id FROM users u WHERE $14 AND $17 <> '' AND u.first_name <> '' AND lower(u.first_name) COLLATE "C" >= lower($17)
         AND lower(u.first_name) COLLATE "C" < lower($17) || chr(1114111)
         AND {filters}
         {seen}
         {words}
     ORDER BY lower(u.first_name) COLLATE "C" LIMIT $16)
     UNION
-    (SELECT u.id FROM users u WHERE $14 AND u.last_name <> '' AND lower(u.last_name) COLLATE "C" >= lower($17)
+    (SELECT u.id FROM users u WHERE $14 AND $17 <> '' AND u.last_name <> '' AND lower(u.last_name) COLLATE "C" >= lower($17)
         AND lower(u.last_name) COLLATE "C" < lower($17) || chr(1114111)
         AND {filters}
         {seen}
         {words}
     ORDER BY lower(u.last_name) COLLATE "C" LIMIT $16)
     UNION
-    (SELECT u.id FROM users u WHERE $15 AND u.email >= lower($17) AND u.email < lower($17) || chr(1114111)
+    (SELECT u.id FROM users u WHERE $15 AND $17 <> '' AND u.email >= lower($17) AND u.email < lower($17) || chr(1114111)
         AND {filters}
         {seen}
         {words}
