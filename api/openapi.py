@@ -18,7 +18,7 @@ import msgspec
 
 from api.call import PER_PAGE_MAX, Call
 from api.errors import ErrorBody
-from api.routing import PREFIX, ROUTES, Created, Raw, Route, route
+from api.routing import PREFIX, ROUTES, Created, Raw, Route, Stream, route
 from tidewire.actions.config import API_VERSION
 
 _REFERENCES = "#/components/schemas/{name}"
@@ -165,7 +165,7 @@ def _answer(one: Route, reading: _Reading) -> tuple[int, Any, str]:
     if Created in kinds:
         found = reading.answers
         return 201, found[0] if len(found) == 1 else Any, "application/json"
-    json = [kind for kind in kinds if kind not in (Raw, bytes, type(None))]
+    json = [kind for kind in kinds if kind not in (Raw, Stream, bytes, type(None))]
     if json:
         return 200, Union[tuple(json)], "application/json"  # noqa: UP007 (made at run time)
     if bytes in kinds and reading.plain_ok:
@@ -177,7 +177,7 @@ def _parameters(one: Route, reading: _Reading) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for name in re.findall(r"{(\w+)}", one.path):
         schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 200}
-        if name.endswith("_id"):
+        if name.endswith("_id") and name != "category_id":  # built-in categories have longer ones
             schema = {"type": "string", "pattern": "^(me|[A-Za-z0-9]{26})$" if name == "user_id" else _ID}
         found.append({"name": name, "in": "path", "required": True, "schema": schema})
     found += [
@@ -194,7 +194,7 @@ def document() -> bytes:
     for key, one in ROUTES.items():
         reading = readings[key] = _Reading()
         reading.read(inspect.unwrap(one.handler))
-        shapes += reading.bodies
+        shapes += [part for body in reading.bodies for part in _parts(body)]
         answer = _answer(one, reading)[1]
         shapes += [] if isinstance(answer, dict) else _parts(answer)
     schemas, components = msgspec.json.schema_components(

@@ -226,6 +226,22 @@ async def test_restoring_a_channel(town: Town) -> None:
         assert "system_channel_restored" in await system_posts(town.member, channel["id"])
 
 
+async def test_archived_channels_since_a_time(town: Town) -> None:
+    channel = await town.new_archived()
+    gone = (await town.member.get(f"/channels/{channel['id']}"))["delete_at"]
+    for path in ("/users/me/channels", f"/users/me/teams/{town.ids['team']}/channels"):
+        for query, found in (
+            ("", False),
+            ("?last_delete_at=0", False),
+            ("?include_deleted=true", True),
+            (f"?include_deleted=true&last_delete_at={gone}", True),
+            (f"?include_deleted=true&last_delete_at={gone + 1}", False),
+            ("?include_deleted=true&last_delete_at=nonsense", True),
+        ):
+            ids = [one["id"] for one in await town.member.get(path + query)]
+            assert (channel["id"] in ids) == found, query
+
+
 async def test_privacy_of_a_channel(town: Town) -> None:
     channel, team = await town.new_channel(), town.ids["team"]
     path = f"/channels/{channel['id']}"

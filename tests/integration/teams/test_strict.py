@@ -110,6 +110,22 @@ async def test_an_invitation_lets_one_in_once(town: Town, box: Box) -> None:
     await town.anonymous.post(f"/users?t={token}", again, expect=400)
 
 
+async def test_an_invitation_ends_after_a_while(town: Town, box: Box) -> None:
+    team = await town.new_team()
+    await town.chanadmin.post(f"/teams/{team['id']}/invite/email", ["late@example.org"], expect=200)
+    token = await box.token_for("late@example.org")
+    await town.sql("UPDATE one_time_tokens SET expires_at = 1 WHERE email = 'late@example.org'")
+    for _ in range(2):
+        refused = await town.stranger.post(f"/teams/members/invite?token={token}", expect=400)
+        assert refused["id"] == "api.user.create_user.signup_link_expired.app_error"
+    await town.sql("UPDATE one_time_tokens SET expires_at = 9000000000000 WHERE email = 'late@example.org'")
+    refused = await town.guest.post(f"/teams/members/invite?token={token}", expect=400)
+    assert refused["id"] == "api.user.create_user.invalid_invitation_type.app_error"
+    await town.teamadmin.delete(f"/teams/{team['id']}")
+    refused = await town.stranger.post(f"/teams/members/invite?token={token}", expect=400)
+    assert refused["id"] == "api.user.create_user.signup_link_invalid.app_error"
+
+
 async def test_what_an_invitation_may_not(town: Town) -> None:
     team = await town.new_team()
     path = f"/teams/{team['id']}/invite/email"
