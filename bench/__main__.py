@@ -17,6 +17,7 @@ from bench import (
     posts,
     reader,
     stall,
+    tls,
 )
 from bench.peers import compare
 
@@ -33,6 +34,7 @@ BENCHES = {
     "posts": posts.main,
     "reader": reader.main,
     "stall": stall.main,
+    "tls": tls.main,
 }
 
 if __name__ == "__main__":

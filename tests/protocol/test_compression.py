@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import websockets
 
 from gateway.handshake import DEFLATE, accept_deflate
 from hotpath import FOLLOW, MENTION, Event
+from tests.fixtures.transport import Transport
 from tests.protocol.raw import Server, request, serving
 
 NODE = Path(__file__).parents[1] / "conformance" / "node"
@@ -86,11 +88,12 @@ def check(texts: list[str], posts: list[str]) -> None:
     assert all(("mentions" in event["data"]) == (n % 2 == 1) for n, event in enumerate(events))
 
 
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("compression", [True, False])
 async def test_the_client_of_websockets(compression):
     async with serving(room=ROOM, compression=compression) as server:
-        url = f"ws://127.0.0.1:{server.port}/api/v4/websocket"
-        async with asyncio.timeout(60), websockets.connect(url) as client:
+        url = f"{Transport.origin('ws', server.port)}/api/v4/websocket"
+        async with asyncio.timeout(60), websockets.connect(url, ssl=Transport.trust) as client:
             assert bool(client.protocol.extensions) == compression
             await server.until(lambda: bool(server.adopted))
             posts = deliver(server, server.adopted[0][0])
@@ -113,11 +116,14 @@ socket.on("error", error => { throw error })
 """
 
 
+@pytest.mark.usefixtures("transport")
 async def test_ws_of_npm():
     async with serving(room=ROOM, compression=True) as server:
-        url = f"ws://127.0.0.1:{server.port}/api/v4/websocket"
+        url = f"{Transport.origin('ws', server.port)}/api/v4/websocket"
+        trust = {"NODE_EXTRA_CA_CERTS": str(Transport.tls.authority)} if Transport.tls else {}
         process = await asyncio.create_subprocess_exec(
-            "node", "-e", SCRIPT, url, str(EVENTS), ECHO, cwd=NODE, stdout=asyncio.subprocess.PIPE)
+            "node", "-e", SCRIPT, url, str(EVENTS), ECHO,
+            cwd=NODE, env=os.environ | trust, stdout=asyncio.subprocess.PIPE)
         await server.until(lambda: bool(server.adopted))
         posts = deliver(server, server.adopted[0][0])
         printed, _ = await asyncio.wait_for(process.communicate(), 60)

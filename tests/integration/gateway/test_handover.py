@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -11,6 +12,7 @@ import pytest_asyncio
 import gateway.main
 from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
+from tests.fixtures.transport import speaking
 from tests.integration.gateway.world import PATIENCE_S, Client, World, posted, session_id, world
 from tidewire.bus.envelope import Copy, EndSessions, JoinChannel, LeaveChannel, channel_key, user_key
 from tidewire.bus.redis_reader import RedisReader
@@ -314,3 +316,32 @@ async def test_a_dead_owner_is_a_fresh_start_at_once(postgres: Postgres) -> None
                 old = visit.client.connection_id
                 await is_fresh(await visit.move(pair.there), old)
             owner.background.clear()
+
+
+@pytest.mark.parametrize("kinds", [("tls", "tcp"), ("tcp", "tls"), ("tls", "tls")])
+async def test_a_connection_moves_whatever_its_sockets_speak(
+    database_url: str, redis_url: str, tmp_path: Path, kinds: tuple[str, str]
+) -> None:
+    async with AsyncExitStack() as stack:
+        towns = []
+        for kind in kinds:
+            with speaking(kind, tmp_path):
+                own = {"resume": {"handover_ms": 5000}}
+                towns.append(await stack.enter_async_context(world(database_url, redis_url, **own)))
+        here, there = towns
+        user = await here.user()
+        channel, token = await here.channel(user), await here.session(user)
+        client = await here.open(token)
+        await client.event("hello")
+        await here.post(channel, "one")
+        assert await client.posts(1) == ["one"]
+        client.socket.transport.abort()
+        await here.post(channel, "two")
+        again = await there.resume(client, token)
+        await here.post(channel, "three")
+        assert await again.posts(2) == ["two", "three"]
+        assert not any(event["event"] == "hello" for event in again.events)
+        back = await here.resume(again, token)  # the other one's socket is still open
+        await here.post(channel, "four")
+        assert await back.posts(1) == ["four"]
+        assert (here.gateway.resumes["moved"], there.gateway.resumes["moved"]) == (1, 1)
