@@ -6,7 +6,9 @@ from api.call import Call
 from api.routing import OK, Raw, route
 from tidewire.actions import mfa, recovery
 from tidewire.actions.mfa import MfaSecret
+from tidewire.actions.users import view_for
 from tidewire.wire.errors import AppError, body_param
+from tidewire.wire.views import UserView
 
 
 class Email(Struct):
@@ -90,6 +92,20 @@ async def verify_email(call: Call) -> bytes:
 async def send_verification(call: Call) -> bytes:
     """Send that token again."""
     await recovery.do_send_verification(call.services, (await call.body(Email, "email")).email)
+    return OK
+
+
+@route("POST", "/users/{user_id}/email/verify/member", audit=True)
+async def verify_for_member(call: Call) -> UserView:
+    """Say for a user that an address is his."""
+    user = await recovery.do_verify_for_member(call.services, call.login, call.path_id("user_id"))
+    return view_for(call.services, call.login, user)
+
+
+@route("POST", "/users/{user_id}/reset_failed_attempts", audit=True)
+async def reset_failed_attempts(call: Call) -> bytes:
+    """Let a locked account try again."""
+    await recovery.do_reset_attempts(call.services, call.login, call.path_id("user_id"))
     return OK
 
 

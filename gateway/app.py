@@ -57,6 +57,7 @@ log = structlog.get_logger()
 
 ENDED_S = 60.0  # a look-up that began before a session ended is over by then
 WATCHED_MS = 120_000
+LOOK_AGAIN_MS = 2_000  # before a session's known end: use over HTTP may have pushed it forward
 BY_ACCESS_TOKEN = 16  # a bit beside the gate's four: a person's access token opened the socket
 SPARE_SLOTS = 64  # upgrades that are under way when the room is found full
 # Closes of a stop come in steps, so that clients do not all come back in one moment; a second in all at most.
@@ -141,11 +142,13 @@ class Gateway:
         self.connections = Seats()
         self._hello = _hello_of(context)
         self._addresses: Counter[str] = Counter()
+        self._strangers: Counter[str] = Counter()  # by address: sockets whose challenge is awaited
         self._unknown: deque[tuple[float, Connection]] = deque()  # deadline, who has to log in by then
         self._checks: deque[tuple[float, Connection]] = deque()  # since when whose session is being looked up
         self._away: deque[tuple[float, Connection]] = deque()  # since when, who may be resumed
         # Heap of the sessions that end before `_watched_ms`: end in ms, tie-break, whose.
         self._expiries: list[tuple[int, int, Connection]] = []
+        self._ending: list[tuple[int, int, Connection]] = []  # the same, of those that were looked at again
         self._watched_ms = now_ms() + WATCHED_MS
         self._ended: deque[tuple[float, str, list[str]]] = deque(maxlen=100_000)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -185,11 +188,16 @@ class Gateway:
         if self.stopping or self.unauthenticated >= limits.unauthenticated or not self._make_room():
             self.refused += 1
             return 503, "api.context.server_busy.app_error"
-        cap = limits.connections_per_address
-        if cap and self._addresses[self._address(upgrade)] >= cap:
+        cap, address = limits.connections_per_address, self._address(upgrade)
+        full = bool(cap) and self._addresses[address] >= cap
+        if full or (self._crowded(address) and not credential(upgrade.headers)):
             self.refused += 1
             return 429, "api.context.rate_limited.app_error"
         return None
+
+    def _crowded(self, address: str) -> bool:
+        """Tell whether enough sockets of an address wait for a challenge: more would keep others out."""
+        return self._strangers[address] >= self._settings.gateway.unauthenticated_per_address
 
     def _make_room(self) -> bool:
         """Return whether there is a slot, giving up the connection that waits longest for a resume if need be."""
@@ -225,15 +233,27 @@ class Gateway:
     # Log-in
 
     def _await_challenge(self, connection: Connection) -> None:
+        self._strangers[connection.remote] += 1
         connection.state = State.UNKNOWN
         deadline = connection.seen_at + self._settings.gateway.auth_timeout_s
         self._unknown.append((deadline, connection))
         self._hear_waiting(connection)
 
+    def _known(self, connection: Connection) -> None:
+        """Take a connection that said who it is, or is gone, out of its address's strangers."""
+        address = connection.remote
+        self._strangers[address] -= 1
+        if not self._strangers[address]:
+            del self._strangers[address]
+
     def _found(self, connection: Connection, login: Login | None, query: dict[str, str]) -> None:
         """Log in by a handshake's credential; a bad one leaves the socket where a challenge is awaited."""
         if login is None:
-            self._await_challenge(connection)
+            if self._crowded(connection.remote):
+                self.refused += 1
+                self.close(connection, TRY_AGAIN)
+            else:
+                self._await_challenge(connection)
             return
         try:
             resume = resume_of(query)
@@ -444,6 +464,7 @@ class Gateway:
         if connection.state is State.LIVE:
             self.actions.handle(connection, request)
         elif connection.state is State.UNKNOWN and request.action == "authentication_challenge":
+            self._known(connection)
             connection.state = State.CHECKING
             self._spawn(self._challenge(connection, request))
 
@@ -518,6 +539,8 @@ class Gateway:
             self._forget_address(connection)
         if not connection.user_id:
             self.unauthenticated -= 1
+        if connection.state is State.UNKNOWN:
+            self._known(connection)
         connection.state = State.GONE
         connection.waiting = None
         if connection.user_id:
@@ -585,8 +608,16 @@ class Gateway:
         at = now_ms()
         if at > self._watched_ms - WATCHED_MS // 2:
             self._watch_more(at + WATCHED_MS)
-        while self._expiries and self._expiries[0][0] <= at:
-            expired, _, connection = heapq.heappop(self._expiries)
+        near = []
+        while self._expiries and self._expiries[0][0] <= at + LOOK_AGAIN_MS:
+            entry = heapq.heappop(self._expiries)
+            if entry[2].expires_at == entry[0]:
+                near.append(entry[2])
+                heapq.heappush(self._ending, entry)
+        if near:
+            self._spawn(self._look_again(near))
+        while self._ending and self._ending[0][0] <= at:
+            expired, _, connection = heapq.heappop(self._ending)
             if connection.expires_at == expired:
                 self.end(connection)
 
@@ -602,8 +633,6 @@ class Gateway:
         for connection in self.connections.values():
             if connection.user_id:
                 self._watch_expiry(connection)
-        if self._expiries:
-            self._spawn(self._look_again([connection for _, _, connection in self._expiries]))
 
     async def _look_again(self, connections: list[Connection]) -> None:
         """Let sessions that were used over HTTP meanwhile live on. What cannot be read now ends at its known time."""

@@ -2,7 +2,7 @@
 
 import structlog
 
-from tidewire.actions import permissions
+from tidewire.actions import login_limits, permissions
 from tidewire.actions.services import Services
 from tidewire.store import audits
 from tidewire.wire.errors import Unavailable
@@ -11,6 +11,9 @@ from tidewire.wire.models import Audit, Session
 
 EXTRA_MAX = 1024  # characters
 DAY_MS = 86_400_000
+# What one caller can make us keep: far above what people do, so that nobody fills the disk by wrong links.
+ROWS_PER_MINUTE = 300
+STRANGERS_ROWS_PER_MINUTE = 60  # from one address, about no account that is known
 PRUNE_EVERY_MS = 60_000
 PRUNE_ROWS = 1000  # per turn: far more than are written in that time
 _log = structlog.get_logger("audits")
@@ -21,6 +24,9 @@ async def do_write(
     services: Services, *, user_id: str, action: str, extra: str, address: str, session_id: str = ""
 ) -> None:
     """Store one audit; what it is about has happened already, so a database that is gone now is only reported."""
+    who, most = (user_id, ROWS_PER_MINUTE) if user_id else (address, STRANGERS_ROWS_PER_MINUTE)
+    if not await login_limits.take(services.redis, "audit:" + who, 60, most):
+        return
     now = now_ms()
     row = Audit(
         new_id(now), now, user_id, _storable(action), _storable(extra), _storable(address), session_id

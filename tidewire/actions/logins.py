@@ -99,11 +99,7 @@ async def do_login(services: Services, login: Login, client: Client) -> tuple[Us
         )
     user = await get_user(services, known.user_id)
     session = await do_create_session(
-        services,
-        user,
-        device_id=login.device_id,
-        user_agent=client.user_agent,
-        verified_at=known.last_password_update,
+        services, user, known, device_id=login.device_id, user_agent=client.user_agent
     )
     _tell(services, user, client)
     return user, session

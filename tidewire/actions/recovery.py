@@ -42,11 +42,34 @@ async def do_verify_email(services: Services, token: str) -> None:
         await _verify(tx, services, user, now)
 
 
-async def _verify(tx: Transaction, services: Services, user: User, now: int) -> None:
+async def _verify(tx: Transaction, services: Services, user: User, now: int) -> User:
     at = max(now, user.update_at + 1)
     await users.verify_email(tx, user.id, at=at)
     changed = structs.replace(user, email_verified=True, update_at=at)
     await announce_updated(services, tx, changed)
+    return changed
+
+
+async def do_verify_for_member(services: Services, session: Session, user_id: str) -> User:
+    """Mark a user's address as shown, on an admin's word; return the account. Raises: 403, 404."""
+    permissions.check_system(session, "manage_system")
+    async with services.db.transaction() as tx:
+        user = await users.lock(tx, user_id)
+        if user is None:
+            raise missing()
+        if user.email_verified:
+            return user
+        return await _verify(tx, services, user, now_ms())
+
+
+async def do_reset_attempts(services: Services, session: Session, user_id: str) -> None:
+    """Let a locked account try again. Raises: 403, 404."""
+    permissions.check_system(session, "sysconsole_write_user_management_users")
+    async with services.db.transaction() as tx:
+        user = await users.lock(tx, user_id)
+        if user is None:
+            raise missing()
+        await users.note_attempt(tx, user_id, failed=False)
 
 
 async def do_send_reset(services: Services, email: str) -> None:

@@ -9,6 +9,7 @@ from tidewire.bus.envelope import EndSessions, user_key
 from tidewire.store import sessions, users
 from tidewire.store.db import Database, Transaction
 from tidewire.store.sessions import Ended
+from tidewire.store.users import Credentials
 from tidewire.wire.defaults import session_props
 from tidewire.wire.errors import AppError, body_param, logged_out
 from tidewire.wire.ids import new_id, new_token, now_ms
@@ -61,12 +62,12 @@ def _is_mobile(session: Session) -> bool:
 
 
 async def do_create_session(
-    services: Services, user: User, *, device_id: str = "", user_agent: str = "", verified_at: int
+    services: Services, user: User, known: Credentials, *, device_id: str = "", user_agent: str = ""
 ) -> Session:
     """Store a session and return it with its token, which nobody can read again.
 
-    verified_at: last_password_update of the password that was shown; if it was changed meanwhile, 401. A device has one
-    session: the user's earlier ones there end.
+    known: what the login was checked against; 401 if password or second factor have changed meanwhile. A device has
+    one session: the user's earlier ones there end.
     """
     token, now = new_token(), now_ms()
     agent = describe_agent(user_agent)
@@ -83,7 +84,8 @@ async def do_create_session(
     )
     async with services.db.transaction() as tx:
         locked = await users.lock(tx, user.id)
-        if locked is None or locked.delete_at or locked.last_password_update != verified_at:
+        shown = known.last_password_update, known.mfa_active
+        if locked is None or locked.delete_at or (locked.last_password_update, locked.mfa_active) != shown:
             raise logged_out()
         if session.device_id:
             ended = await sessions.delete_of_device(tx, user.id, session.device_id, but="")

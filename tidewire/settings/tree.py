@@ -119,6 +119,9 @@ class Gateway(_Section):
         0, "Most sockets from one address in one process; 0: no limit.", ge=0
     )
     unauthenticated: int = _knob(2000, "Most sockets of one process that have not logged in yet.", ge=1)
+    unauthenticated_per_address: int = _knob(
+        500, "Most sockets from one address that were opened without a valid login and have not sent one yet.", ge=1
+    )
     allowed_origins: Words = _knob((), "Origins of browsers to accept besides the site's own; *: any.")
     auth_timeout_s: float = _knob(5.0, "Time to log in after the upgrade.", gt=0)
     login_wait_s: float = _knob(5.0, "Time that a login waits for a database that does not answer.", gt=0)

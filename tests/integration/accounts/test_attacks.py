@@ -69,7 +69,7 @@ async def test_nobody_assigns_what_is_not_his_to_say(office: Office) -> None:
     made = await anonymous.post("/users", {**wish, **body}, expect=201)
     user = await office.api.anonymous().log_in("wishful")
     for method, path in (("PUT", "/users/me/patch"), ("PUT", f"/users/{user.id}")):
-        await user.call(method, path, {**wish, "nickname": path})
+        await user.call(method, path, {**wish, "id": user.id, "nickname": path[:20]})
     me = await user.get("/users/me")
     for view in (made, me):
         assert view["roles"] == "system_user"

@@ -103,6 +103,16 @@ async def test_a_password_does_not_cross_the_network_in_clear() -> None:
         await mail.deliver(server, mail.EmailMessage())
 
 
+async def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
+    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    began = time.monotonic()
+    with pytest.raises((TimeoutError, mail.aiosmtplib.SMTPException)):
+        await mail.deliver(mail.Server("127.0.0.1", port, "", "", "", True, 0.3), mail.EmailMessage())
+    assert time.monotonic() - began < 2
+    silent.close()
+
+
 async def test_too_many_waiting_messages_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "QUEUE", 2)
     mailer, gate = mail.Mailer(), asyncio.Event()

@@ -175,9 +175,21 @@ async def test_guessing_the_present_password_locks_it(office: Office) -> None:
         await office.fails(
             user, "PUT", "/users/me/password", wrong, 400, "api.user.update_password.incorrect.app_error"
         )
-    await office.fails(
-        user, "PUT", "/users/me/password", {**wrong, "current_password": PASSWORD}, 401, LOCKED
+    right = {**wrong, "current_password": PASSWORD}
+    await office.fails(user, "PUT", "/users/me/password", right, 401, LOCKED)
+    await office.crew.people.admin.post(f"/users/{user.id}/reset_failed_attempts")
+    await user.put("/users/me/password", right)
+
+
+async def test_an_admin_verifies_an_address(office: Office) -> None:
+    user, path = await office.newcomer("vouched"), "/email/verify/member"
+    await user.post(f"/users/{user.id}{path}", expect=403)
+    _, told = await office.crew.announced(
+        office.crew.people.admin.post(f"/users/{user.id}{path}"), names=("user_updated",)
     )
+    assert told
+    assert (await user.get("/users/me"))["email_verified"] is True
+    await office.crew.people.admin.post(f"/users/{'x' * 26}{path}", expect=404)
 
 
 async def test_password_rules_come_from_the_configuration(office: Office) -> None:

@@ -111,6 +111,14 @@ async def test_what_matters_is_written_down(office: Office) -> None:
     assert [one["id"] for one in page] == [one["id"] for one in found[2:4]]
 
 
+async def test_nobody_fills_the_disk_with_audits(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidewire.actions.audits.ROWS_PER_MINUTE", 3)
+    user, count = await office.newcomer("wordy"), "SELECT count(*) FROM audits WHERE user_id = $1"
+    for _ in range(5):
+        await user.put("/users/sessions/device", {"mobile_version": "1.0.0"})
+    assert await office.crew.town.db.fetchval(count, user.id) == 3
+
+
 async def test_old_audits_go(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     db = office.crew.town.db
     old = now_ms() - 91 * 86_400_000
@@ -120,7 +128,7 @@ async def test_old_audits_go(office: Office, monkeypatch: pytest.MonkeyPatch) ->
         old + 2 * 86_400_000,
     )
     monkeypatch.setattr("tidewire.actions.audits._pruned_at_ms", 0)
-    await office.crew.people.anonymous.post("/users/logout")
+    await office.crew.people.member.put("/users/sessions/device", {"mobile_version": "1.0.0"})
     rows = await db.fetch("SELECT id FROM audits WHERE id IN ('old', 'new')")
     assert [row["id"] for row in rows] == ["new"]
 

@@ -136,25 +136,26 @@ async def test_a_disabled_bot_is_silent(office: Office) -> None:
 
 async def test_a_session_ends_while_its_socket_is_busy_and_lives_on_if_it_is_used(office: Office) -> None:
     people, town = office.crew.people, office.crew.town
-    idle, used = await listener(office, "idle"), await listener(office, "used")
-    ends = int(time.time() * 1000) + 3000
-    for user in (idle, used):
+    idle, used, poster = [await listener(office, name) for name in ("idle", "used", "poster")]
+    ends = int(time.time() * 1000) + 4000
+    for user in (idle, used, poster):
         await town.db.execute("UPDATE sessions SET expires_at = $2 WHERE user_id = $1", user.id, ends)
-    sockets = [await office.crew.socket(user) for user in (idle, used)]
+    sockets = [await office.crew.socket(user) for user in (idle, used, poster)]
+    await poster.post("/posts", {"channel_id": people.channel["id"], "message": "over HTTP"}, expect=201)
     await sockets[1].act("user_typing", {"channel_id": people.channel["id"], "parent_id": ""})
     code = 0
     until = time.monotonic() + 10
     while not code and time.monotonic() < until:
         await people.member.post("/posts", {"channel_id": people.channel["id"], "message": "on"}, expect=201)
-        for socket in sockets:
-            try:
-                async with asyncio.timeout(0.05):
-                    await socket.closed()
-                    code = 1
-            except TimeoutError:
-                continue
+        try:
+            async with asyncio.timeout(0.05):
+                await sockets[0].closed()
+                code = 1
+        except TimeoutError:
+            continue
     assert code
     assert time.time() * 1000 >= ends
     await idle.get("/users/me", expect=401)
-    assert (await sockets[1].act("ping"))["status"] == "OK"
-    await used.get("/users/me")
+    for user, socket in ((used, sockets[1]), (poster, sockets[2])):
+        assert (await socket.act("ping"))["status"] == "OK"
+        await user.get("/users/me")

@@ -56,6 +56,7 @@ ROWS: list[tuple[str, str, Any, tuple[int, ...], set[str]]] = [
     ("POST", "/terms_of_service", {"text": "Be kind."}, ONLY_ADMIN, TERMS),
     ("GET", "/terms_of_service", None, (401, 200, 200, 200, 200, 200, 401), TERMS),
     ("GET", "/users/{self}/terms_of_service", None, (401, 403, 403, 404, 403, 403, 401), set()),
+    ("POST", "/users/{self}/reset_failed_attempts", None, ONLY_ADMIN, OK),
     ("POST", "/users/login/type", {"login_id": "x"}, (404,) * 7, set()),
     ("POST", "/users/email/verify/send", {"email": "x@example.org"}, (200,) * 7, OK),
     ("POST", "/users/password/reset/send", {"email": "x@example.org"}, (200,) * 7, OK),

@@ -129,6 +129,30 @@ async def test_strangers_are_counted(database_url: str, redis_url: str) -> None:
         await (await town.open()).socket.close()
 
 
+async def test_strangers_of_one_address_keep_nobody_else_out(database_url: str, redis_url: str) -> None:
+    few = {"unauthenticated_per_address": 2, "auth_timeout_s": 30}
+    async with world(database_url, redis_url, gateway=few, proxies={"trusted": ["127.0.0.0/8"]}) as town:
+        crowd = {"X-Forwarded-For": "192.0.2.1"}
+        strangers = [await town.connect(crowd) for _ in range(2)]
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await town.connect(crowd)
+        assert refused.value.response.status_code == 429
+        forged = await town.connect({**crowd, "Authorization": "Bearer " + "x" * 26})
+        assert (await forged.closed())[0] == 1013
+        user = await town.user()
+        token = await town.session(user)
+        # The same address with a login, and another address without one, are let in.
+        await (await town.connect({**crowd, "Authorization": f"Bearer {token}"})).event("hello")
+        other = await town.connect({"X-Forwarded-For": "192.0.2.2"})
+        assert (await other.act("authentication_challenge", {"token": token}))["status"] == "OK"
+        # Who says who he is makes room, and so does who goes.
+        assert (await strangers[0].act("authentication_challenge", {"token": token}))["status"] == "OK"
+        await strangers[1].socket.close()
+        for _ in range(2):
+            client = await town.connect(crowd)
+            assert (await client.act("authentication_challenge", {"token": token}))["status"] == "OK"
+
+
 async def test_addresses_are_counted_behind_trusted_proxies(database_url: str, redis_url: str) -> None:
     async with world(
         database_url,
