@@ -5,7 +5,6 @@ Everything runs in the event loop; what awaits is a task of its own.
 """
 
 import asyncio
-import heapq
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
@@ -30,6 +29,7 @@ from gateway.connection import (
 )
 from gateway.context import Context
 from gateway.door import Door, Upgrade
+from gateway.expiry import Expiry
 from gateway.handover import Handover
 from gateway.hub import Hub
 from gateway.join import Joiner
@@ -39,15 +39,10 @@ from gateway.presence import Presence
 from gateway.relay import Relay
 from gateway.room import Room
 from hotpath import MFA_OK, POSTED_ACK
-from tidewire.actions import login_limits, sessions
+from tidewire.actions import login_limits
 from tidewire.actions.config import API_VERSION
 from tidewire.actions.typists import Typists
-from tidewire.store.connections import (
-    Login,
-    load_logins,
-    load_memberships,
-    load_session_ends,
-)
+from tidewire.store.connections import Login, load_logins, load_memberships
 from tidewire.store.sessions import token_hash
 from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.events import encode_prefix
@@ -56,8 +51,6 @@ from tidewire.wire.ids import new_id, now_ms
 log = structlog.get_logger()
 
 ENDED_S = 60.0  # a look-up that began before a session ended is over by then
-WATCHED_MS = 120_000
-LOOK_AGAIN_MS = 2_000  # before a session's known end: use over HTTP may have pushed it forward
 BY_ACCESS_TOKEN = 16  # a bit beside the gate's four: a person's access token opened the socket
 SPARE_SLOTS = 64  # upgrades that are under way when the room is found full
 # Closes of a stop come in steps, so that clients do not all come back in one moment; a second in all at most.
@@ -126,6 +119,8 @@ class Gateway:
             min_interval_ms=settings.typing.min_interval_ms,
             per_channel=settings.typing.per_channel,
         )
+        self.connections = Seats()
+        self.expiry = Expiry(context, self.connections, self.end, self._spawn)
         self.actions = Actions(
             self.hub,
             self.presence,
@@ -135,26 +130,20 @@ class Gateway:
             self._reply,
             version=API_VERSION,
             heartbeat_s=settings.presence.heartbeat_s,
-            used=self.used,
+            used=self.expiry.used,
         )
-        self._extending: set[str] = set()  # sessions whose end is being pushed forward
         self._logins: Batch[bytes, Login] = Batch(lambda hashes: load_logins(context.db, hashes, now_ms()))
-        self.connections = Seats()
         self._hello = _hello_of(context)
         self._addresses: Counter[str] = Counter()
         self._strangers: Counter[str] = Counter()  # by address: sockets whose challenge is awaited
         self._unknown: deque[tuple[float, Connection]] = deque()  # deadline, who has to log in by then
         self._checks: deque[tuple[float, Connection]] = deque()  # since when whose session is being looked up
         self._away: deque[tuple[float, Connection]] = deque()  # since when, who may be resumed
-        # Heap of the sessions that end before `_watched_ms`: end in ms, tie-break, whose.
-        self._expiries: list[tuple[int, int, Connection]] = []
-        self._ending: list[tuple[int, int, Connection]] = []  # the same, of those that were looked at again
-        self._watched_ms = now_ms() + WATCHED_MS
         self._ended: deque[tuple[float, str, list[str]]] = deque(maxlen=100_000)
         self._tasks: set[asyncio.Task[None]] = set()
         self.background: list[asyncio.Task[None]] = []  # main's; their end is the process's end
         self.failures = 0  # exceptions that nobody caught
-        self.unauthenticated = self.resumed = self.refused = self.resyncs = self._pushed = 0
+        self.unauthenticated = self.resumed = self.refused = self.resyncs = 0
         # By what was taken over: a socket still live, a lost one, one of another process; anew: it was not possible.
         self.resumes = Counter(dict.fromkeys(("live", "away", "moved", "anew"), 0))
         self.stopping = False
@@ -367,7 +356,7 @@ class Gateway:
         if connection.welcome is not None:
             self._reply(connection, encode_ok(connection.welcome))
             connection.welcome = None
-        self._watch_expiry(connection)
+        self.expiry.watch(connection)
         self.presence.active(connection.user_id)
         self._limit(connection.user_id)
         self._hear_waiting(connection)
@@ -384,7 +373,7 @@ class Gateway:
         connection.greeted = True
         self.hub.add(self.hub.members[connection.user_id], connection)
         self.hub.looks(connection)
-        self._watch_expiry(connection)
+        self.expiry.watch(connection)
         self._back(connection)
         self.resumes["moved"] += 1
         self._limit(connection.user_id)
@@ -423,7 +412,7 @@ class Gateway:
         per_login = POSTED_ACK | MFA_OK | BY_ACCESS_TOKEN
         old.bits = old.bits & ~per_login | connection.bits & per_login
         self.hub.set_bits(old, self.hub.members[old.user_id].roles)
-        self._watch_expiry(old)
+        self.expiry.watch(old)
         self._back(old)
         old.waiting = connection.waiting
         self._hear_waiting(old)
@@ -605,66 +594,7 @@ class Gateway:
         while self._ended and self._ended[0][0] < now - ENDED_S:
             self._ended.popleft()
         self.handover.tick(now)
-        at = now_ms()
-        if at > self._watched_ms - WATCHED_MS // 2:
-            self._watch_more(at + WATCHED_MS)
-        near = []
-        while self._expiries and self._expiries[0][0] <= at + LOOK_AGAIN_MS:
-            entry = heapq.heappop(self._expiries)
-            if entry[2].expires_at == entry[0]:
-                near.append(entry[2])
-                heapq.heappush(self._ending, entry)
-        if near:
-            self._spawn(self._look_again(near))
-        while self._ending and self._ending[0][0] <= at:
-            expired, _, connection = heapq.heappop(self._ending)
-            if connection.expires_at == expired:
-                self.end(connection)
-
-    def _watch_expiry(self, connection: Connection) -> None:
-        if 0 < connection.expires_at < self._watched_ms:
-            self._pushed += 1
-            heapq.heappush(self._expiries, (connection.expires_at, self._pushed, connection))
-
-    def _watch_more(self, until_ms: int) -> None:
-        """Begin to watch the sessions that end before that time: most end long after their sockets."""
-        self._watched_ms = until_ms
-        self._expiries = []
-        for connection in self.connections.values():
-            if connection.user_id:
-                self._watch_expiry(connection)
-
-    async def _look_again(self, connections: list[Connection]) -> None:
-        """Let sessions that were used over HTTP meanwhile live on. What cannot be read now ends at its known time."""
-        try:
-            ids = list({connection.session_id for connection in connections})
-            ends = await load_session_ends(self._context.db, ids)
-        except Unavailable:
-            return
-        for connection in connections:
-            self._extend(connection, ends.get(connection.session_id, 0))
-
-    def _extend(self, connection: Connection, expires_at: int) -> None:
-        if connection.state is not State.GONE and expires_at > connection.expires_at > 0:
-            connection.expires_at = expires_at
-            self._watch_expiry(connection)
-
-    def used(self, connection: Connection) -> None:
-        """Take note that a user does something: his session may live longer for that."""
-        if not connection.expires_at or connection.session_id in self._extending:
-            return
-        if sessions.may_extend(self._context.config, connection.expires_at, now_ms()):
-            self._extending.add(connection.session_id)
-            self._spawn(self._use(connection))
-
-    async def _use(self, connection: Connection) -> None:
-        context, session_id = self._context, connection.session_id
-        try:
-            self._extend(connection, await sessions.do_extend_by_id(context.db, context.config, session_id))
-        except Unavailable:
-            return  # the next use will do it
-        finally:
-            self._extending.discard(session_id)
+        self.expiry.tick(now_ms())
 
     # Repair and stop
 
