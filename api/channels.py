@@ -3,7 +3,7 @@
 from api.call import Call
 from api.routing import OK, Created, Raw, route
 from tidewire.actions import channel_changes, channel_moves, channel_search, channels, permissions, post_lists
-from tidewire.actions.channel_changes import ChannelPatch, ChannelUpdate, Privacy
+from tidewire.actions.channel_changes import ChannelPatch, ChannelPrivacy, ChannelUpdate
 from tidewire.actions.channel_moves import Conversion, Move
 from tidewire.actions.channels import NewChannel
 from tidewire.actions.post_lists import View
@@ -81,7 +81,7 @@ async def patch_channel(call: Call) -> Channel:
 @route("PUT", "/channels/{channel_id}/privacy")
 async def set_privacy(call: Call) -> Channel:
     """Make a channel public or private."""
-    channel_id, body = call.path_id("channel_id"), await call.body(Privacy)
+    channel_id, body = call.path_id("channel_id"), await call.body(ChannelPrivacy)
     return await channel_changes.do_set_privacy(call.services, call.login, channel_id, body.privacy)
 
 

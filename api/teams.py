@@ -5,7 +5,7 @@ from typing import Any
 from api.call import Call
 from api.routing import OK, Created, route
 from tidewire.actions import permissions, team_changes, team_deletion, teams
-from tidewire.actions.team_changes import Privacy, TeamPatch, TeamUpdate
+from tidewire.actions.team_changes import TeamPatch, TeamPrivacy, TeamUpdate
 from tidewire.actions.teams import NewTeam, TeamPage, TeamSearch
 from tidewire.store import teams as store
 from tidewire.wire.errors import AppError
@@ -82,7 +82,7 @@ async def patch_team(call: Call) -> Team:
 @route("PUT", "/teams/{team_id}/privacy")
 async def set_privacy(call: Call) -> Team:
     """Open a team to all, or close it."""
-    team_id, body = call.path_id("team_id"), await call.body(Privacy)
+    team_id, body = call.path_id("team_id"), await call.body(TeamPrivacy)
     return await team_changes.do_set_privacy(call.services, call.login, team_id, body.privacy)
 
 

@@ -8,6 +8,7 @@ import sys
 from bench import (
     boot,
     bystanders,
+    channels,
     compression,
     connect,
     crowd,
@@ -24,6 +25,7 @@ from bench.peers import compare
 BENCHES = {
     "boot": boot.main,
     "bystanders": bystanders.main,
+    "channels": channels.main,
     "compression": compression.main,
     "connect": connect.main,
     "crowd": crowd.main,

@@ -44,7 +44,7 @@ class ChannelPatch(Struct):
     autotranslation: bool | None = None
 
 
-class Privacy(Struct):
+class ChannelPrivacy(Struct):
     """O or P."""
 
     privacy: str = ""

@@ -16,16 +16,16 @@ from tidewire.actions.sidebar_layout import (
     STEP,
     CategoryBody,
     arrange,
-    built_in,
     changed_by,
     check_body,
     find,
     invalid,
     muted_by_channel,
     places_of,
+    with_built_in,
 )
 from tidewire.bus.envelope import user_key
-from tidewire.store import members, preferences, users
+from tidewire.store import members, preferences, teams, users
 from tidewire.store import sidebar as store
 from tidewire.store.db import Transaction
 from tidewire.store.sidebar import Place, Placed, Source
@@ -61,10 +61,12 @@ async def _check(services: Services, session: Session, user_id: str, team_id: st
 async def _load(source: Source, user_id: str, team_id: str) -> _Sidebar:
     rows = await store.categories(source, user_id, team_id)
     channels = await store.placed(source, user_id, team_id)
-    return _Sidebar(rows or built_in(user_id, team_id), channels, bool(rows))
+    return _Sidebar(with_built_in(rows, user_id, team_id), channels, bool(rows))
 
 
 async def _lock(tx: Transaction, user_id: str, team_id: str) -> _Sidebar:
+    # Whoever leaves the team meanwhile waits, and then takes all rows of the sidebar with him.
+    await teams.hold_members(tx, team_id, [user_id])
     if await users.lock(tx, user_id) is None:
         raise forbidden()
     found = await _load(tx, user_id, team_id)
@@ -146,11 +148,9 @@ async def do_update_categories(
         places = places_of(wanted, before.channels)
         await _place(tx, before, user_id, team_id, [category.id for category, _ in wanted], places)
         new = (await _load(tx, user_id, team_id)).arranged()
-        asked = {body.id for body in bodies}
+        asked, was = {body.id for body in bodies}, {category.id: category for category in old}
         told = [
-            category
-            for category, was in zip(new, old, strict=True)
-            if category.id in asked or category != was
+            category for category in new if category.id in asked or category != was.get(category.id)
         ]
         _tell(tx, "sidebar_category_updated", {"updatedCategories": as_text(told)}, user_id, team_id)
     await _mute(services, user_id, team_id, old, new)

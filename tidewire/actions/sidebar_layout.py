@@ -44,6 +44,13 @@ def built_in(user_id: str, team_id: str) -> list[SidebarCategory]:
     ]
 
 
+def with_built_in(rows: list[SidebarCategory], user_id: str, team_id: str) -> list[SidebarCategory]:
+    """Return the stored categories, and those built-in ones that are not stored, in order."""
+    stored = {row.type for row in rows}
+    missing = [one for one in built_in(user_id, team_id) if one.type not in stored]
+    return sorted([*rows, *missing], key=lambda row: row.sort_order) if missing else rows
+
+
 def arrange(categories: Sequence[SidebarCategory], channels: Iterable[Placed]) -> list[SidebarCategory]:
     """Return the categories with their channels: those with a place in its order, then the others as they come."""
     ids = {category.id: category.id for category in categories if category.type == "custom"}

@@ -38,7 +38,7 @@ class TeamPatch(Struct):
     allow_open_invite: bool | None = None
 
 
-class Privacy(Struct):
+class TeamPrivacy(Struct):
     """O or I."""
 
     privacy: str = ""

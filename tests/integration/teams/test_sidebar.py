@@ -269,3 +269,24 @@ async def test_changes_at_once_lose_and_double_nothing(town: Town) -> None:
     marked = {row["name"] for row in await bar.me.get("/users/me/preferences") if row["value"] == "true"}
     mine = {one["id"] for one in await bar.me.get(f"/users/me/teams/{bar.team}/channels")}
     assert set(found[bar.built_in("favorites")]["channel_ids"]) == marked & mine
+
+
+async def test_leaving_the_team_while_the_sidebar_changes(town: Town) -> None:
+    bar = await Bar.of_newcomer(town)
+    made = await bar.me.post(bar.path, {"display_name": "Own"}, expect=200)
+    member = f"/teams/{bar.team}/members"
+
+    async def act(number: int) -> int:
+        calls: list[tuple[Client, str, str, Any]] = [
+            (bar.me, "PUT", bar.path, [made, {"id": bar.built_in("favorites"), "collapsed": True}]),
+            (town.teamadmin, "DELETE", f"{member}/{bar.me.id}", None),
+            (town.teamadmin, "POST", member, {"user_id": bar.me.id}),
+            (bar.me, "POST", bar.path, {"display_name": "More"}),
+        ]
+        caller, method, path, body = calls[number % 4]
+        return (await caller.request(method, path, **({} if body is None else {"json": body}))).status_code
+
+    statuses = await asyncio.gather(*(act(number) for number in range(60)))
+    assert set(statuses) <= {200, 201, 403, 404}, statuses
+    await town.teamadmin.post(member, {"user_id": bar.me.id}, expect=201)
+    assert len(await bar.load()) >= 3

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewire.actions.sidebar_layout import arrange, built_in, places_of
+from tidewire.actions.sidebar_layout import arrange, built_in, places_of, with_built_in
 from tidewire.store.sidebar import Placed
 from tidewire.wire.models import SidebarCategory
 
@@ -64,3 +64,12 @@ def test_places_give_the_order() -> None:
     found = {category.id: category.channel_ids for category in arrange(CATEGORIES, placed)}
     assert found["own0"] == ["a", "b", "c"]
     assert found["own1"] == ["d"]
+
+
+def test_built_in_categories_are_always_there() -> None:
+    assert with_built_in([], USER, TEAM) == built_in(USER, TEAM)
+    assert with_built_in(CATEGORIES, USER, TEAM) == CATEGORIES
+    kept = [CATEGORIES[1], *OWN]
+    assert [row.type for row in with_built_in(kept, USER, TEAM)] == [
+        "favorites", "channels", "direct_messages", "custom", "custom",
+    ]  # fmt: skip
