@@ -53,7 +53,16 @@ async def page(db: Database, wanted: Filter, *, sort: str, limit: int, offset: i
     """
     if sort or await _are_few(db, wanted):
         return _users(await db.fetch(_Q["few_people"], *wanted, limit, offset, sort))
-    return _users(await db.fetch(_Q["walk_people"], *wanted, limit, offset))
+    return _users(await db.fetch(_Q[_walk(wanted)], *wanted, limit, offset))
+
+
+def _walk(wanted: Filter) -> str:
+    """Return the query that passes over the fewest."""
+    if wanted.inactive:
+        return "walk_inactive"
+    asked = {*wanted.roles, wanted.role} - {""}
+    others = wanted.team_roles or wanted.channel_roles  # any of the three lists will do
+    return "walk_other_roles" if asked and "system_user" not in asked and not others else "walk_people"
 
 
 async def search(db: Database, wanted: Filter, words: Words, *, limit: int) -> list[User]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.api import PASSWORD, Client
-from tests.integration.gateway.world import PATIENCE_S
+from tests.integration.gateway.world import PATIENCE_S, world
 from tests.integration.gateway.world import Client as Socket
 from tests.integration.people.crew import Crew
 from tidewire.actions.roles import Roles
@@ -117,14 +117,18 @@ async def test_a_deactivated_account_is_dead_at_once(crew: Crew) -> None:
     by_token = people.api.anonymous(Authorization="Bearer " + token["token"])
     assert (await by_token.get("/users/me"))["id"] == me.id
     await me.put("/users/me/status", {"user_id": me.id, "status": "dnd"})
-    sockets = [await crew.socket(me) for _ in range(2)]
-    started = time.monotonic()
-    await people.admin.put(f"/users/{me.id}/active", {"active": False})
-    for socket in sockets:
-        code, _ = await socket.closed()
-        assert code == 1008
-        assert not [one for one in socket.events if one["event"] == "user_activation_status_change"]
-    assert time.monotonic() - started < 1
+    settings = people.api.settings
+    async with world(settings.database.url, settings.redis.url, metrics={"port": 0}) as second:  # another gateway
+        sockets = [await crew.socket(me) for _ in range(2)]
+        sockets.append(await second.open(me.http.headers["Authorization"].removeprefix("Bearer ")))
+        await sockets[-1].event("hello")
+        started = time.monotonic()
+        await people.admin.put(f"/users/{me.id}/active", {"active": False})
+        for socket in sockets:
+            code, _ = await socket.closed()
+            assert code == 1008
+            assert not [one for one in socket.events if one["event"] == "user_activation_status_change"]
+        assert time.monotonic() - started < 1
     await me.get("/users/me", expect=401)
     await by_token.get("/users/me", expect=401)
     body = {"login_id": "fader", "password": PASSWORD}
@@ -237,3 +241,35 @@ async def test_changes_at_once_end_as_if_one_after_another(crew: Crew) -> None:
     after = await me.get("/users/me")
     assert after["delete_at"] == 0
     assert after["update_at"] > user["update_at"]
+
+
+async def test_a_cookie_alone_changes_nothing(crew: Crew) -> None:
+    """Security: a form or a script of another site has the cookie, but not the CSRF token."""
+    people = crew.people
+    me = await newcomer(crew, "cookie", team=False)
+    before = await me.get("/users/me")
+    token = me.http.headers["Authorization"].removeprefix("Bearer ")
+    forged = people.api.anonymous(Cookie=f"MMAUTHTOKEN={token}", Origin="https://evil.example")
+    form = {"Content-Type": "text/plain"}
+    for method, path, body in (
+        ("PUT", "/users/me/patch", {"nickname": "x"}),
+        ("PUT", f"/users/{me.id}", {"id": me.id, "nickname": "x"}),
+        ("DELETE", f"/users/{me.id}", None),
+        ("PUT", f"/users/{me.id}/active", {"active": False}),
+        ("PUT", f"/users/{me.id}/roles", {"roles": "system_user"}),
+        ("POST", "/users/me/image", None),
+        ("DELETE", "/users/me/image", None),
+        ("PUT", "/users/me/status", {"user_id": me.id, "status": "dnd"}),
+        ("PUT", "/users/me/status/custom", {"text": "x"}),
+        ("DELETE", "/users/me/status/custom", None),
+        ("PUT", "/users/me/preferences", [{"user_id": me.id, "category": "c", "name": "n", "value": "v"}]),
+        ("POST", "/users/search", {"term": "a"}),
+    ):
+        answer = await forged.request(method, path, content=json.dumps(body), headers=form)
+        assert answer.status_code == 401, path
+        assert answer.json()["id"] == "api.context.session_expired.app_error"
+    assert await me.get("/users/me") == before
+    assert await me.get("/users/me/preferences") == []
+    assert (await me.get("/users/me/status"))["status"] == "offline"
+    # Pictures are shown in pages: reading them needs the cookie only.
+    assert (await forged.request("GET", "/users/me/image")).status_code == 200

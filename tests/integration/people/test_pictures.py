@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import struct
+import time
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -187,6 +188,14 @@ FORMS: list[tuple[bytes, str, str]] = [
     (b"".join(b'--x\r\nContent-Disposition: form-data; name="%d"\r\n\r\n1\r\n' % i for i in range(20)) + b"--x--",
      FORM, "parse"),
 ]  # fmt: skip
+
+
+async def test_a_hundred_thousand_frames_cost_one(crew: Crew) -> None:
+    frame = b",\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0"
+    movie = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff" + frame * 100_000 + b";"
+    started = time.monotonic()
+    assert await put(crew.people.owner, "/users/me/image", movie) == (200, "")
+    assert time.monotonic() - started < 5
 
 
 async def test_forms_that_hold_no_file(crew: Crew) -> None:

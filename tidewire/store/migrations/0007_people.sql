@@ -13,3 +13,6 @@ CREATE INDEX users_last_name ON users (lower(last_name) COLLATE "C") WHERE last_
 CREATE INDEX users_nickname ON users (lower(nickname) COLLATE "C") WHERE nickname <> '';
 CREATE INDEX users_guests ON users (id) WHERE roles LIKE '%system_guest%';
 CREATE INDEX users_active ON users (id) WHERE delete_at = 0;
+-- Few people have another role, or are deactivated: lists of them walk these instead of a million usernames.
+CREATE INDEX users_other_roles ON users (username) WHERE roles <> 'system_user';
+CREATE INDEX users_inactive ON users (username) WHERE delete_at > 0;

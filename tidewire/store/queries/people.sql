@@ -5,15 +5,17 @@ u.id, username, email, u.create_at, u.update_at, u.delete_at, auth_data, auth_se
     terms_of_service_create_at
 
 -- part: filters
--- Parameters that all lists share; '' and an empty array filter nothing: $1 in team, $2 not in team, $3 in channel, $4 not in
--- channel, $5 in no team, $6 active only, $7 inactive only, $8 a system role, among others, $9 system roles, $10 roles in
+-- Parameters that all lists share; '' and an empty array filter nothing: $1 in team, $2 not in team, $3 in channel,
+-- $4 not in channel, $5 in no team, $6 active only, $7 inactive only, $8 a system role, among others, $9 system roles, $10 roles in
 -- team $1, $11 roles in channel $3 (any of these three), $12 who asks, if he sees only whom he shares a channel with.
 -- OFFSET 0: without it the planner reads all members of a large channel into a hash to test a hundred.
-($1::text = '' OR EXISTS (SELECT FROM team_members m WHERE m.team_id = $1 AND m.user_id = u.id AND m.delete_at = 0 OFFSET 0))
+($1::text = '' OR EXISTS (
+        SELECT FROM team_members m WHERE m.team_id = $1 AND m.user_id = u.id AND m.delete_at = 0 OFFSET 0))
     AND ($2::text = '' OR NOT EXISTS (
         SELECT FROM team_members m WHERE m.team_id = $2 AND m.user_id = u.id AND m.delete_at = 0 OFFSET 0))
     AND ($3::text = '' OR EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $3 AND m.user_id = u.id OFFSET 0))
-    AND ($4::text = '' OR NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $4 AND m.user_id = u.id OFFSET 0))
+    AND ($4::text = '' OR NOT EXISTS (
+        SELECT FROM channel_members m WHERE m.channel_id = $4 AND m.user_id = u.id OFFSET 0))
     AND (NOT $5::bool OR NOT EXISTS (SELECT FROM team_members m WHERE m.user_id = u.id AND m.delete_at = 0 OFFSET 0))
     AND (NOT $6::bool OR u.delete_at = 0)
     AND (NOT $7::bool OR u.delete_at > 0)
@@ -72,6 +74,22 @@ WHERE {filters}
     {seen}
 ORDER BY username LIMIT $13 OFFSET $14;
 
+-- name: walk_other_roles
+-- The same for roles that few have.
+SELECT {columns}
+FROM users u
+WHERE u.roles <> 'system_user' AND {filters}
+    {seen}
+ORDER BY username LIMIT $13 OFFSET $14;
+
+-- name: walk_inactive
+-- The same for those who are deactivated.
+SELECT {columns}
+FROM users u
+WHERE u.delete_at > 0 AND {filters}
+    {seen}
+ORDER BY username LIMIT $13 OFFSET $14;
+
 -- name: few_people
 -- A page of few, sorted: $15 '', create_at, last_activity_at, status, admin (of the channel) or display_name.
 WITH few AS MATERIALIZED ({few})
@@ -113,15 +131,15 @@ WITH found AS (
         {words}
     ORDER BY lower(u.nickname) COLLATE "C" LIMIT $16)
     UNION
-    (SELECT u.id FROM users u WHERE $14 AND $17 <> '' AND u.first_name <> '' AND lower(u.first_name) COLLATE "C" >= lower($17)
-        AND lower(u.first_name) COLLATE "C" < lower($17) || chr(1114111)
+    (SELECT u.id FROM users u WHERE $14 AND $17 <> '' AND u.first_name <> ''
+        AND lower(u.first_name) COLLATE "C" >= lower($17) AND lower(u.first_name) COLLATE "C" < lower($17) || chr(1114111)
         AND {filters}
         {seen}
         {words}
     ORDER BY lower(u.first_name) COLLATE "C" LIMIT $16)
     UNION
-    (SELECT u.id FROM users u WHERE $14 AND $17 <> '' AND u.last_name <> '' AND lower(u.last_name) COLLATE "C" >= lower($17)
-        AND lower(u.last_name) COLLATE "C" < lower($17) || chr(1114111)
+    (SELECT u.id FROM users u WHERE $14 AND $17 <> '' AND u.last_name <> ''
+        AND lower(u.last_name) COLLATE "C" >= lower($17) AND lower(u.last_name) COLLATE "C" < lower($17) || chr(1114111)
         AND {filters}
         {seen}
         {words}
