@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from api.call import Call
 from api.routing import OK, Created, Stream, route
 from tidewire.actions import channel_members, permissions
-from tidewire.actions.channel_members import ChannelView, Typing
+from tidewire.actions.channel_members import Typing
 from tidewire.store import members as store
 from tidewire.store.db import Database
 from tidewire.wire.errors import body_param
@@ -72,15 +72,6 @@ async def remove_member(call: Call) -> bytes:
     return OK
 
 
-@route("POST", "/channels/members/{user_id}/view")
-async def view_channel(call: Call) -> dict[str, object]:
-    """Mark the opened channel and the one left as read."""
-    user_id, view = call.path_id("user_id"), await call.body(ChannelView)
-    times = await channel_members.do_view_channel(call.services, call.login, user_id, view)
-    await call.extend_session()
-    return {"status": "OK", "last_viewed_at_times": times}
-
-
 @route("POST", "/users/{user_id}/typing")
 async def user_typing(call: Call) -> bytes:
     """Say that a user types; what clients with a WebSocket say there."""
@@ -88,13 +79,6 @@ async def user_typing(call: Call) -> bytes:
     await channel_members.do_type(call.services, call.login, user_id, typing)
     await call.extend_session()
     return OK
-
-
-@route("GET", "/users/{user_id}/channels/{channel_id}/unread")
-async def get_unread(call: Call) -> dict[str, str | int]:
-    """What waits for a user in a channel."""
-    user_id, channel_id = call.path_id("user_id"), call.path_id("channel_id")
-    return await channel_members.get_unread(call.services, call.login, user_id, channel_id)
 
 
 @route("GET", "/users/{user_id}/channel_members")

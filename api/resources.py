@@ -28,5 +28,7 @@ from api import (  # noqa: F401
     team_members,
     teams,
     terms,
+    threads,
+    unread,
     users,
 )

@@ -54,6 +54,7 @@ _MEMBER = (
     "roles",
     "notify_props",
 )
+_THREAD = ("reply_count", "last_reply_at", "unread_replies", "unread_mentions")
 _POST = (
     "message",
     "user_id",
@@ -87,6 +88,7 @@ class State:
     channels: dict[str, Json] = field(default_factory=dict)
     members: dict[str, Json] = field(default_factory=dict)
     posts: dict[str, Json] = field(default_factory=dict)
+    threads: dict[str, Json] = field(default_factory=dict)
     people: dict[str, set[str]] = field(default_factory=dict)
     preferences: dict[tuple[str, str], str] = field(default_factory=dict)
     team_roles: dict[str, str] = field(default_factory=dict)
@@ -104,6 +106,7 @@ class State:
             "channels": {key: {name: row[name] for name in _CHANNEL} for key, row in self.channels.items()},
             "members": {key: {name: row[name] for name in _MEMBER} for key, row in self.members.items()},
             "posts": {key: _post_view(row) for key, row in self.posts.items()},
+            "threads": {key: {name: row[name] for name in _THREAD} for key, row in self.threads.items()},
             "people": {key: sorted(ids) for key, ids in self.people.items()},
             "preferences": self.preferences,
             "me": {name: self.me.get(name) for name in _ME},
@@ -196,7 +199,16 @@ class Client:
             state.preferences[row["category"], row["name"]] = row["value"]
         for row in await self.call("GET", "/users/me/channels"):
             await self._load_channel(state, row["id"])
+        state.threads = await self._load_threads(state)
         return state
+
+    async def _load_threads(self, state: State) -> dict[str, Json]:
+        """Return the followed threads of the channels that a client shows."""
+        found: dict[str, Json] = {}
+        for team_id in state.teams:
+            page = await self.call("GET", f"/users/me/teams/{team_id}/threads?per_page=200")
+            found.update({row["id"]: row for row in page["threads"]})
+        return {key: row for key, row in found.items() if row["post"]["channel_id"] in state.channels}
 
     async def _load_sidebar(self, team_id: str) -> dict[str, Json]:
         found = await self.call("GET", f"/users/me/teams/{team_id}/channels/categories")
@@ -292,6 +304,31 @@ class Client:
         member["msg_count_root"] = channel["total_msg_count_root"]
         member["mention_count"] = member["mention_count_root"] = 0
 
+    async def on_post_unread(self, data: Json, broadcast: Json) -> None:
+        if member := self.state.members.get(broadcast["channel_id"]):
+            member |= {name: data[name] for name in _MEMBER if name in data}
+
+    async def on_thread_updated(self, data: Json, _: Json) -> None:
+        thread = json.loads(data["thread"])
+        if thread["post"]["channel_id"] in self.state.channels:
+            self.state.threads[thread["id"]] = thread
+
+    async def on_thread_read_changed(self, data: Json, broadcast: Json) -> None:
+        if thread := self.state.threads.get(data.get("thread_id", "")):
+            thread |= {name: data[name] for name in ("unread_replies", "unread_mentions")}
+        elif "thread_id" not in data:
+            channel_id = broadcast["channel_id"]
+            for thread in self.state.threads.values():
+                if not channel_id or thread["post"]["channel_id"] == channel_id:
+                    thread |= {"unread_replies": 0, "unread_mentions": 0}
+
+    async def on_thread_follow_changed(self, data: Json, _: Json) -> None:
+        self.state.threads.pop(data["thread_id"], None)
+        if data["state"] and data["reply_count"]:
+            team_id = next(iter(self.state.teams))
+            path = f"/users/me/teams/{team_id}/threads/{data['thread_id']}"
+            self.state.threads[data["thread_id"]] = await self.call("GET", path)
+
     async def on_post_edited(self, data: Json, _: Json) -> None:
         post = json.loads(data["post"])
         if old := self.state.posts.get(post["id"]):
@@ -304,6 +341,7 @@ class Client:
         replies = [key for key, row in self.state.posts.items() if row["root_id"] == post["id"]]
         for key in replies:
             del self.state.posts[key]
+        self.state.threads.pop(post["id"], None)
         if root := self.state.posts.get(post["root_id"]):
             # What is left of a thread is in the root of a fresh load: an app refetches it.
             fresh = await self.call("GET", f"/channels/{post['channel_id']}/posts?per_page=200")
@@ -340,6 +378,9 @@ class Client:
             table.pop(channel_id, None)
         self._place(channel_id, "")
         self.state.posts = {key: row for key, row in self.state.posts.items() if row["channel_id"] != channel_id}
+        self.state.threads = {
+            key: row for key, row in self.state.threads.items() if row["post"]["channel_id"] != channel_id
+        }
 
     async def _fetch(self, channel_id: str) -> None:
         loaded = State()
@@ -349,6 +390,8 @@ class Client:
             return  # removed again meanwhile: the next event says so
         for name in ("channels", "members", "people", "posts"):
             getattr(self.state, name).update(getattr(loaded, name))
+        threads = await self._load_threads(self.state)
+        self.state.threads |= {key: row for key, row in threads.items() if row["post"]["channel_id"] == channel_id}
         # Mattermost API v4: a channel that is new to the user is in the category of its kind, or in Favorites.
         kind = "channels" if loaded.channels[channel_id]["team_id"] else "direct_messages"
         favorite = self.state.preferences.get(("favorite_channel", channel_id)) == "true"

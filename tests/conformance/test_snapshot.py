@@ -110,6 +110,28 @@ async def mention(w: World) -> None:
     await w.post(w.ada, f"`@{w.bob.name}` @{w.bob.name.upper()}.", root=root)
 
 
+async def read_threads(w: World) -> None:
+    root = await w.post(w.ada, f"hello @{w.bob.name}")
+    reply = await w.post(w.ada, f"@{w.bob.name}", root=root)
+    await w.post(w.ada, "again", root=root)
+    thread = f"/users/me/teams/{w.team['id']}/threads/{root['id']}"
+    await w.bob.call("PUT", f"{thread}/read/{reply['create_at']}")
+    await w.bob.call("POST", f"{thread}/set_unread/{reply['id']}")
+    await w.ada.call("DELETE", f"{thread}/following")
+    await w.post(w.bob, "unheard", root=root)
+    await w.ada.call("PUT", f"{thread}/following")
+    await w.bob.call("PUT", f"/users/me/teams/{w.team['id']}/threads/read")
+
+
+async def mark_unread(w: World) -> None:
+    post = await w.post(w.ada, f"hello @{w.bob.name}")
+    await w.post(w.ada, "more")
+    body = {"collapsed_threads_supported": True}
+    await w.bob.call("POST", f"/users/me/posts/{post['id']}/set_unread", body)
+    await w.post(w.ada, f"even more @{w.bob.name}")
+    await w.ada.call("POST", "/channels/members/me/mark_read", [w.room["id"]])
+
+
 async def create_channels(w: World) -> None:
     await w.new_channel("O")
     secret = await w.new_channel("P")
@@ -271,6 +293,8 @@ SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     react,
     view,
     mention,
+    read_threads,
+    mark_unread,
     create_channels,
     direct_and_group,
     patch_channel,

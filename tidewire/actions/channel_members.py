@@ -5,12 +5,10 @@ from functools import partial
 from msgspec import Struct
 
 from tidewire.actions import permissions, system_posts
-from tidewire.actions.copies import announce, to_user
 from tidewire.actions.membership import add_to_channel, remove_from_channel
 from tidewire.actions.services import Services
 from tidewire.actions.team_members import leave as leave_team
 from tidewire.actions.users import get_user, get_users
-from tidewire.bus.envelope import user_key
 from tidewire.store import members, posts, teams
 from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, body_param, forbidden
@@ -26,14 +24,6 @@ class Typing(Struct):
 
     channel_id: str = ""
     parent_id: str = ""
-
-
-class ChannelView(Struct):
-    """Which channel a client opened, and which one it left."""
-
-    channel_id: str = ""
-    prev_channel_id: str = ""
-    collapsed_threads_supported: bool = False
 
 
 def member_missing() -> AppError:
@@ -166,28 +156,6 @@ async def do_remove_member(services: Services, session: Session, channel_id: str
     else:
         remover = await get_user(services, session.user_id)
         await system_posts.removed_from_channel(services, channel, remover, user)
-
-
-async def do_view_channel(
-    services: Services, session: Session, user_id: str, view: ChannelView
-) -> dict[str, int]:
-    """Mark the opened channel, and the one left, read and tell the user's other devices.
-
-    Return channel id → last_post_at of those that the user is in. Raises: 403; 400 for a malformed id.
-    """
-    permissions.check_self(session, user_id)
-    wanted = list(dict.fromkeys(filter(None, (view.channel_id, view.prev_channel_id))))
-    for channel_id in wanted:
-        if not is_id(channel_id):
-            raise body_param("channel_id")
-    if not wanted:
-        return {}
-    async with services.db.transaction() as tx:
-        times = await members.view(tx, user_id, wanted, at=now_ms())
-        if times:
-            seen = to_user("multiple_channels_viewed", {"channel_times": times}, user_id, droppable=True)
-            announce(tx, user_key(user_id), [seen])
-    return times
 
 
 async def get_unread(

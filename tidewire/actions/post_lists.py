@@ -221,11 +221,18 @@ async def _list(
     by_id = {post.id: post for post in found}
     roots = {post.root_id for post in found if post.root_id and not post.delete_at} - by_id.keys()
     by_id.update((post.id, post) for post in await store.load(services.db, roots))
-    await _add_reactions(services, by_id.values())
-    if view.extended:
-        await _add_participants(services, session, by_id.values())
+    await complete(services, session, by_id.values(), extended=view.extended)
     shown = {key: blank(post) if post.delete_at and not view.deleted else post for key, post in by_id.items()}
     return PostList([post.id for post in found], shown, newer, older)
+
+
+async def complete(
+    services: Services, session: Session, posts: Collection[Post], *, extended: bool
+) -> None:
+    """Add reactions to posts of store.posts and, if extended, their participants as the caller may see them."""
+    await _add_reactions(services, posts)
+    if extended:
+        await _add_participants(services, session, posts)
 
 
 async def _add_reactions(services: Services, posts: Collection[Post]) -> None:

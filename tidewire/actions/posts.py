@@ -87,6 +87,8 @@ async def do_create_post(
         return await _why_refused(services, post)
     if root is None:
         _note_root(post.id, _root(post, audience.mentions if channel.type not in "DG" else None))
+    else:
+        services.news.replied(post, audience.mentions)
     return post
 
 
@@ -269,6 +271,8 @@ async def do_delete_post(services: Services, session: Session, post_id: str) -> 
         await store.delete(tx, locked, now, session.user_id)
         locked.delete_at = locked.update_at = now
         tx.announce(channel_key(locked.channel_id), post_events.deleted(locked, session.user_id))
+    if locked.root_id:
+        services.news.removed(locked)
 
 
 async def _check_change(

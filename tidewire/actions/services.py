@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tidewire.actions.mail import Mailer
     from tidewire.actions.post_writer import PostWriter
     from tidewire.actions.roles import Roles
+    from tidewire.actions.thread_news import ThreadNews
     from tidewire.actions.typists import Typists
     from tidewire.bus.cache import Cache
     from tidewire.bus.contract import Producer
@@ -32,6 +33,7 @@ class Services:
     producer: "Producer"
     redis: "redis.asyncio.Redis"
     posts: "PostWriter"
+    news: "ThreadNews"
     typists: "Typists"
     config: "Config"
     roles: "Roles"

@@ -15,6 +15,7 @@ from tidewire.actions.post_writer import PostWriter
 from tidewire.actions.revisions import Revisions
 from tidewire.actions.roles import Roles
 from tidewire.actions.services import Services
+from tidewire.actions.thread_news import ThreadNews
 from tidewire.actions.typists import Typists
 from tidewire.bus.cache import Cache
 from tidewire.bus.invalidation import InvalidationReader
@@ -86,6 +87,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.callback(workshop.close)
         mailer = Mailer()
         stack.push_async_callback(mailer.close)
-        yield Services(
-            settings, db, cache, producer, client, posts, typists, config, roles, workshop, mailer
+        news = ThreadNews()
+        stack.push_async_callback(news.close)
+        services = Services(
+            settings, db, cache, producer, client, posts, news, typists, config, roles, workshop, mailer
         )
+        news.start(services)
+        yield services

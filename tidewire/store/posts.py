@@ -52,6 +52,12 @@ async def load(db: Database, ids: Iterable[str], *, deleted: bool = False) -> li
     return [found[post_id] for post_id in wanted if post_id in found]
 
 
+async def load_one(tx: Transaction, post_id: str) -> Post | None:
+    """Return a live post as a transaction sees it, or None."""
+    row = await tx.fetchrow(_Q["by_ids"], [post_id], False)
+    return None if row is None else decode_post(row)
+
+
 async def page(
     db: Database, channel_id: str, limit: int, offset: int, *, deleted: bool = False, roots_only: bool = False
 ) -> list[Post]:

@@ -1,4 +1,9 @@
-"""Rows of threads and of who follows them. New replies are counted by `post_batch`."""
+"""Rows of threads and of who follows them. New replies are counted by `post_batch`.
+
+Unread replies are the live ones after last_viewed_at, counted when asked. Times are ms.
+"""
+
+from typing import NamedTuple
 
 from tidewire.store import sql
 from tidewire.store.db import Database, Record, Transaction
@@ -8,10 +13,108 @@ Source = Database | Transaction
 _Q = sql.load("threads")
 
 
+class ThreadState(NamedTuple):
+    """A thread as one of its followers has it; following False: he chose not to."""
+
+    root_id: str
+    channel_id: str
+    team_id: str
+    reply_count: int
+    last_reply_at: int
+    delete_at: int
+    participants: list[str]
+    following: bool
+    followed_at: int
+    last_viewed_at: int
+    unread_mentions: int
+    unread_replies: int
+
+
+class Totals(NamedTuple):
+    """Sums over a user's threads."""
+
+    total: int
+    unread_threads: int
+    unread_mentions: int
+
+
+class ThreadFilter(NamedTuple):
+    """Which threads: not those of D and G; deleted ones too; unread ones only; changed since a time."""
+
+    exclude_direct: bool = False
+    deleted: bool = False
+    unread: bool = False
+    since: int = 0
+
+
 async def followers(source: Source, root_id: str, limit: int) -> list[tuple[bool, MemberSettings]]:
     """Return (follows, settings) of those who chose, by user id, at most `limit`."""
     rows = await source.fetch(_Q["thread_followers"], root_id, limit)
     return [(row["following"], MemberSettings(*tuple(row)[1:])) for row in rows]
+
+
+async def page(
+    source: Source, user_id: str, team_id: str, wanted: ThreadFilter, *, before: str, after: str, limit: int
+) -> list[ThreadState]:
+    """Return a page of a user's threads, newest reply first: behind the thread `before`, or in front of `after`."""
+    name = "threads_page_after" if after else "threads_page"
+    rows = await source.fetch(_Q[name], user_id, team_id, *wanted, after or before, limit)
+    found = [ThreadState(*row) for row in rows]
+    return found[::-1] if after else found
+
+
+async def totals(source: Source, user_id: str, team_id: str, wanted: ThreadFilter) -> Totals:
+    """Return the sums over a user's threads, read ones too."""
+    row = await source.fetchrow(_Q["thread_totals"], user_id, team_id, wanted.exclude_direct, wanted.deleted)
+    assert row is not None, "an aggregate has one row"
+    return Totals(*row)
+
+
+async def states(source: Source, root_id: str, user_ids: list[str]) -> dict[str, ThreadState]:
+    """Return user id → the thread, for those of the users who once chose; without replies it counts none."""
+    rows = await source.fetch(_Q["threads_of_members"], root_id, user_ids)
+    return {row["user_id"]: ThreadState(*tuple(row)[1:]) for row in rows}
+
+
+async def hold_followers(tx: Transaction, root_id: str, after: str, limit: int) -> list[str]:
+    """Return ids of followers above `after`, who keep their read state until the transaction ends."""
+    return [row["user_id"] for row in await tx.fetch(_Q["hold_followers"], root_id, after, limit)]
+
+
+async def set_following(
+    tx: Transaction, root_id: str, user_id: str, channel_id: str, *, following: bool, at: int
+) -> None:
+    """Let a user follow a thread from now on, with all of it read, or no more."""
+    viewed_at = at if following else 0
+    await tx.execute(_Q["set_following"], root_id, user_id, channel_id, following, at, viewed_at)
+
+
+async def hold(tx: Transaction, root_id: str, user_id: str, channel_id: str, *, at: int) -> None:
+    """Make sure that a user has a row for the thread and lock it."""
+    await tx.execute(_Q["keep_follower"], root_id, user_id, channel_id, at)
+    await tx.execute(_Q["lock_follower"], root_id, user_id)
+
+
+async def set_read(
+    tx: Transaction, root_id: str, user_id: str, *, viewed_at: int, mentions: int, at: int
+) -> None:
+    """Say how far a follower has read; he follows from now on."""
+    await tx.execute(_Q["set_thread_read"], root_id, user_id, viewed_at, mentions, at)
+
+
+async def read_team(tx: Transaction, user_id: str, team_id: str, *, at: int) -> None:
+    """Mark all of a user's threads in a team, and in D and G, read."""
+    await tx.execute(_Q["read_threads_of_team"], user_id, team_id, at)
+
+
+async def read_channels(tx: Transaction, user_id: str, channel_ids: list[str], *, at: int) -> None:
+    """Mark a user's threads in some channels read. Before his memberships are locked."""
+    await tx.execute(_Q["read_threads_of_channels"], user_id, channel_ids, at)
+
+
+async def followed(source: Source, user_id: str, root_ids: list[str]) -> set[str]:
+    """Return which of the threads a user follows."""
+    return {row["root_id"] for row in await source.fetch(_Q["followed_roots"], user_id, root_ids)}
 
 
 async def forget(tx: Transaction, user_id: str, channel_ids: list[str]) -> dict[str, list[str]]:

@@ -23,6 +23,7 @@ READS = [
     ("/users/{member}/teams/members", 401, 403, 403, 200, 403, 200),
     ("/users/{member}/teams/unread", 401, 403, 403, 200, 403, 200),
     ("/users/{member}/teams/{team}/unread", 401, 403, 403, 200, 403, 200),
+    ("/users/{member}/teams/{team}/threads", 401, 403, 403, 200, 403, 200),
     ("/users/{member}/teams/{team}/channels", 401, 403, 403, 200, 403, 200),
     ("/users/{member}/teams/{team}/channels/members", 401, 403, 403, 200, 403, 200),
     ("/users/{member}/channels/{channel}/unread", 401, 403, 403, 200, 403, 200),

@@ -1,0 +1,116 @@
+"""A thread as its followers see it, and the events about it. Each is for one user and ordered with his others.
+
+Source: Mattermost API v4, ThreadResponse, thread_updated, thread_read_changed.
+"""
+
+from typing import Any
+
+from msgspec import Raw, Struct, json
+
+from tidewire.actions.copies import to_user
+from tidewire.actions.services import Services
+from tidewire.bus.envelope import Copy
+from tidewire.store import posts, reactions, users
+from tidewire.store.db import Transaction
+from tidewire.store.threads import ThreadState
+from tidewire.wire.events import as_text
+from tidewire.wire.models import Post, PostMetadata
+from tidewire.wire.views import profile_view
+
+_encode = json.Encoder().encode
+
+
+class ThreadResponse(Struct):
+    """A thread as one user has it. participants, post: as the answer or the event holds them."""
+
+    id: str
+    reply_count: int
+    last_reply_at: int
+    last_viewed_at: int
+    participants: Any
+    post: Any
+    unread_replies: int
+    unread_mentions: int
+    is_urgent: bool = False
+    delete_at: int = 0
+
+
+class ThreadView(Struct):
+    """What all followers see of a thread, encoded once."""
+
+    participants: Raw
+    post: Raw
+
+
+def response(state: ThreadState, participants: Any, post: Any) -> ThreadResponse:
+    """Return the thread of one user."""
+    return ThreadResponse(
+        id=state.root_id,
+        reply_count=state.reply_count,
+        last_reply_at=state.last_reply_at,
+        last_viewed_at=state.last_viewed_at,
+        participants=participants,
+        post=post,
+        unread_replies=state.unread_replies,
+        unread_mentions=state.unread_mentions,
+        delete_at=state.delete_at,
+    )
+
+
+async def load_view(services: Services, tx: Transaction, root_id: str) -> ThreadView | None:
+    """Return what followers see of a live thread, its participants as profiles; None if the root is gone."""
+    post = await posts.load_one(tx, root_id)
+    if post is None:
+        return None
+    if post.has_reactions:
+        post.metadata = PostMetadata(reactions=await reactions.of_locked(tx, root_id))
+    ids = [user.id for user in post.participants or ()]
+    profiles = {user.id: user for user in await users.by_ids(tx, ids)} if ids else {}
+    show_email = services.config.flag("PrivacySettings.ShowEmailAddress")
+    show_full_name = services.config.flag("PrivacySettings.ShowFullName")
+    views = [
+        profile_view(profiles[user_id], show_email=show_email, show_full_name=show_full_name)
+        for user_id in ids
+        if user_id in profiles
+    ]
+    return ThreadView(Raw(_encode(views)), Raw(_encode(post)))
+
+
+def updated(
+    view: ThreadView, user_id: str, state: ThreadState, previous: tuple[int, int] | None = None
+) -> Copy:
+    """Return `thread_updated` for a follower. previous: his unread replies and mentions before, if that is known."""
+    data: dict[str, Any] = {"thread": as_text(response(state, view.participants, view.post))}
+    if previous is not None:
+        data["previous_unread_replies"], data["previous_unread_mentions"] = previous
+    return to_user("thread_updated", data, user_id, team_id=state.team_id)
+
+
+def read_changed(user_id: str, before: ThreadState, after: ThreadState) -> Copy:
+    """Return `thread_read_changed` for a user who moved his read state in one thread."""
+    data = {
+        "thread_id": after.root_id,
+        "timestamp": after.last_viewed_at,
+        "unread_mentions": after.unread_mentions,
+        "unread_replies": after.unread_replies,
+        "previous_unread_mentions": before.unread_mentions,
+        "previous_unread_replies": before.unread_replies,
+        "channel_id": after.channel_id,
+    }
+    return to_user("thread_read_changed", data, user_id, team_id=after.team_id)
+
+
+def channel_read(user_id: str, channel_id: str, at: int) -> Copy:
+    """Return `thread_read_changed` for a user who has read all threads of a channel."""
+    return to_user("thread_read_changed", {"timestamp": at}, user_id, channel_id=channel_id)
+
+
+def team_read(user_id: str, team_id: str) -> Copy:
+    """Return `thread_read_changed` for a user who has read all threads of a team."""
+    return to_user("thread_read_changed", {}, user_id, team_id=team_id)
+
+
+def follow_changed(user_id: str, team_id: str, root: Post, *, following: bool) -> Copy:
+    """Return `thread_follow_changed`."""
+    data = {"thread_id": root.id, "state": following, "reply_count": root.reply_count}
+    return to_user("thread_follow_changed", data, user_id, team_id=team_id)
