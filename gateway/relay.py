@@ -5,7 +5,7 @@ dropped, one that is ahead waits at most `hold_ms`, then the key's audience here
 Called only from the event loop; `now` is the loop's time in seconds.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable
 from itertools import islice
 
 import msgspec
@@ -13,7 +13,7 @@ import structlog
 
 from gateway.hub import Hub, could_reach
 from tidewire.bus.contract import Entry
-from tidewire.bus.envelope import EndSessions, Envelope, decode, decode_copy, goes_to_key_only
+from tidewire.bus.envelope import EndSessions, Envelope, decode, decode_copy, first_of_interest
 
 log = structlog.get_logger()
 
@@ -78,20 +78,23 @@ class Relay:
 
     # What the reader brings
 
-    def offer_from(self, entries: Sequence[Entry], start: int, clock: Callable[[], float], slice_s: float) -> int:
+    def offer_from(self, entries: list[Entry], start: int, clock: Callable[[], float], slice_s: float) -> int:
         """Apply announcements from `start` on, for about so long; return how far it came.
 
         What goes to a channel that nobody here hears is dropped without decoding it.
         """
-        lines, heard, recordings = self.lines, self._hub.numbers, self._recordings
-        end = clock() + slice_s
-        for index in range(start, len(entries)):
+        lines, heard = self.lines, self._hub.numbers
+        end, index = clock() + slice_s, start
+        while True:
+            if not self._recordings:
+                index = first_of_interest(entries, index, lines, heard)
+            if index >= len(entries):
+                return len(entries)
             key, n, data = entries[index]
-            if key in lines or key in heard or recordings or not goes_to_key_only(key, data):
-                self.offer(key, n, data, now := clock())
-                if now > end or clock() > end:
-                    return index + 1
-        return len(entries)
+            self.offer(key, n, data, now := clock())
+            index += 1
+            if now > end or clock() > end:
+                return index
 
     def offer(self, key: str, n: int, data: bytes, now: float, *, record: bool = True) -> None:
         """Apply one announcement, now or when its predecessors have come."""

@@ -17,6 +17,7 @@ COMPILED = os.environ.get("HOTPATH") != "python"
 
 if TYPE_CHECKING or COMPILED:
     try:
+        from hotpath.entries import first_wanted, shape_entries
         from hotpath.fanout import Event, SlotSet, encode_event
         from hotpath.frames import Parser, encode_frame
         from hotpath.gate import Gate
@@ -27,10 +28,12 @@ if TYPE_CHECKING or COMPILED:
             f"Python's headers), or set HOTPATH=python to run the slow twins ({error})"
         ) from error
 else:
+    from hotpath.reference.entries import first_wanted, shape_entries
     from hotpath.reference.fanout import Event, SlotSet, encode_event
     from hotpath.reference.frames import Parser, encode_frame
     from hotpath.reference.gate import Gate
     from hotpath.reference.seat import Owner, Seat, SeatTable
 
 __all__ = ["ACK", "ADMIN", "COMPILED", "FOLLOW", "GUEST", "MENTION", "MFA_OK", "POSTED_ACK", "Event", "Gate",
-           "Owner", "Parser", "Seat", "SeatTable", "SlotSet", "encode_event", "encode_frame"]
+           "Owner", "Parser", "Seat", "SeatTable", "SlotSet", "encode_event", "encode_frame", "first_wanted",
+           "shape_entries"]

@@ -13,6 +13,7 @@ from typing import Any, overload
 
 import structlog
 
+from hotpath import shape_entries
 from tidewire.bus.contract import Ephemeral, Epoch, Events, Item, Lost, Place
 from tidewire.bus.redis import ANSWER_TIMEOUT_S, EPHEMERAL, REPAIRED, epoch_of, events_stream
 from tidewire.bus.resp import Link, ReplyError
@@ -189,8 +190,8 @@ class RedisReader:
                 items.append(Ephemeral([fields[1] for _, fields in entries]))
                 continue
             stream.last = stream.position, entries[-1][1]
-            found = [(f[1].decode(), int(f[3]), f[5]) for _, f in entries]
-            items.append(Events(stream.shard, found, _Places([at for at, _ in entries])))
+            found, places = shape_entries(entries)
+            items.append(Events(stream.shard, found, _Places(places)))
         if doubt:
             items += [Lost(stream.shard) for stream in self._events if await self._settled(link, stream)]
         return items

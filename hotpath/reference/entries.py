@@ -1,0 +1,39 @@
+"""Plain twin of hotpath/entries.pyx. See there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_KEY_END = 30
+_KEY_SIZE = 28
+
+
+def shape_entries(raw: list[list[Any]]) -> tuple[list[tuple[str, int, bytes]], list[bytes]]:
+    """Return (key, number, envelope) of each entry of an XREAD answer, and the ids."""
+    entries = []
+    for _, fields in raw:
+        _, key, _, number, _, envelope = fields
+        entries.append((key.decode(), int(number), envelope))
+    return entries, [place for place, _ in raw]
+
+
+def first_wanted(
+    entries: list[tuple[str, int, bytes]],
+    start: int,
+    lines: Mapping[str, object],
+    heard: Mapping[str, int],
+    head: bytes,
+    before: bytes,
+    to_channel: bytes,
+    after: bytes,
+) -> int:
+    """Return the index of the first entry from `start` on that must be looked at; the number of entries if none."""
+    for index in range(max(start, 0), len(entries)):
+        key, _, data = entries[index]
+        name, at = key.encode(), _KEY_END + len(before) + 2
+        at += int.from_bytes(data[at - 2 : at])
+        behind = to_channel + name[2:] + after
+        if key in lines or key in heard or len(name) != _KEY_SIZE or not data.startswith(head):
+            return index
+        if data[_KEY_END : _KEY_END + len(before)] != before or data[at : at + len(behind)] != behind:
+            return index
+    return len(entries)
