@@ -185,7 +185,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.tls", description=__doc__.split("\n")[0])
     parser.add_argument("--connections", type=int, default=1000)
     parser.add_argument("--events", type=int, default=100, help="of one turn")
-    parser.add_argument("--settle-s", type=float, default=1.0, help="before memory is looked at")
+    parser.add_argument("--settle-s", type=float, default=0.5, help="before memory is looked at")
     parser.add_argument("--pairs", type=int, default=7, help="quiet pairs to wait for")
     parser.add_argument("--serve", nargs=2, metavar=("CERT", "KEY"), help=argparse.SUPPRESS)
     parser.add_argument("--crowd", nargs=3, metavar=("PORT", "COUNT", "CA"), help=argparse.SUPPRESS)

@@ -1,6 +1,7 @@
 """Presence over several gateway processes: who is online is what any live one says."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -107,3 +108,29 @@ async def test_the_open_channel_comes_back_with_the_connection(database_url: str
             assert (await client.act("ping"))["status"] == "OK"
         assert one.gateway.resumes == {"live": 0, "away": 2, "moved": 0, "anew": 0}
         assert other.gateway.resumes == {"live": 0, "away": 0, "moved": 1, "anew": 0}
+
+
+async def test_activity_costs_a_write_a_second_at_most(database_url: str, redis_url: str) -> None:
+    """Who clicks through channels and types all the time is written down behind, once a second."""
+    async with (
+        world(database_url, redis_url) as town,
+        redis.asyncio.from_url(redis_url) as store,
+    ):
+
+        async def writes() -> int:
+            stats = await store.info("commandstats")
+            return int(stats["cmdstat_hset"]["calls"])
+
+        user = await town.user()
+        channels = [await town.channel(user) for _ in range(2)]
+        client = await town.enter(user)
+        await becomes(town, store, user, "online")
+        before, began = await writes(), time.monotonic()
+        for n in range(60):
+            await client.act("presence", {"channel_id": channels[n % 2]})
+            await client.act("user_typing", {"channel_id": channels[n % 2]})
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(PATIENCE_S):
+            while channels[1].encode() not in (await store.hvals(user_key(user)))[0]:
+                await asyncio.sleep(0.05)
+        assert 1 <= await writes() - before <= time.monotonic() - began + 2
