@@ -56,6 +56,7 @@ def run(settings: Settings) -> None:
     setup_log(settings.log, process=f"gateway-{settings.gateway.port}")
     if settings.gateway.tls_cert:
         server_context(settings.gateway.tls_cert, settings.gateway.tls_key)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it listens: what is read by then is new enough
     logging.getLogger("picows").setLevel(logging.WARNING)
     gc.freeze()  # what is imported by now stays: the collector need not look at it
     uvloop.run(_main(settings))
