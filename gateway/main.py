@@ -58,7 +58,6 @@ def run(settings: Settings) -> None:
         server_context(settings.gateway.tls_cert, settings.gateway.tls_key)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it listens: what is read by then is new enough
     logging.getLogger("picows").setLevel(logging.WARNING)
-    gc.freeze()  # what is imported by now stays: the collector need not look at it
     uvloop.run(_main(settings))
 
 
@@ -68,6 +67,8 @@ async def _main(settings: Settings) -> None:
     loop.add_signal_handler(signal.SIGTERM, lambda: (stop if drain.is_set() else drain).set())
     loop.add_signal_handler(signal.SIGINT, stop.set)
     async with serving(settings) as (gateway, port):
+        gc.collect()
+        gc.freeze()  # what the start made stays: the collector, which takes up to 15 ms for it, need not look at it
         if settings.gateway.tls_cert:
             loop.add_signal_handler(signal.SIGHUP, _renew_certificate, gateway, settings)
         log.info("gateway listens", host=settings.gateway.host, port=port)

@@ -62,6 +62,7 @@ class Crowd:
         self.loading = asyncio.Event()  # set while a query runs
         self.answer = asyncio.Event()  # set to let it end
         self.answer.set()
+        self.queries: list[int] = []  # users asked for by each
         self.joined: list[int] = []
         self.failed: list[int] = []
         self.joiner = Joiner(
@@ -77,6 +78,7 @@ class Crowd:
         self.gaps.append(users)
 
     async def _load(self, user_ids: Sequence[str]) -> dict[str, Memberships]:
+        self.queries.append(len(user_ids))
         found = {user_id: self.rows[user_id] for user_id in user_ids if user_id in self.rows}
         self.loading.set()
         await self.answer.wait()

@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from gateway.connection import State
+from gateway.join import USERS_IN_A_SLICE
 from tests.unit.gateway.crowd import Crowd
 from tidewire.bus.envelope import Copy, JoinChannel, LeaveChannel
 from tidewire.store.connections import Memberships
@@ -104,6 +107,46 @@ async def test_many_users_are_one_query() -> None:
     await finish_join(crowd)
     assert len(crowd.joined) == 50
     assert len(crowd.hub.listeners("c:x")) == 50
+
+
+async def start_crowded_join(crowd: Crowd) -> None:
+    """Begin a join of 45 users and return when some, but not all, are in."""
+    for number in range(45):
+        crowd.rows[f"user{number}"] = Memberships("system_user", {f"u:user{number}": 0, "c:x": 5})
+        crowd.joiner.join(crowd.connection(number, f"user{number}"))
+    while not crowd.joined:
+        await asyncio.sleep(0)
+    assert crowd.joined == list(range(USERS_IN_A_SLICE))
+
+
+async def test_what_is_announced_between_two_slices_of_a_join_is_obeyed() -> None:
+    crowd = Crowd()
+    await start_crowded_join(crowd)
+    away, comer = LeaveChannel("user30", "x"), JoinChannel("user40", "y")
+    crowd.say("c:x", 6, post("6"), effects=[away])
+    crowd.say("c:y", 1, effects=[comer])
+    crowd.joiner.join(crowd.connection(99, "user44"))
+    await finish_join(crowd)
+    crowd.say("c:x", 7, post("7"))
+    assert sorted(crowd.joined) == [*range(45), 99]
+    assert crowd.got(0) == ["6", "7"]
+    assert crowd.got(44) == crowd.got(99) == ["7"]  # 6 was over before hello
+    assert crowd.got(30) == []
+    assert list(crowd.hub.listeners("c:y")) == [40]
+    assert crowd.joiner._task is not None
+    await crowd.joiner._task
+    assert not crowd.relay._recordings
+
+
+async def test_who_is_in_stays_in_when_the_others_must_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.join.RECORDING_BYTES", 50)
+    crowd = Crowd()
+    await start_crowded_join(crowd)
+    crowd.say("c:x", 6, post("6"))
+    await finish_join(crowd)
+    assert crowd.queries == [45, 45 - USERS_IN_A_SLICE]
+    assert sorted(crowd.joined) == list(range(45))
+    assert crowd.got(0) == ["6"]
 
 
 async def test_a_deleted_user_is_let_go() -> None:
