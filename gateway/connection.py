@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Iterator
 
-from hotpath import Seat
+from hotpath import Seat, name_states
 from tidewire.wire.ids import new_token
 
 # Close codes. Source: RFC 6455 7.4.1; 1008 for what the server ends on purpose, 1013 for "come back".
@@ -30,6 +30,9 @@ class State(enum.IntEnum):
     LIVE = 3
     AWAY = 4
     GONE = 5
+
+
+name_states(State)
 
 
 # A slot of the gate with its user. remote: address, for caps and logs; bits: of hotpath; user_id, session_id,

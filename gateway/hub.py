@@ -70,18 +70,21 @@ class Deliver(Protocol):
 # he came in, -1 if the relay has a line for it.
 Member = Owner
 
-# Keys as the hub numbers them: two bytes each in one object as long as all are small, for it is kept per user.
-Numbers = bytes | tuple[int, ...]
+# Keys as the hub numbers them: two bytes each as long as all are small, for they are kept per user; else four, and one
+# more byte behind them.
+Numbers = bytes
 _SMALL = 1 << 16
 
 
 def _pack(numbers: Iterable[int]) -> Numbers:
     numbers = tuple(numbers)
-    return array("H", numbers).tobytes() if not numbers or max(numbers) < _SMALL else numbers
+    if not numbers or max(numbers) < _SMALL:
+        return array("H", numbers).tobytes()
+    return array("I", numbers).tobytes() + b"\0"
 
 
 def _unpack(numbers: Numbers) -> Sequence[int]:
-    return memoryview(numbers).cast("H") if isinstance(numbers, bytes) else numbers
+    return memoryview(numbers).cast("H") if len(numbers) % 2 == 0 else memoryview(numbers)[:-1].cast("I")
 
 
 class Hub:

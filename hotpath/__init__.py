@@ -21,7 +21,7 @@ if TYPE_CHECKING or COMPILED:
         from hotpath.fanout import Event, SlotSet, encode_event
         from hotpath.frames import Parser, encode_frame
         from hotpath.gate import Gate
-        from hotpath.seat import Owner, Seat, SeatTable
+        from hotpath.seat import Owner, Seat, SeatTable, name_states
     except ModuleNotFoundError as error:
         raise ImportError(
             "hotpath is not built: run `python setup.py build_ext --inplace` in the checkout (needs a C compiler and "
@@ -32,8 +32,8 @@ else:
     from hotpath.reference.fanout import Event, SlotSet, encode_event
     from hotpath.reference.frames import Parser, encode_frame
     from hotpath.reference.gate import Gate
-    from hotpath.reference.seat import Owner, Seat, SeatTable
+    from hotpath.reference.seat import Owner, Seat, SeatTable, name_states
 
 __all__ = ["ACK", "ADMIN", "COMPILED", "FOLLOW", "GUEST", "MENTION", "MFA_OK", "POSTED_ACK", "Event", "Gate",
            "Owner", "Parser", "Seat", "SeatTable", "SlotSet", "encode_event", "encode_frame", "first_wanted",
-           "shape_entries"]
+           "name_states", "shape_entries"]

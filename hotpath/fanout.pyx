@@ -190,7 +190,11 @@ cdef class SlotSet:
         cdef uint32_t cap, k
         cdef uint32_t* items
         if self.size == self.cap:
-            cap = self.cap * 2 if self.cap else 4
+            # By 16 while it is small: most sets are, and there are as many of them as channels.
+            if self.cap < 16:
+                cap = self.cap * 2 if self.cap else 4
+            else:
+                cap = self.cap + (16 if self.cap < SMALL_SET else self.cap // 2)
             items = <uint32_t*>realloc(self.items, <size_t>cap * sizeof(uint32_t))
             if items == NULL:
                 raise MemoryError

@@ -21,7 +21,7 @@ from hotpath.linux cimport (EAGAIN, EFD_CLOEXEC, EFD_NONBLOCK, EINTR, EPOLL_CLOE
                             EPOLLHUP, EPOLLIN, EPOLLOUT, EWOULDBLOCK, MSG_DONTWAIT, close, epoll_create1, epoll_ctl,
                             epoll_event, epoll_wait, errno, eventfd, read, recv, tw_prepare_socket)
 from hotpath.outbox cimport (ENTRY_BITS, PERSONAL_ROOM, TAIL_BITS, USER_ID_MAX, Note, Outbox, Shared,
-                             outbox_drop_notes, outbox_raw, outbox_restart, outbox_stash, outbox_waiting,
+                             outbox_drop_notes, outbox_raw, outbox_restart, outbox_ring, outbox_stash, outbox_waiting,
                              personal_fill, shared_data)
 from hotpath.ring cimport RING_SENDS, ring_close, ring_open
 from hotpath.slots cimport (BLOCKED, CLOSING, DEAD, DIRTY, DRAINED, ENDED, ENDING, FAILED, FREE, KEEP, LOST, MARKED,
@@ -320,7 +320,7 @@ cdef class Gate:
             return None
         events = []
         while seq < s.box.next:
-            entry = s.box.ring[seq & (s.box.cap - 1)]
+            entry = outbox_ring(&s.box)[seq & (s.box.cap - 1)]
             shared = <Shared*>(entry & ~<uintptr_t>ENTRY_BITS)
             size += shared.size + <size_t>shared.blanks * s.user_size - shared.blanks
             if size > limit_bytes:

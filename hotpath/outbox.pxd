@@ -50,7 +50,7 @@ cdef struct Note:
 # Send queue and resume ring of one connection. All zero is the valid start.
 #   base <= cursor <= next;  [base, cursor) is sent and kept for resume;  [cursor, next) waits
 cdef struct Outbox:
-    uintptr_t* ring          # Shared* | ENTRY_BITS, at seq & (cap - 1)
+    uintptr_t* ring          # Shared* | ENTRY_BITS, at seq & (cap - 1); with cap 1 the entry itself: outbox_ring()
     Note* first
     Note* last
     uint64_t base
@@ -79,6 +79,9 @@ cdef void shared_pack(Shelf* shelf, Shared* shared, const uint8_t* data, size_t 
 cdef void shared_let_go(Shared* shared) noexcept nogil
 cdef inline uint8_t* shared_data(Shared* shared) noexcept nogil:
     return <uint8_t*>(shared + 1)
+
+cdef inline uintptr_t* outbox_ring(Outbox* box) noexcept nogil:
+    return box.ring if box.cap > 1 else <uintptr_t*>&box.ring
 
 cdef inline uint64_t outbox_waiting(const Outbox* box) noexcept nogil:
     return (box.next - box.cursor) + box.notes

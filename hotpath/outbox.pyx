@@ -3,7 +3,7 @@
 
 An Outbox is a ring of references to shared event bytes, dense in seq, with a chain of notes (replies and control
 frames) between them. Knows bytes and seqs; knows no sockets. The shelf counts all retained bytes of a process.
-Rings start at 4 entries, double, and shrink again: an idle connection holds a few dozen bytes.
+Rings have one entry, then 4, double, and shrink again: an idle connection holds a few dozen bytes.
 """
 
 from libc.stdlib cimport free, malloc
@@ -117,18 +117,22 @@ cdef void _unref(Shelf* shelf, Shared* shared) noexcept nogil:
 
 
 cdef bint _resize(Shelf* shelf, Outbox* box, uint32_t cap) noexcept nogil:
-    """Move the ring to one of `cap` entries (a power of two that holds all, or 0). 0 if memory is out."""
+    """Move the ring to one of `cap` entries (a power of two that holds all, or 0). 0 if memory is out.
+
+    1 only for an empty ring: it needs no memory of its own, and many connections never get more than one event.
+    """
     cdef uintptr_t* ring = NULL
     cdef uint64_t seq
-    if cap:
+    if cap > 1:
         ring = <uintptr_t*>malloc(cap * sizeof(uintptr_t))
         if ring == NULL:
             return 0
         seq = box.base
         while seq < box.next:
-            ring[seq & (cap - 1)] = box.ring[seq & (box.cap - 1)]
+            ring[seq & (cap - 1)] = outbox_ring(box)[seq & (box.cap - 1)]
             seq += 1
-    free(box.ring)
+    if box.cap > 1:
+        free(box.ring)
     shelf.bytes += <uint64_t>cap * sizeof(uintptr_t)
     shelf.bytes -= <uint64_t>box.cap * sizeof(uintptr_t)
     shelf.ring_bytes += <uint64_t>cap * sizeof(uintptr_t)
@@ -139,7 +143,7 @@ cdef bint _resize(Shelf* shelf, Outbox* box, uint32_t cap) noexcept nogil:
 
 
 cdef inline void _drop_oldest(Shelf* shelf, Outbox* box) noexcept nogil:
-    _unref(shelf, _shared(box.ring[box.base & (box.cap - 1)]))
+    _unref(shelf, _shared(outbox_ring(box)[box.base & (box.cap - 1)]))
     box.base += 1
 
 
@@ -148,12 +152,12 @@ cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t bits, u
     while box.base < box.cursor and box.next - box.base >= retain:
         _drop_oldest(shelf, box)
     if box.next - box.base == box.cap:
-        if not _resize(shelf, box, box.cap * 2 if box.cap else RING_START):
+        if not _resize(shelf, box, box.cap * 2 if box.cap > 1 else RING_START if box.cap else 1):
             return 0
     if shared.rings == 0:
         _shelve(shelf, shared)
     shared.rings += 1
-    box.ring[box.next & (box.cap - 1)] = <uintptr_t>shared | bits
+    outbox_ring(box)[box.next & (box.cap - 1)] = <uintptr_t>shared | bits
     box.next += 1
     return 1
 
@@ -350,7 +354,7 @@ cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bin
             _copy_part(<uint8_t*>(note + 1), note.size, &skip, &out, &room)
             note = note.next
         elif seq < box.next and not notes_only:
-            entry = box.ring[seq & (box.cap - 1)]
+            entry = outbox_ring(box)[seq & (box.cap - 1)]
             shared = _shared(entry)
             bits = _bits(box, entry)
             body = _body(shared, bits, user, user_size, own, &size)
@@ -406,7 +410,7 @@ cdef bint outbox_stash(Outbox* box, const uint8_t* user, uint8_t user_size) noex
     cdef uint32_t head
     if box.sent == 0 or (box.first != NULL and box.first.at <= box.cursor):
         return 1                         # nothing, or a note, is partly out
-    entry = box.ring[box.cursor & (box.cap - 1)]
+    entry = outbox_ring(box)[box.cursor & (box.cap - 1)]
     shared = _shared(entry)
     bits = _bits(box, entry)
     body = _body(shared, bits, user, user_size, own, &size)
@@ -477,7 +481,7 @@ cdef bint outbox_evict(Shelf* shelf, Outbox* box, uint64_t floor) noexcept nogil
     Call outbox_stash() first: an event that is partly out must not go.
     """
     cdef bint lost = 0
-    while box.base < box.next and _shared(box.ring[box.base & (box.cap - 1)]).order < floor:
+    while box.base < box.next and _shared(outbox_ring(box)[box.base & (box.cap - 1)]).order < floor:
         if box.base == box.cursor:
             lost = 1
             box.cursor += 1

@@ -1,6 +1,10 @@
 """What the event loop remembers of a connection and of a user: small objects with the ids inside them."""
 
+from collections.abc import Iterable
 from typing import Any, final
+
+def name_states(states: Iterable[int]) -> None:
+    """Say what `Seat.state` is: the members of an enumeration that counts from 0, instead of plain numbers."""
 
 @final
 class Seat:
@@ -19,7 +23,7 @@ class Seat:
     connection_id: str
     expires_at: int
     seen_at: float
-    allowance: float
+    allowance: float  # 24 bits of it
     allowance_at: float
     greeted: bool
     waiting: list[tuple[bytes, bool]] | None
@@ -32,12 +36,12 @@ class Seat:
 class Owner:
     """A user with his seats; one alone needs no tuple. Members as gateway.hub describes them."""
 
-    keys: Any
+    keys: bytes
     roles: str
     n: int
     connections: tuple[Seat, ...]
 
-    def __init__(self, user_id: str, roles: str, keys: Any, n: int) -> None: ...
+    def __init__(self, user_id: str, roles: str, keys: bytes, n: int) -> None: ...
     @property
     def user_id(self) -> str: ...
 

@@ -2,13 +2,13 @@
 """What the event loop remembers of a connection and of a user, in one small object each: ids are kept inside it.
 
 Ids and numbers only; what they mean is gateway/connection.py's and gateway/hub.py's. A connection with its ids takes
-144 bytes, a Python object with __slots__ 400. Neither can be part of a cycle, so the collector need not look at
+128 bytes, a Python object with __slots__ 400. Neither can be part of a cycle, so the collector need not look at
 thousands of them; a Python subclass would bring it back, with 16 bytes for each.
 """
 
 cimport cython
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -40,21 +40,29 @@ cdef inline str _get(const char* place):
     return PyUnicode_DecodeASCII(place, strnlen(place, ID_MAX), NULL)
 
 
+cdef tuple STATES = tuple(range(256))
+
+
+def name_states(states):
+    global STATES
+    STATES = tuple(states)
+
+
 @cython.no_gc
 cdef class Seat:
     """See seat.pyi."""
 
-    cdef public object state
     cdef public str user_id
     cdef public str remote
     cdef list rare                 # None until one of the three is set
     cdef public int64_t expires_at
     cdef public double seen_at
-    cdef public double allowance
     cdef public double allowance_at
+    cdef public float allowance
     cdef public uint32_t slot
     cdef public uint8_t bits
-    cdef public bint greeted
+    cdef uint8_t state_number
+    cdef uint8_t hello
     cdef char session[ID_MAX]
     cdef char connection[ID_MAX]
 
@@ -65,6 +73,22 @@ cdef class Seat:
         self.seen_at = self.allowance_at = now
         self.allowance = allowance
         self.user_id = ""
+
+    @property
+    def state(self):
+        return STATES[self.state_number]
+
+    @state.setter
+    def state(self, uint8_t value):
+        self.state_number = value
+
+    @property
+    def greeted(self):
+        return self.hello != 0
+
+    @greeted.setter
+    def greeted(self, bint value):
+        self.hello = value
 
     @property
     def session_id(self):
@@ -128,16 +152,34 @@ cdef class Owner:
 
     cdef readonly str user_id
     cdef object held               # the only seat, or a tuple of them
-    cdef public object keys
+    cdef char* block               # of keys
+    cdef uint32_t size
     cdef public str roles
     cdef public int64_t n
 
-    def __cinit__(self, str user_id not None, str roles not None, keys, int64_t n):
+    def __cinit__(self, str user_id not None, str roles not None, bytes keys not None, int64_t n):
         self.user_id = user_id
         self.roles = roles
         self.keys = keys
         self.n = n
         self.held = ()
+
+    def __dealloc__(self):
+        PyMem_Free(self.block)
+
+    @property
+    def keys(self):
+        return PyBytes_FromStringAndSize(self.block, self.size)
+
+    @keys.setter
+    def keys(self, bytes value not None):
+        cdef char* block = <char*>PyMem_Malloc(PyBytes_GET_SIZE(value))
+        if block == NULL:
+            raise MemoryError
+        PyMem_Free(self.block)
+        self.block = block
+        self.size = <uint32_t>PyBytes_GET_SIZE(value)
+        memcpy(block, PyBytes_AS_STRING(value), self.size)
 
     @property
     def connections(self):

@@ -49,6 +49,7 @@ cdef struct Slot:
     Tls tls                  # with a socket: all of fd's bytes go through it
     int fd                   # -1: no socket
     uint32_t generation      # rises with every socket that comes or goes; epoll events carry it
+    uint32_t next_free
     uint16_t flags
     uint16_t end_code        # for on_close
     uint8_t end_why
@@ -57,9 +58,7 @@ cdef struct Slot:
     uint8_t user_size
     uint8_t user[USER_ID_MAX]
     int64_t pong_ms          # last pong, or the start
-    int64_t ping_ms          # last ping sent, or the start
-    int64_t linger_ms        # CLOSING: when the socket is dropped at the latest
-    uint32_t next_free
+    int64_t ping_ms          # OPEN: last ping sent, or the start; CLOSING: when the socket is dropped at the latest
 
 # What one connection has under way in a flush.
 cdef struct Flight:

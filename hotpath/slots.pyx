@@ -40,7 +40,6 @@ cdef void start_clock(Crowd* crowd, int64_t now_ms) noexcept nogil:
     for i in range(crowd.high):
         crowd.slots[i].pong_ms += now_ms
         crowd.slots[i].ping_ms += now_ms
-        crowd.slots[i].linger_ms += now_ms
 
 
 cdef void add_note(Crowd* crowd, uint32_t slot, uint8_t opcode, const uint8_t* data, size_t size) noexcept nogil:
@@ -72,7 +71,7 @@ cdef void begin_close(Crowd* crowd, uint32_t slot, uint16_t code, Why why) noexc
         return
     outbox_drop_notes(&s.box, 1)
     s.state = CLOSING
-    s.linger_ms = crowd.now_ms + crowd.linger_ms
+    s.ping_ms = crowd.now_ms + crowd.linger_ms
     payload[0] = <uint8_t>(code >> 8)
     payload[1] = <uint8_t>code
     add_note(crowd, slot, OP_CLOSE, payload, 0 if code == 1005 else 2)
@@ -155,7 +154,7 @@ cdef void tick_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
         elif crowd.now_ms - s.ping_ms >= crowd.ping_ms:
             s.ping_ms = crowd.now_ms
             add_note(crowd, slot, OP_PING, NULL, 0)
-    elif s.state == CLOSING and crowd.now_ms >= s.linger_ms:
+    elif s.state == CLOSING and crowd.now_ms >= s.ping_ms:
         drop_socket(crowd, slot)
     outbox_trim(&crowd.shelf, &s.box, crowd.retain)
 

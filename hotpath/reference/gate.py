@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hotpath.deflate import BadMessage, inflate
-from hotpath.reference.fanout import ACK, Event, SlotSet
+from hotpath.reference.fanout import ACK, FOLLOW, MENTION, Event, SlotSet
 from hotpath.reference.frames import BINARY, CLOSE, PING, PONG, TEXT, Broken, Parser, encode_frame
 from hotpath.reference.outbox import Outbox, Shelf
 from hotpath.reference.tls import Tls, send
@@ -289,7 +289,7 @@ class Gate:
             if event.droppable and (s.state != OPEN or waiting >= self._close_at // 2):
                 self._counts["refused"] += 1
                 continue
-            bits = (tails or {}).get(number, 0)
+            bits = (tails or {}).get(number, 0) & (MENTION | FOLLOW | ACK)
             s.box.push(event, bits if s.bits & POSTED_ACK else bits & ~ACK, self._retain)
             taken += 1
             if s.state == OPEN and s.blocked and waiting + 1 >= self._close_at:

@@ -1,14 +1,21 @@
 """What the event loop remembers of a connection and of a user, in plain Python: the twin of hotpath/seat.pyx."""
 
+from collections.abc import Iterable
 from typing import Any
 
 ID_MAX = 26
+_states: list[int] = list(range(256))
 
 
 def _check(value: str) -> str:
     if len(value.encode("ascii")) > ID_MAX or "\0" in value:
         raise ValueError("not an id")
     return value
+
+
+def name_states(states: Iterable[int]) -> None:
+    """Say what `Seat.state` is."""
+    _states[:] = states
 
 
 class Seat:
@@ -18,7 +25,7 @@ class Seat:
         self.slot = slot
         self.remote = remote
         self.bits = bits
-        self.state: Any = None
+        self._state = 0
         self.user_id = ""
         self._session_id = self._connection_id = ""
         self.expires_at = 0
@@ -28,6 +35,15 @@ class Seat:
         self.waiting: list[tuple[bytes, bool]] | None = None
         self.looks_at: dict[str, str] | None = None
         self.welcome: int | None = None
+
+    @property
+    def state(self) -> Any:
+        """Where it is."""
+        return _states[self._state]
+
+    @state.setter
+    def state(self, value: int) -> None:
+        self._state = int(value)
 
     @property
     def session_id(self) -> str:
@@ -51,7 +67,7 @@ class Seat:
 class Owner:
     """A user with his seats."""
 
-    def __init__(self, user_id: str, roles: str, keys: Any, n: int) -> None:
+    def __init__(self, user_id: str, roles: str, keys: bytes, n: int) -> None:
         self.user_id, self.roles, self.keys, self.n = user_id, roles, keys, n
         self.connections: tuple[Seat, ...] = ()
 

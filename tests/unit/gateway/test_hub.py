@@ -1,5 +1,7 @@
 """Audiences: who is an event for, with which tail."""
 
+import pytest
+
 from gateway.connection import State
 from gateway.hub import could_reach
 from hotpath import ACK, ADMIN, FOLLOW, GUEST, MENTION, POSTED_ACK
@@ -126,3 +128,16 @@ def test_the_last_connection_takes_the_indexes_with_it() -> None:
     assert not crowd.hub.members
     assert not crowd.hub.by_connection_id
     assert not len(crowd.hub.everyone)
+
+
+def test_memberships_beyond_the_small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.hub._SMALL", 1)
+    crowd = Crowd()
+    ann = crowd.enter(1, "ann", c_x=0, c_y=0, t_t=0)
+    crowd.hub.apply(JoinTeam("ann", "s"))
+    crowd.hub.apply(LeaveTeam("ann", "t"))
+    assert crowd.hub.keys_of(crowd.hub.members["ann"]) == {"u:ann", "c:x", "c:y", "t:s"}
+    assert taken(crowd, Copy(b"", channel_id="y")) == taken(crowd, Copy(b"", team_id="s")) == {1}
+    assert taken(crowd, Copy(b"", team_id="t")) == set()
+    crowd.hub.remove(ann)
+    assert crowd.hub.key_count == 0

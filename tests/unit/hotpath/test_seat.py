@@ -20,12 +20,13 @@ IDS = st.sampled_from(
 @BOTH
 def test_what_a_seat_remembers(seats):
     one = seats.Seat(7, "127.0.0.1", 8, 1.5, 100.0)
-    assert (one.slot, one.remote, one.bits, one.state, one.greeted) == (7, "127.0.0.1", 8, None, False)
+    assert (one.slot, one.remote, one.bits, one.state, one.greeted) == (7, "127.0.0.1", 8, 0, False)
     assert (one.user_id, one.session_id, one.connection_id, one.expires_at) == ("", "", "", 0)
     assert (one.seen_at, one.allowance, one.allowance_at) == (1.5, 100.0, 1.5)
     assert one.waiting is one.looks_at is one.welcome is None
     one.session_id, one.connection_id, one.user_id = "s" * 26, "short", "u"
-    one.expires_at, one.greeted = 1 << 62, True
+    one.expires_at, one.greeted, one.state = 1 << 62, True, 3
+    assert one.state == 3
     assert (one.session_id, one.connection_id, one.user_id) == ("s" * 26, "short", "u")
     assert (one.expires_at, one.greeted) == (1 << 62, True)
     one.waiting, one.welcome = [(b"x", True)], 0
