@@ -6,6 +6,7 @@ from tidewire.actions import permissions
 from tidewire.actions.services import Services
 from tidewire.store import channel_search as store
 from tidewire.store.channel_search import Anywhere, Wanted
+from tidewire.store.text import TERM_MAX
 from tidewire.wire.errors import AppError, forbidden
 from tidewire.wire.ids import is_id
 from tidewire.wire.models import Channel, ChannelWithTeam, Session
@@ -149,7 +150,7 @@ async def search_all(
 
 
 def _term(text: str) -> str:
-    return text.strip()[: store.TERM_MAX]
+    return text.strip()[: TERM_MAX]
 
 
 async def count_members(services: Services, session: Session, ids: list[str]) -> dict[str, int]:

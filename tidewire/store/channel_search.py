@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from tidewire.store import sql
 from tidewire.store.db import Database, Record
-from tidewire.store.text import TERM_MAX as TERM_MAX
 from tidewire.store.text import contains_pattern, like
 from tidewire.wire.models import Channel, ChannelWithTeam
 
@@ -84,6 +83,8 @@ async def anywhere(
             limit, offset,
         )  # fmt: skip
         total = rows[0]["total"] if rows else 0
+        if not rows and offset:  # beyond the last page: the number stands in the rows
+            total = (await anywhere(db, term, by_id, wanted, limit=1, offset=0))[1]
         values = [{name: value for name, value in row.items() if name != "total"} for row in rows]
         return [ChannelWithTeam(**value) for value in values], total
     rows = await db.fetch(_Q["listed_anywhere"], *wanted, limit, offset)

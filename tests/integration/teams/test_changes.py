@@ -359,6 +359,9 @@ async def test_lists_and_searches_never_show_what_one_may_not_know(town: Town) -
         "/channels/search", {"term": f"secretword{n}", "page": 0, "per_page": 9}, expect=200
     )
     assert (by_admin["channels"][0]["team_name"], by_admin["total_count"]) == ("home", 1)
+    page_7 = {"term": f"secretword{n}", "page": 7, "per_page": 9}
+    beyond = await town.admin.post("/channels/search", page_7, expect=200)
+    assert beyond == {"channels": [], "total_count": 1}
     by_id = {"term": secret["id"], "include_search_by_id": True}
     assert [one["id"] for one in await town.admin.post("/channels/search", by_id, expect=200)] == [
         secret["id"]
