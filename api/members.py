@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 
-import msgspec
 from msgspec import Struct, field
 
 from api.call import Call
@@ -17,7 +16,6 @@ from tidewire.wire.models import ChannelMember, ChannelMemberWithTeam
 
 ADD_MAX = 1000  # users added at once
 PIECE = 500  # memberships of one piece of the stream: 250 KB
-_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class NewMembers(Struct):
@@ -88,18 +86,19 @@ async def list_memberships_of_user(call: Call) -> list[ChannelMemberWithTeam] | 
     permissions.check_self(call.login, user_id)
     if call.query("page") == "-1":
         # The first piece before the status goes out: a database that is away must be a 503.
-        first = await store.of_user_after(call.services.db, user_id, "", limit=PIECE)
+        first = await store.lines_of_user_after(call.services.db, user_id, "", limit=PIECE)
         return Stream(_lines(call.services.db, user_id, first), "application/x-ndjson")
     page, per_page = call.paging()
     return await store.of_user(call.services.db, user_id, limit=per_page, offset=page * per_page)
 
 
-async def _lines(db: Database, user_id: str, rows: list[ChannelMemberWithTeam]) -> AsyncIterator[bytes]:
-    while rows:
-        yield _encode_lines(rows)
-        if len(rows) < PIECE:
+async def _lines(db: Database, user_id: str, piece: tuple[bytes, int, str]) -> AsyncIterator[bytes]:
+    lines, count, last = piece
+    while count:
+        yield lines + b"\n"
+        if count < PIECE:
             return
-        rows = await store.of_user_after(db, user_id, rows[-1].channel_id, limit=PIECE)
+        lines, count, last = await store.lines_of_user_after(db, user_id, last, limit=PIECE)
 
 
 @route("GET", "/users/{user_id}/teams/{team_id}/channels/members")

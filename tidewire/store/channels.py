@@ -22,7 +22,7 @@ class Stats(NamedTuple):
 
 
 def _channels(rows: list[Record]) -> list[Channel]:
-    return [Channel(**row) for row in rows]
+    return sql.structs(Channel, rows)
 
 
 async def by_ids(source: Source, ids: list[str]) -> list[Channel]:

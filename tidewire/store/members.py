@@ -48,12 +48,12 @@ async def of_user(source: Source, user_id: str, *, limit: int, offset: int) -> l
     return [ChannelMemberWithTeam(**row) for row in rows]
 
 
-async def of_user_after(
+async def lines_of_user_after(
     source: Source, user_id: str, channel_id: str, *, limit: int
-) -> list[ChannelMemberWithTeam]:
-    """Return the user's memberships that follow a channel id ("" for the first), as in of_user."""
-    rows = await source.fetch(_Q["memberships_with_team_after"], user_id, channel_id, limit)
-    return [ChannelMemberWithTeam(**row) for row in rows]
+) -> tuple[bytes, int, str]:
+    """Return (memberships after a channel id, "" for the first, as JSON with one a line; how many; the last id)."""
+    [row] = await source.fetch(_Q["memberships_as_lines"], user_id, channel_id, limit)
+    return row["lines"], row["count"], row["last"] or ""
 
 
 async def roles_of(source: Source, channel_id: str, user_id: str) -> str:

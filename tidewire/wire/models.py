@@ -159,16 +159,17 @@ class Channel(Struct):
     purpose: str = ""
     last_post_at: int = 0
     total_msg_count: int = 0
-    extra_update_at: int = 0
     creator_id: str = ""
-    scheme_id: str | None = None
     props: dict[str, Any] = field(default_factory=dict)
+    total_msg_count_root: int = 0
+    last_root_post_at: int = 0
+    # What no row has stands last: rows become structs by place (`sql.structs`).
+    extra_update_at: int = 0
+    scheme_id: str | None = None
     group_constrained: bool | None = None
     autotranslation: bool = False
     shared: bool | None = None
-    total_msg_count_root: int = 0
     policy_id: str | None = None
-    last_root_post_at: int = 0
     banner_info: Any = None
     policy_enforced: bool = False
     policy_is_active: bool = False

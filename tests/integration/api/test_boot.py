@@ -98,6 +98,8 @@ async def test_the_start_of_the_web_app(people: People) -> None:
         "roles",
         "scheme_user",
     } <= set(answers["members"][0])
+    page = await browser.get(f"/users/{me}/channel_members?page=0&per_page=200")
+    assert answers["members"] == page, "the stream is made elsewhere than the page"
     categories = answered(f"/users/{me}/teams/{team}/channels/categories")
     assert [one["type"] for one in categories["categories"]] == ["favorites", "channels", "direct_messages"]
     assert categories["order"] == [one["id"] for one in categories["categories"]]
