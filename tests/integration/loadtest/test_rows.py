@@ -14,7 +14,8 @@ OWN = {  # what differs from row to row by nature
     "teams": "id name display_name email invite_id create_at update_at event_n",
     "team_members": "team_id user_id create_at",
     "channels": "id team_id name display_name creator_id create_at update_at last_post_at last_root_post_at event_n",
-    "channel_members": "channel_id user_id last_update_at last_viewed_at",
+    # Who was added is mentioned by the post that says so; who is seeded came by himself.
+    "channel_members": "channel_id user_id last_update_at last_viewed_at mention_count mention_count_root",
 }
 
 
