@@ -41,7 +41,7 @@ async def shared_office(
                 await api.start()
                 crew = await enlist(await settle(api), town)
                 admin = crew.people.admin
-                bot, operator = [await new_bot(admin, api, name) for name in ("robot", "operator")]
+                bot, operator = crew.bot, await new_bot(admin, api, "operator")
                 grant = "UPDATE users SET roles = 'system_admin system_user' WHERE id = $1"
                 await town.db.execute(grant, operator.id)  # before its first call: no worker has it in memory
                 office = Office(crew, bot, operator, mailbox)

@@ -62,7 +62,7 @@ async def enlist(people: People, town: World) -> Crew:
 
 async def new_bot(people: People) -> Client:
     """Make a bot and return it with its access token."""
-    made = await people.admin.post("/bots", {"username": "robot"}, expect=201)
+    made = await people.admin.post("/bots", {"username": "robot", "display_name": "Robot"}, expect=201)
     token = await people.admin.post(f"/users/{made['user_id']}/tokens", {"description": "its own"})
     bot = people.api.anonymous(Authorization="Bearer " + token["token"])
     bot.me = await bot.get("/users/me")
