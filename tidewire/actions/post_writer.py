@@ -176,6 +176,8 @@ class PostWriter:
 
     def _finish(self, waiting: Sequence[_Waiting], error: Exception | None) -> None:
         for new, future in waiting:
+            if error is None and new.committed is not None:
+                new.committed()
             key = new.post.user_id, new.post.pending_post_id
             recent = self._recent.get(key) if error is None else self._recent.pop(key, None)
             waiters = [future]

@@ -6,6 +6,7 @@ announcement of a post is always its row.
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from msgspec import structs
@@ -76,6 +77,7 @@ async def do_create_post(
         views=mentions.speaks_for_itself(post),
         mentions=audience.mentions,
         followers=audience.followers,
+        committed=None if root is None else partial(services.news.replied, post, audience.mentions),
     )
     if root is None:
         mentions.note_new_root(services, post.id)
@@ -87,8 +89,6 @@ async def do_create_post(
         return await _why_refused(services, post)
     if root is None:
         _note_root(post.id, _root(post, audience.mentions if channel.type not in "DG" else None))
-    else:
-        services.news.replied(post, audience.mentions)
     return post
 
 

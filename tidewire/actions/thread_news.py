@@ -104,10 +104,10 @@ class ThreadNews:
                     log.info("news of threads wait for the database")
                     await asyncio.sleep(RETRY_S)
                     self._merge(root_id, news)
+                except Exception:  # this task's boundary: a bug of ours must not keep later news from being told
+                    log.exception("news of a thread is lost", root_id=root_id)
                 else:
-                    await asyncio.sleep(told * REST_PER_EVENT_S)
-        except Exception:  # this task's boundary: a bug of ours must not keep later news from being told
-            log.exception("news of a thread is lost")
+                    await asyncio.sleep(0 if self._closing else told * REST_PER_EVENT_S)
         finally:
             self._task = None
 

@@ -3,7 +3,7 @@
 The statement, its lock order and its all-or-nothing rule are explained in queries/post_writes.sql.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -41,7 +41,7 @@ class NewPost:
     thereby read the channel or, with a reply, follows the thread and has read it. mentions: members whose mention
     counts grow, with a reply also those of the thread, which they follow from now on; urgent ones too, if it is a
     root and urgent. followers: who follows the thread unless he chose otherwise. needs_live_channel: fails in an
-    archived one.
+    archived one. committed: called once the post is written, whether or not its author still waits.
     """
 
     post: Post
@@ -52,6 +52,7 @@ class NewPost:
     urgent: bool = False
     followers: Sequence[str] = ()
     needs_live_channel: bool = True
+    committed: Callable[[], None] | None = None
 
 
 @dataclass(slots=True)

@@ -125,6 +125,43 @@ async def test_a_burst_is_a_few_commits_and_every_counter_fits(database_url: str
         assert [r["id"] for r in outbox] == [outbox_id for outbox_id, _ in published.rows]
 
 
+async def test_threads_and_urgent_roots_are_counted_once_per_row(database_url: str) -> None:
+    """Many changes of the same followers and members in one batch, in the order of the posts."""
+    async with opened(database_url) as (db, writer, published):
+        (channel,), users = await add_channels(db, 1, 4)
+        ada, bob, cyd, dan = users
+        root = make(channel, ada, mentions=[bob, dan], urgent=True)
+        await writer.write(root)
+        await db.execute(
+            "INSERT INTO thread_members (root_id, user_id, channel_id, following) VALUES ($1, $2, $3, false)",
+            root.post.id, dan, channel,
+        )  # fmt: skip
+        stranger = new_id()
+        replies = [
+            make(channel, bob, root_id=root.post.id, views=True, mentions=[cyd], followers=[ada, dan, stranger]),
+            make(channel, cyd, root_id=root.post.id, views=True, mentions=[bob], followers=[ada, dan, stranger]),
+            make(channel, bob, root_id=root.post.id, views=True, followers=[ada]),
+            make(channel, ada, root_id=root.post.id, mentions=[cyd, bob]),
+        ]
+        before = len(published.rows)
+        await asyncio.gather(*[writer.write(reply) for reply in replies])
+        assert len(published.rows) == before + 1
+        rows = {row["user_id"]: row for row in await db.fetch("SELECT * FROM thread_members")}
+        assert {user: (rows[user]["following"], rows[user]["unread_mentions"]) for user in rows} == {
+            ada: (True, 0), bob: (True, 1), cyd: (True, 1), dan: (False, 0),
+        }  # fmt: skip
+        assert rows[bob]["last_viewed_at"] == replies[2].post.create_at
+        assert rows[ada]["last_viewed_at"] == 0
+        counts = {
+            user: (found["mention_count"], found["mention_count_root"], found["urgent_mention_count"])
+            for user in users
+            for found in [await row(db, "channel_members", channel_id=channel, user_id=user)]
+        }
+        assert counts == {ada: (0, 0, 0), bob: (3, 1, 1), cyd: (2, 0, 0), dan: (1, 1, 1)}
+        await writer.write(make(channel, bob, views=True))
+        assert (await row(db, "channel_members", channel_id=channel, user_id=bob))["urgent_mention_count"] == 0
+
+
 async def test_one_bad_post_does_not_fail_the_others(database_url: str) -> None:
     async with opened(database_url) as (db, writer, _):
         (channel, archived), (ada, _) = await add_channels(db, 2)
@@ -198,11 +235,14 @@ async def test_a_pending_id_makes_one_post_at_any_worker(database_url: str) -> N
 async def test_a_caller_that_goes_away_takes_nothing_back(database_url: str) -> None:
     async with opened(database_url) as (db, writer, published):
         (channel,), (ada, _) = await add_channels(db, 1)
-        task = asyncio.create_task(writer.write(make(channel, ada)))
+        told: list[str] = []
+        new = make(channel, ada)
+        new.committed = lambda: told.append(new.post.id)
+        task = asyncio.create_task(writer.write(new))
         await asyncio.sleep(0)
         task.cancel()
         await writer.write(make(channel, ada))
-        assert task.cancelled()
+        assert task.cancelled() and told == [new.post.id]
         assert await db.fetchval("SELECT count(*) FROM posts") == 2
         assert len(published.numbers) == 2
 

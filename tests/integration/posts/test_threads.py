@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from tests.fixtures.api import Client, People
 from tests.integration.posts.chat import Announced, say
+from tidewire.store.unread import badge
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOM = "threads-room"
@@ -211,6 +212,10 @@ async def test_mark_channels_read_and_unread(people: People, announced: Announce
     [team] = await ann.get("/users/me/teams/unread?include_collapsed_threads=true")
     assert (team["thread_count"], team["thread_mention_count"]) == (1, 1)
     assert team["mention_count"] == team["mention_count_root"]
+    other = await announced.db.fetchval(
+        "SELECT sum(mention_count_root) FROM channel_members WHERE user_id = $1 AND channel_id <> $2", ann.id, room
+    )
+    assert await badge(announced.db, ann.id) == other + 1 + 1
     plain = await ann.get(f"/users/me/teams/{people.team['id']}/unread")
     assert (plain["thread_count"], plain["mention_count"]) == (0, team["mention_count"] + 1)
     # A client without collapsed threads sees the reply in the channel.
