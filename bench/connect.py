@@ -5,8 +5,9 @@
 Every client connects with a session the gateway has not seen, is a member of the given number of channels, and has
 got its `hello` when it counts; the cost includes the handshake, both look-ups and the presence write. Each round has a
 new gateway, and rounds in which other processes were busy do not count. Memory is the growth of the process's resident
-set: when presence has been written, and once more when each client has got its events, all channels in turn. The
-gateway runs on one core; clients, Redis, PostgreSQL and this driver on another.
+set from 200 connections on (what the first ones make is no connection's: links to PostgreSQL, statements, buffers):
+when presence has been written, and once more when each client has got its events, all channels in turn. The gateway
+runs on one core; clients, Redis, PostgreSQL and this driver on another.
 """
 
 import argparse
@@ -36,6 +37,7 @@ SERVER_CORE, LOAD_CORE = _CORES[:1], _CORES[-1:]
 LEAST_ROUNDS = 5
 PATIENCE = 3  # rounds measured at most for each quiet round wanted
 EVENT_BYTES = 690
+WARM = 200  # connections that are there before
 _SETTLE_S = 4.0  # presence, statistics of PostgreSQL, freed memory
 _PRESENCE_S = 1.0  # presence and the statuses it announces belong to the cost of a log-in
 _PUBLISHED_TOGETHER = 100
@@ -59,14 +61,15 @@ class Round:
 
 
 class World:
-    """The users who connect, the one who was there before, and the events of their channels."""
+    """The users who connect, those who were there before, and the events of their channels."""
 
     def __init__(self, running: Services, options: argparse.Namespace) -> None:
         self.connections: int = options.connections
         self.channels = options.connections * options.channels // options.members
         database = Database(running.postgres.url())
         self.users = asyncio.run(seed(database, Plan(self.connections, self.channels, options.members)))
-        self.warm: SeededUser = asyncio.run(seed(database, Plan(1)))[0]
+        plan = Plan(WARM, WARM * options.channels // options.members, options.members)
+        self.warm: list[SeededUser] = asyncio.run(seed(database, plan))
         self._url = running.redis.url
         some = self.users[0]
         self._events = []
@@ -105,13 +108,13 @@ def measure(running: Services, world: World, events: int, channels: int) -> Roun
     with tempfile.TemporaryDirectory() as scratch:
         everybody, first = Path(scratch, "tokens"), Path(scratch, "first")
         everybody.write_text("".join(user.line() for user in world.users))
-        first.write_text(world.warm.line())
+        first.write_text("".join(user.line() for user in world.warm))
         asyncio.run(world.forget())
-        server = Gateway(running, b"", world.warm.channel_id, Path(scratch))
+        server = Gateway(running, b"", world.warm[0].channel_id, Path(scratch))
         programs = []
         try:
             pin(server.pid, SERVER_CORE)
-            programs.append(Program([build("swarm"), server.port, first, 1]))
+            programs.append(Program([build("swarm"), server.port, first, WARM]))
             programs[0].hear("ready")
             time.sleep(_SETTLE_S)
             rss = rss_kib([server.pid])
@@ -181,8 +184,12 @@ def main(words: list[str] | None = None) -> int:
     )
     parser.add_argument("--rounds", type=int, default=5, help="quiet rounds to wait for")
     options = parser.parse_args(words)
-    if options.connections * options.channels % options.members or options.events % options.channels:
-        parser.error("channels must be full, and every channel must have equally many events")
+    if (
+        options.members > WARM
+        or options.connections * options.channels % options.members
+        or options.events % options.channels
+    ):
+        parser.error(f"channels of at most {WARM} must be full, and every channel have equally many events")
     print("\n".join(conditions()))
     print(
         f"cores     gateway on {SERVER_CORE}, load on {LOAD_CORE}; Redis and PostgreSQL do not wait for a disk\n"
