@@ -1,10 +1,12 @@
-"""Short true answers that a web app's first screen asks for, about what this server does not offer."""
+"""Short true answers that a web app asks for, about what this server does not offer."""
 
 from typing import Any
 
 from api.call import Call
-from api.routing import OK, route
+from api.routing import OK, Raw, route
 from tidewire.actions import permissions
+from tidewire.wire.config import is_url
+from tidewire.wire.errors import AppError
 
 NAMES_MAX = 200
 
@@ -50,3 +52,19 @@ async def client_performance(call: Call) -> bytes:
 async def redirect_location(call: Call) -> dict[str, str]:
     """Where a link leads is found out by whoever follows it: the server asks no strangers."""
     return {"location": ""}
+
+
+@route("GET", "/image", csrf=False)
+async def image(call: Call) -> Raw:
+    """An image from elsewhere: there is no proxy, the client is sent to the address itself."""
+    url = call.query("url")
+    if not is_url(url):
+        raise AppError("api.image.get.app_error", 400, "The address of the image cannot be read.")
+    call.set_header("Location", url)
+    return Raw(b"", "text/plain", 302)
+
+
+@route("GET", "/brand/image", session=False, csrf=False)
+async def brand_image(call: Call) -> Raw:
+    """There is no image of a brand."""
+    return Raw(b"", "text/plain", 404)

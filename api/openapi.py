@@ -57,6 +57,7 @@ class _Reading:
         self.bodies: list[Any] = []
         self.queries: dict[str, dict[str, Any]] = {}
         self.etag = False
+        self.moved = False  # answers with 302
         self.answers: list[Any] = []  # types inside Created(…)
         self.plain_ok = False
         self._seen: set[Any] = set()
@@ -86,6 +87,8 @@ class _Reading:
             target = space.get(called.id)
             if target is Created and node.args:
                 self.answers.append(_type_of(_assigned(node.args[0], tree), space))
+            elif target is Raw:
+                self.moved |= any(isinstance(arg, ast.Constant) and arg.value == 302 for arg in node.args)
             elif inspect.isfunction(target) and target.__globals__ is space and _takes_call(node):
                 self.read(target)
 
@@ -237,6 +240,8 @@ def _operation(one: Route, reading: _Reading, schema_of: Any) -> dict[str, Any]:
     }
     if reading.etag:
         responses["304"] = {"description": "The client has it."}
+    if reading.moved:
+        responses["302"] = {"description": "It is elsewhere."}
     for code, words in _ERRORS.items():
         responses[str(code)] = {"description": words, "content": text if code == 429 else error}
     made: dict[str, Any] = {

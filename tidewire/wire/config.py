@@ -6,6 +6,7 @@ The data stands in `config_defaults.tsv`. A configuration is a flat map "Section
 
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -96,9 +97,19 @@ def _text_fault(item: Item, value: str) -> str:
         return f"must have at most {item.high or TEXT_MAX} characters"
     if item.choices and value not in item.choices:
         return "must be one of: " + ", ".join(item.choices)
-    if item.url and value and not value.startswith(("http://", "https://")):
-        return "must begin with http:// or https://"
+    if item.url and value and not is_url(value):
+        return "must be an address that begins with http:// or https://"
     return ""
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a text is an http(s) address, in the letters of RFC 3986."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets or a port that cannot be
+        return False
+    return good and text.isascii() and all(char > " " and char not in "<>\"\\^`{|}\x7f" for char in text)
 
 
 def nest(flat: dict[str, Any]) -> Nested:

@@ -134,5 +134,10 @@ async def test_short_answers(people: People) -> None:
     assert await me.get("/custom_profile_attributes/fields") == []
     assert await me.post("/client_perf", {"version": "0.1.0"}) == {"status": "OK"}
     assert await me.get("/redirect_location?url=http://127.0.0.1") == {"location": ""}
+    link = await me.request("GET", "/image?url=https://example.org/a.png")
+    assert (link.status_code, link.headers["location"]) == (302, "https://example.org/a.png")
+    for wrong in ("", "?url=javascript:1", "?url=http:a", "?url=http://a%0d%0ab", "?url=http://[a"):
+        assert (await me.get("/image" + wrong, expect=400))["id"] == "api.image.get.app_error"
+    assert (await people.anonymous.request("GET", "/brand/image")).status_code == 404
     more = await me.post("/permissions/ancillary", ["sysconsole_write_environment_smtp", "other"])
     assert more == ["sysconsole_write_environment_smtp", "other", "test_email"]
