@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import redis.asyncio
 
 from tests.fixtures.api import Client, People
 from tests.integration.posts.chat import Announced, say
-from tidewire.actions import mention_map, permissions
+from tidewire.actions import mention_map, permissions, status
 from tidewire.bus.envelope import Copy
+from tidewire.wire.ids import now_ms
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -111,6 +113,23 @@ async def test_everybody(people: People, announced: Announced, room: str) -> Non
     await touch(people, announced, room)
     await say(owner, room, "@all")
     assert (await posted(announced)).mentions == [ann.id]
+
+
+async def test_here_are_those_who_are_online(people: People, announced: Announced, room: str) -> None:
+    owner, ann, tom = people.owner, people.member, people.teammate
+    await touch(people, announced, room)
+    client = redis.asyncio.from_url(people.api.settings.redis.url)
+    try:
+        await client.zadd(status.PROCESSES, {"here": now_ms()})
+        await client.hset(status.user_key(ann.id), "here", f"online:{now_ms()}")
+        await client.hset(status.user_key(tom.id), "here", f"away:{now_ms()}")
+        await say(owner, room, "@here")
+        assert (await posted(announced)).mentions == [ann.id]
+        await say(owner, room, "@here @all")
+        assert set((await posted(announced)).mentions) == {ann.id, tom.id}
+    finally:
+        await client.delete(status.PROCESSES, status.user_key(ann.id), status.user_key(tom.id))
+        await client.aclose()
 
 
 async def touch(people: People, announced: Announced, room: str) -> None:
