@@ -10,7 +10,7 @@ from tests.fixtures.api import Api, new_settings, settle
 from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tests.integration.gateway.world import world
-from tests.integration.people.crew import Crew, enlist
+from tests.integration.people.crew import Crew, enlist, new_bot
 from tidewire.actions.config import Config
 
 
@@ -23,7 +23,9 @@ async def shared_crew(postgres: Postgres) -> AsyncIterator[Crew]:
         async with cloned(postgres) as url, world(url, redis.url) as town:
             api = Api(new_settings(url, redis.url))
             await api.start()
-            yield await enlist(await settle(api), town)
+            crew = await enlist(await settle(api), town)
+            crew.bot = await new_bot(crew.people)
+            yield crew
             await api.stop()
     finally:
         redis.stop()

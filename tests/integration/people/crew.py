@@ -11,13 +11,13 @@ from tests.integration.gateway.world import World
 
 @dataclass
 class Crew:
-    """`people` with a guest (in the open channel only), one who was deactivated after his log-in, and a bot."""
+    """`people` with a guest (in the open channel only), one who was deactivated after his log-in, maybe a bot."""
 
     people: People
     guest: Client
     gone: Client
-    bot: Client  # owned by the admin, in no team
     town: World  # the gateway; its `db` reads what the API wrote
+    bot: Client  # of the admin, in no team, where the world has one (new_bot); else nobody
 
     async def socket(self, who: Client, **options: Any) -> Socket:
         """Open a socket of one's session and wait for hello."""
@@ -57,7 +57,7 @@ async def enlist(people: People, town: World) -> Crew:
     gone = await people.api.anonymous().log_in("gone")
     await town.db.execute("UPDATE users SET delete_at = 1 WHERE id = $1", gone_id)
     guest = await people.api.anonymous().log_in("guest")
-    return Crew(people, guest, gone, await new_bot(people), town)
+    return Crew(people, guest, gone, town, people.anonymous)
 
 
 async def new_bot(people: People) -> Client:
