@@ -19,7 +19,7 @@ from bench.events import posted_prefix
 from bench.machine import conditions
 from bench.pairs import INVALID, LOAD_CORE, Pairs, Target, cores, spread
 from bench.servers import Gateway, Services, services
-from bench.sides import SETTLE_S, Side, Turn
+from bench.sides import SETTLE_S, Side, Turn, taking_turns
 from loadtest.seed import Plan, seed
 from tidewire.store.db import Database
 
@@ -50,8 +50,7 @@ async def measure(running: Services, options: argparse.Namespace) -> Pairs[Turn]
                 sides[-1].ready()
             await database.close()
             await asyncio.sleep(SETTLE_S)
-            await pairs.take(*[await side.turns(1, options.seconds, running, sides) for side in sides])
-            pairs.gaps = sum(side.gaps for side in sides)
+            await taking_turns(pairs, sides, 1, options.seconds, running)
         finally:
             for side in sides:
                 side.end()

@@ -19,7 +19,7 @@ from bench.events import posted_prefix
 from bench.machine import conditions
 from bench.pairs import INVALID, LOAD_CORE, Pairs, Target, cores, spread
 from bench.servers import Gateway, Services, Yardstick, services
-from bench.sides import SETTLE_S, Side, Turn
+from bench.sides import SETTLE_S, Side, Turn, taking_turns
 from loadtest.seed import Plan, SeededUser, seed
 from tidewire.store.db import Database
 
@@ -79,10 +79,7 @@ async def measure(
             await asyncio.sleep(SETTLE_S)
             for burst in options.burst:
                 pairs = Pairs[Turn](options.pairs)
-                await pairs.take(
-                    *[await side.turns(burst, options.seconds, running, sides) for side in sides]
-                )
-                pairs.gaps = sum(side.gaps for side in sides)
+                await taking_turns(pairs, sides, burst, options.seconds, running)
                 print(
                     report(connections, burst, options.bytes, sides[0].describe_log_in(), pairs) + "\n",
                     flush=True,

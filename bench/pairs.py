@@ -30,7 +30,7 @@ T = TypeVar("T", bound=Timed)
 
 
 class Pairs(Generic[T]):
-    """Turns of one thing (`Alone`), or of two in pairs; those in which other processes were busy do not count."""
+    """Turns of one thing, or of two in pairs; those in which other processes were busy do not count."""
 
     def __init__(self, wanted: int, *, least: int = LEAST_PAIRS) -> None:
         """wanted: quiet pairs to wait for. least: how few make a valid figure."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.machine import Watch, Window, pin, rss_kib, tree
-from bench.pairs import SERVER_CORE
+from bench.pairs import SERVER_CORE, Pairs
 from bench.programs import Program, build
 from bench.servers import Services
 
@@ -128,3 +128,11 @@ class Side:
         for program in self._programs:
             program.end()
         self.server.end()
+
+
+async def taking_turns(
+    pairs: Pairs[Turn], sides: Sequence[Side], burst: int, seconds: float, running: Services
+) -> None:
+    """Fill the pairs: the sides take turns of about that many seconds, with bursts of that size."""
+    await pairs.take(*[await side.turns(burst, seconds, running, sides) for side in sides])
+    pairs.gaps = sum(side.gaps for side in sides)

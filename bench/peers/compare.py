@@ -21,7 +21,7 @@ from bench.machine import conditions
 from bench.pairs import INVALID, LOAD_CORE, Pairs, Target, cores, spread
 from bench.peers.servers import Absent, Nchan, Socketify
 from bench.servers import Gateway, Services, services
-from bench.sides import SETTLE_S, Side, Turn
+from bench.sides import SETTLE_S, Side, Turn, taking_turns
 from loadtest.seed import Plan, SeededUser, seed
 from tidewire.store.db import Database
 
@@ -78,10 +78,7 @@ async def measure(
             await asyncio.sleep(SETTLE_S)
             for burst in options.burst:
                 pairs = Pairs[Turn](options.pairs)
-                await pairs.take(
-                    *[await side.turns(burst, options.seconds, running, sides) for side in sides]
-                )
-                pairs.gaps = sum(side.gaps for side in sides)
+                await taking_turns(pairs, sides, burst, options.seconds, running)
                 print(report(peer, connections, burst, options.bytes, pairs) + "\n", flush=True)
                 valid = valid and pairs.valid
         finally:
