@@ -16,10 +16,9 @@ import sys
 import tempfile
 import urllib.request
 from pathlib import Path
-from statistics import median
 
-from bench.machine import QUIET_BELOW, conditions, pin, tree
-from bench.posts import API_CORE, LEAST_TURNS, LOAD_CORE, PATIENCE, Turn, api, turn
+from bench.machine import conditions, pin, tree
+from bench.posts import API_CORE, LOAD_CORE, Turn, api, quiet_turns, report
 from bench.programs import Program
 from bench.servers import Services, services
 from loadtest.seed import Plan, SeededUser, seed
@@ -52,42 +51,9 @@ def measure(
         fill(port, users)
         booter = Program([sys.executable, "-m", "bench.booter", port, tokens])
         try:
-            turn(booter, pid, running, options.seconds)  # warm: connections, plans, caches
-            turns: list[Turn] = []
-            for _ in range(options.turns * PATIENCE):
-                turns.append(turn(booter, pid, running, options.seconds))
-                if sum(one.window.quiet for one in turns) == options.turns:
-                    break
-            return turns
+            return quiet_turns(booter, pid, running, options)
         finally:
             booter.end()
-
-
-def report(options: argparse.Namespace, turns: list[Turn]) -> bool:
-    """Print the block; return whether its figures may be quoted."""
-    quiet = [one for one in turns if one.window.quiet]
-    failed = sum(one.failed for one in turns)
-    valid = len(quiet) >= min(LEAST_TURNS, options.turns) and not failed and API_CORE != LOAD_CORE
-    chosen = quiet if valid else turns
-    print(f"{options.users} users, {options.channels} channels each, {POSTS} posts; target {TARGET} starts/s of a core")
-    for name, values, digits in (
-        ("starts/s", [one.rate for one in chosen], 0),
-        ("starts/s of a full API core", [one.rate / one.core for one in chosen], 0),
-        ("API CPU µs per start", [one.us(one.window.cpu_s) for one in chosen], 0),
-        ("PostgreSQL CPU µs", [one.us(one.postgres_s) for one in chosen], 0),
-        ("Redis CPU µs", [one.us(one.redis_s) for one in chosen], 1),
-        ("a whole start p50 ms", [one.p50_ms for one in chosen], 0),
-        ("a whole start p99 ms", [one.p99_ms for one in chosen], 0),
-    ):
-        low, mid, high = (f"{value:,.{digits}f}" for value in (min(values), median(values), max(values)))
-        print(f"  {name:28}{mid:>8} ({low}–{high})")
-    noise = max(one.window.others for one in turns)
-    print(
-        f"  {'valid' if valid else 'NOT VALID'}; {len(quiet)} of {len(turns)} turns quiet (others' CPU at most"
-        f" {noise:.0%}, limit {QUIET_BELOW:.0%} of a core); failed: {failed}\n",
-        flush=True,
-    )
-    return valid
 
 
 def main(words: list[str] | None = None) -> int:
@@ -106,7 +72,9 @@ def main(words: list[str] | None = None) -> int:
     with services() as running, tempfile.TemporaryDirectory() as scratch:
         plan = Plan(options.users, options.channels)
         users = asyncio.run(seed(Database(running.postgres.url()), plan))
-        valid = report(options, measure(running, Path(scratch), users, options))
+        size = f"{options.users} users, {options.channels} channels each, {POSTS} posts"
+        head = f"{size}; target {TARGET} starts/s of a core"
+        valid = report(head, "start", options, measure(running, Path(scratch), users, options))
     return 0 if valid else 3
 
 

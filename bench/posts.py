@@ -126,28 +126,33 @@ def measure(
         words = [port, tokens, users[0].channel_id, options.connections, options.replies]
         poster = Program([sys.executable, "-m", "bench.poster", *words])
         try:
-            turn(poster, pid, running, options.seconds)  # warm: connections, plans, caches
-            turns: list[Turn] = []
-            for _ in range(options.turns * PATIENCE):
-                turns.append(turn(poster, pid, running, options.seconds))
-                if sum(one.window.quiet for one in turns) == options.turns:
-                    break
-            return turns
+            return quiet_turns(poster, pid, running, options)
         finally:
             poster.end()
 
 
-def report(members: int, options: argparse.Namespace, turns: list[Turn]) -> bool:
-    """Print the block of one channel; return whether its figures may be quoted."""
+def quiet_turns(program: Program, pid: int, running: Services, options: argparse.Namespace) -> list[Turn]:
+    """Return turns until there are as many quiet ones as wanted, or patience ends."""
+    turn(program, pid, running, options.seconds)  # warm: connections, plans, caches
+    turns: list[Turn] = []
+    for _ in range(options.turns * PATIENCE):
+        turns.append(turn(program, pid, running, options.seconds))
+        if sum(one.window.quiet for one in turns) == options.turns:
+            break
+    return turns
+
+
+def report(head: str, unit: str, options: argparse.Namespace, turns: list[Turn]) -> bool:
+    """Print one block of figures; return whether they may be quoted. unit: what was counted, in the singular."""
     quiet = [one for one in turns if one.window.quiet]
     failed = sum(one.failed for one in turns)
     valid = len(quiet) >= min(LEAST_TURNS, options.turns) and not failed and API_CORE != LOAD_CORE
     chosen = quiet if valid else turns
-    print(f"{members} members, {options.connections} connections, {options.replies} % replies")
+    print(head)
     for name, values, digits in (
-        ("posts/s", [one.rate for one in chosen], 0),
-        ("posts/s of a full API core", [one.rate / one.core for one in chosen], 0),
-        ("API CPU µs per post", [one.us(one.window.cpu_s) for one in chosen], 0),
+        (f"{unit}s/s", [one.rate for one in chosen], 0),
+        (f"{unit}s/s of a full API core", [one.rate / one.core for one in chosen], 0),
+        (f"API CPU µs per {unit}", [one.us(one.window.cpu_s) for one in chosen], 0),
         ("PostgreSQL CPU µs", [one.us(one.postgres_s) for one in chosen], 0),
         ("Redis CPU µs", [one.us(one.redis_s) for one in chosen], 1),
         ("latency p50 ms", [one.p50_ms for one in chosen], 1),
@@ -182,7 +187,8 @@ def main(words: list[str] | None = None) -> int:
     for members in options.members:
         with services() as running, tempfile.TemporaryDirectory() as scratch:
             users = asyncio.run(seed(Database(running.postgres.url()), Plan(members)))
-            valid &= report(members, options, measure(running, Path(scratch), users, options))
+            head = f"{members} members, {options.connections} connections, {options.replies} % replies"
+            valid &= report(head, "post", options, measure(running, Path(scratch), users, options))
     return 0 if valid else 3
 
 
