@@ -112,11 +112,6 @@ async def read_channels(tx: Transaction, user_id: str, channel_ids: list[str], *
     await tx.execute(_Q["read_threads_of_channels"], user_id, channel_ids, at)
 
 
-async def followed(source: Source, user_id: str, root_ids: list[str]) -> set[str]:
-    """Return which of the threads a user follows."""
-    return {row["root_id"] for row in await source.fetch(_Q["followed_roots"], user_id, root_ids)}
-
-
 async def forget(tx: Transaction, user_id: str, channel_ids: list[str]) -> dict[str, list[str]]:
     """Forget a user's threads in channels that he leaves; return channel id → their roots.
 

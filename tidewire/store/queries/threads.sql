@@ -128,8 +128,4 @@ WITH own AS (
         AND (m.unread_mentions > 0 OR t.last_reply_at > m.last_viewed_at)
     ORDER BY m.root_id FOR NO KEY UPDATE OF m)
 UPDATE thread_members m SET last_viewed_at = greatest(m.last_viewed_at, $3), unread_mentions = 0, last_update_at = $3
-FROM own WHERE m.root_id = own.root_id AND m.user_id = $1
-RETURNING m.channel_id;
-
--- name: followed_roots
-SELECT root_id FROM thread_members WHERE user_id = $1 AND root_id = ANY($2::text[]) AND following;
+FROM own WHERE m.root_id = own.root_id AND m.user_id = $1;
