@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 import api.resources  # noqa: F401  (fills the route table)
-from api import page
+from api import browsers, page
 from api.auth import COOKIE_TOKEN, authenticate
 from api.call import Call
 from api.drain import drain
@@ -30,7 +30,6 @@ from tidewire.actions.services import Services
 from tidewire.wire.errors import AppError
 from tidewire.wire.ids import new_token
 
-MAX_URL = 2048  # Mattermost API v4, MaximumURLLength
 _MYSELF = PREFIX + "/users/me"  # answered without a second factor: clients ask it who must set one up
 JSON = "application/json"  # exactly: the official client takes anything else as text
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Permissions-Policy": ""}
@@ -82,6 +81,7 @@ class Api:
         resp.set_header("X-Request-ID", request_id)
         if self.services is not None:
             resp.set_header("X-Version-ID", self.services.version_id)
+            browsers.tell(self.services.config, req, resp)
         if req.method == "GET":
             resp.set_header("Expires", "0")
         return request_id
@@ -91,7 +91,7 @@ class Api:
     ) -> None:
         services = self.services
         assert services is not None, "a request came before the start-up"
-        if len(req.relative_uri) > MAX_URL:
+        if len(req.relative_uri) > services.config.number("ServiceSettings.MaximumURLLength"):
             raise AppError("api.context.uri_too_long.app_error", 414, "The URL is too long.")
         session, token, dead_cookie = await authenticate(
             services, req, required=route.session, csrf=route.csrf
@@ -127,8 +127,12 @@ class Api:
         if retry_after_s:
             resp.set_header("Retry-After", str(retry_after_s))
         # A 401 of ours makes the client forget a token that will never work again.
-        if body.status_code == 401 and body.id == "api.context.session_expired.app_error":
-            resp.set_cookie(COOKIE_TOKEN, "", max_age=-1, path="/", secure=False, http_only=True)
+        if (
+            body.status_code == 401
+            and body.id == "api.context.session_expired.app_error"
+            and self.services is not None
+        ):
+            browsers.clear_cookie(self.services.config, resp, COOKIE_TOKEN)
 
     def _record(
         self,
@@ -157,6 +161,12 @@ class Api:
                 request_id=request_id,
                 address=self.proxies.address(req),
             )
+
+    async def preflight(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_: str) -> None:
+        """Falcon's `on_options`: for pages of other origins that may call, else as if there were no such method."""
+        request_id = self._prepare(req, resp)
+        if self.services is None or not browsers.answer_preflight(self.services.config, req, resp):
+            self._fail(AppError("api.context.404.app_error", 404), resp, request_id, "unknown")
 
     async def not_found(self, req: falcon.asgi.Request, resp: falcon.asgi.Response | None, **_: Any) -> None:
         """Answer what no route matches: JSON below /api, the page everywhere else."""
@@ -230,6 +240,7 @@ def build(state: Api) -> Application:
             setattr(resource, f"on_{method.lower()}", state.responder(route).__get__(resource))
         if "GET" in methods and "HEAD" not in methods:
             resource.on_head = resource.on_get  # type: ignore[attr-defined]  # attributes are made just above
+        resource.on_options = state.preflight  # type: ignore[attr-defined]
         app.add_route(PREFIX + path, resource)
     app.add_sink(state.not_found, prefix="/")
 

@@ -49,7 +49,8 @@ async def authenticate(
         given = req.get_header("X-CSRF-Token") or ""
         expected = session.props.get("csrf", "")
         same = bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
-        if not same and (req.get_header("X-Requested-With") or "") != "XMLHttpRequest":
+        strict = services.config.flag("ServiceSettings.ExperimentalStrictCSRFEnforcement")
+        if not same and (strict or (req.get_header("X-Requested-With") or "") != "XMLHttpRequest"):
             if required:
                 raise logged_out()
             return None, "", False

@@ -7,6 +7,7 @@ from typing import Any
 import falcon.asgi
 import msgspec
 
+from api import browsers
 from api.auth import COOKIE_CSRF, COOKIE_TOKEN, COOKIE_USER
 from api.proxies import Proxies
 from tidewire.actions import sessions
@@ -113,8 +114,8 @@ class Call:
         return values
 
     async def read(self) -> bytes:
-        """Return the body. Raises: 413 over api.body_limit_bytes, counted while it comes; 400 for a NUL in a string."""
-        limit = self.services.settings.api.body_limit_bytes
+        """Return the body. Raises: 413 over the limit, counted while it comes; 400 for a NUL in a string."""
+        limit = self.services.config.number("ServiceSettings.MaximumPayloadSizeBytes")
         if (self.req.content_length or 0) > limit:
             raise _too_large()
         if self.req.content_length is not None:
@@ -165,16 +166,18 @@ class Call:
         self.resp.set_header(name, value)
 
     def set_cookies(self, cookies: Iterable[tuple[str, str, bool]], max_age_s: int) -> None:
-        """Set (name, value, http_only) cookies for this origin; Secure when the client came by https."""
+        """Set (name, value, http_only) cookies for this site; Secure when the client came by https."""
+        path, domain, same_site = browsers.cookie_scope(self.services.config, self.req, https=self.https)
         for name, value, http_only in cookies:
             self.resp.set_cookie(
                 name,
                 value,
                 max_age=max_age_s,
-                path="/",
+                path=path,
+                domain=domain,
                 secure=self.https,
                 http_only=http_only,
-                same_site=None,
+                same_site=same_site,
             )
 
     def set_session_cookies(self, session: Session, token: str) -> None:
@@ -202,9 +205,7 @@ class Call:
 
     def clear_cookie(self, name: str) -> None:
         """Make the client forget a cookie."""
-        self.resp.set_cookie(
-            name, "", max_age=-1, path="/", secure=self.https, http_only=True, same_site=None
-        )
+        browsers.clear_cookie(self.services.config, self.resp, name)
 
     @property
     def https(self) -> bool:

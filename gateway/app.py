@@ -165,7 +165,11 @@ class Gateway:
         if "away_after_s" not in self._settings.presence.model_fields_set:
             self.presence.away_after(config.number("TeamSettings.UserStatusAwayTimeout"))
         if self.door is not None:
-            self.door.configure(site_url=config.text("ServiceSettings.SiteURL"), version_id=config.version_id)
+            self.door.configure(
+                site_url=config.text("ServiceSettings.SiteURL"),
+                other_origins=tuple(config.text("ServiceSettings.AllowCorsFrom").split()),
+                version_id=config.version_id,
+            )
 
     # The door
 

@@ -116,9 +116,10 @@ class Door:
             tls=server_context(gateway.tls_cert, gateway.tls_key) if gateway.tls_cert else None,
         )
 
-    def configure(self, *, site_url: str, version_id: str) -> None:
+    def configure(self, *, site_url: str, other_origins: tuple[str, ...], version_id: str) -> None:
         """Take what the run-time configuration says from now on."""
         self.handshake.site_url = site_url
+        self.handshake.other_origins = other_origins
         self.handshake.version_id = version_id
 
     async def start(

@@ -75,8 +75,11 @@ def origin_allowed(origin: str | None, host: str, site_url: str, allowed: tuple[
 
 
 def _origin_of(url: str) -> str:
-    """Return an address as a browser would name its origin: no path, no default port, lower case."""
-    parts = urlsplit(url)
+    """Return an address as a browser would name its origin: no path, no default port, lower case; "null" for none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # an administrator's slip in AllowCorsFrom
+        return "null"
     host = parts.netloc.rpartition("@")[2].lower()
     return f"{parts.scheme.lower()}://{host.removesuffix(':' + DEFAULT_PORTS.get(parts.scheme.lower(), ''))}"
 
@@ -130,6 +133,7 @@ class Handshake:
         paths: frozenset[str] = WEBSOCKET_PATHS,
     ) -> None:
         self.site_url = site_url
+        self.other_origins: tuple[str, ...] = ()  # besides allowed_origins: AllowCorsFrom
         self._allowed_origins = allowed_origins
         self.version_id = version_id
         self._compression = compression
@@ -185,9 +189,8 @@ class Handshake:
             accept = _validate_upgrade_request(request).decode()
         except RuntimeError as error:
             raise self.refusal(400, "api.web_socket.connect.upgrade.app_error") from error
-        if not origin_allowed(
-            headers.get("Origin"), headers.get("Host", ""), self.site_url, self._allowed_origins
-        ):
+        origins = self._allowed_origins + self.other_origins
+        if not origin_allowed(headers.get("Origin"), headers.get("Host", ""), self.site_url, origins):
             raise self.refusal(403, "api.web_socket.connect.upgrade.app_error")
         answer = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept}
         agreed = ""

@@ -28,6 +28,7 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "PrivacySettings.ShowEmailAddress": ("users", "show_email"),
     "PrivacySettings.ShowFullName": ("users", "show_full_name"),
     "ServiceSettings.MaximumLoginAttempts": ("limits", "login_attempts"),
+    "ServiceSettings.MaximumPayloadSizeBytes": ("api", "body_limit_bytes"),
     "ServiceSettings.SessionLengthMobileInHours": ("session", "length_hours"),
     "ServiceSettings.SessionLengthSSOInHours": ("session", "length_hours"),
     "ServiceSettings.SessionLengthWebInHours": ("session", "length_hours"),

@@ -203,7 +203,7 @@ async def readable_channel(services: Services, session: Session, channel_id: str
 async def do_edit_post(services: Services, session: Session, post_id: str, change: PostChange) -> Post:
     """Change a post and tell its channel. A changed message sets edit_at and keeps the old version.
 
-    Raises: 400 for a bad change, a system post or an archived channel; 403; 404.
+    Raises: 400 for a bad change, a system post, an archived channel or a text that is too old to change; 403; 404.
     Source: Mattermost API v4, "Patch a post" and "Update a post".
     """
     post, channel = await access_post(services, session, post_id)
@@ -217,6 +217,13 @@ async def do_edit_post(services: Services, session: Session, post_id: str, chang
         )
     if change.message is not None:
         post_rules.check_message(change.message)
+        limit_s = services.config.number("ServiceSettings.PostEditTimeLimit")
+        if limit_s >= 0 and change.message != post.message and now_ms() > post.create_at + limit_s * 1000:
+            raise AppError(
+                "api.post.update_post.permissions_time_limit.app_error",
+                400,
+                f"Post edit is only allowed for {limit_s} seconds.",
+            )
     if change.props is not None:
         post_rules.check_props(change.props)
 

@@ -3,6 +3,9 @@
 import asyncio
 import json
 
+import pytest
+import websockets
+
 from tests.fixtures.api import Api, new_settings
 from tests.integration.gateway.world import world
 from tidewire.actions.revisions import RECHECK_S
@@ -40,6 +43,18 @@ async def test_changes_reach_sockets_and_the_next_hello(database_url: str, redis
                 while here.gateway.door is not None and not here.gateway.door.handshake.site_url:
                     await asyncio.sleep(0.02)
             await (await here.open(token, origin="https://chat.example.org")).event("hello")
+
+            # And those that the configuration lists; an entry that is no address harms nobody.
+            listed = "http://[ https://app.example"
+            await admin.put("/config/patch", {"ServiceSettings": {"AllowCorsFrom": listed}})
+            async with asyncio.timeout(RECHECK_S / 2):
+                while here.gateway.door is not None and not here.gateway.door.handshake.other_origins:
+                    await asyncio.sleep(0.02)
+            for origin in ("https://app.example", "https://chat.example.org"):
+                await (await here.open(token, origin=origin)).event("hello")
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await here.open(token, origin="https://evil.example")
+            assert refused.value.response.status_code == 403
             here.cut_clients()
     finally:
         await api.stop()
