@@ -17,7 +17,8 @@ COMPILED = os.environ.get("HOTPATH") != "python"
 
 if TYPE_CHECKING or COMPILED:
     try:
-        from hotpath.entries import first_wanted, shape_entries
+        from hotpath.answers import Answers, shape_streams
+        from hotpath.entries import first_wanted
         from hotpath.fanout import Event, SlotSet, encode_event
         from hotpath.frames import Parser, encode_frame
         from hotpath.gate import Gate
@@ -28,12 +29,13 @@ if TYPE_CHECKING or COMPILED:
             f"Python's headers), or set HOTPATH=python to run the slow twins ({error})"
         ) from error
 else:
-    from hotpath.reference.entries import first_wanted, shape_entries
+    from hotpath.reference.answers import Answers, shape_streams
+    from hotpath.reference.entries import first_wanted
     from hotpath.reference.fanout import Event, SlotSet, encode_event
     from hotpath.reference.frames import Parser, encode_frame
     from hotpath.reference.gate import Gate
     from hotpath.reference.seat import Owner, Seat, SeatTable, name_states
 
-__all__ = ["ACK", "ADMIN", "COMPILED", "FOLLOW", "GUEST", "MENTION", "MFA_OK", "POSTED_ACK", "Event", "Gate",
+__all__ = ["ACK", "ADMIN", "COMPILED", "FOLLOW", "GUEST", "MENTION", "MFA_OK", "POSTED_ACK", "Answers", "Event", "Gate",
            "Owner", "Parser", "Seat", "SeatTable", "SlotSet", "encode_event", "encode_frame", "first_wanted",
-           "name_states", "shape_entries"]
+           "name_states", "shape_streams"]

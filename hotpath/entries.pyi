@@ -1,9 +1,3 @@
-def shape_entries(raw: list[list[object]]) -> tuple[list[tuple[str, int, bytes]], list[bytes]]:
-    """Return (key, number, envelope) of each entry of an XREAD answer, and the ids.
-
-    raw: [id, [b"k", key, b"n", number, b"e", envelope]] each. Raises: ValueError, TypeError for anything else.
-    """
-
 def first_wanted(
     entries: list[tuple[str, int, bytes]],
     start: int,

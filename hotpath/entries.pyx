@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""Entries of the bus by the hundred: from an answer of Redis to tuples, and past those that nobody here hears.
+"""Entries of the bus by the hundred: past those that nobody here hears.
 
-Knows where the fields of an entry stand, and compares bytes that it is given; knows nothing of what they mean
-(tidewire/bus/envelope.py does). Every process runs this for every event of the installation: 0.1 us instead of 0.6.
+Compares bytes that it is given; knows nothing of what they mean (tidewire/bus/envelope.py does). Every process runs
+this for every event of the installation: 0.1 us instead of 0.6.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -16,19 +16,6 @@ cdef enum:
     KEY_AT = 2
     KEY_SIZE = 28
     KIND_SIZE = 2  # "c:"
-
-
-def shape_entries(list raw):
-    cdef list entries = [], places = [], pair, fields
-    for pair in raw:
-        if len(pair) != 2:
-            raise ValueError("not an entry of a stream")
-        fields = <list?>pair[1]
-        if len(fields) != 6:
-            raise ValueError("not an entry of the bus")
-        places.append(pair[0])
-        entries.append(((<bytes?>fields[1]).decode(), int(fields[3]), fields[5]))
-    return entries, places
 
 
 cdef bint _passes(str key, bytes data, bytes head, bytes before, bytes to_channel, bytes after) except -1:

@@ -1,19 +1,9 @@
 """Plain twin of hotpath/entries.pyx. See there."""
 
 from collections.abc import Mapping
-from typing import Any
 
 _KEY_END = 30
 _KEY_SIZE = 28
-
-
-def shape_entries(raw: list[list[Any]]) -> tuple[list[tuple[str, int, bytes]], list[bytes]]:
-    """Return (key, number, envelope) of each entry of an XREAD answer, and the ids."""
-    entries = []
-    for _, fields in raw:
-        _, key, _, number, _, envelope = fields
-        entries.append((key.decode(), int(number), envelope))
-    return entries, [place for place, _ in raw]
 
 
 def first_wanted(

@@ -13,10 +13,9 @@ from typing import Any, overload
 
 import structlog
 
-from hotpath import shape_entries
 from tidewire.bus.contract import Ephemeral, Epoch, Events, Item, Lost, Place
 from tidewire.bus.redis import ANSWER_TIMEOUT_S, EPHEMERAL, REPAIRED, epoch_of, events_stream
-from tidewire.bus.resp import Link, ReplyError
+from tidewire.bus.resp import Link, ReplyError, StreamLink
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import now_ms
 
@@ -105,7 +104,7 @@ class RedisReader:
         started, failures = monotonic(), 0
         while not self._closed:
             try:
-                link = self._link = await Link.open(self._url)
+                link = self._link = await StreamLink.open(self._url)
                 for item in await self._find_positions(link):
                     yield item
                 if failures:
@@ -183,15 +182,14 @@ class RedisReader:
         self._heard = monotonic()
         items: list[Item] = []
         by_name = {stream.name.encode(): stream for stream in streams}
-        for name, entries in answer or ():
+        for name, entries, places, last in answer or ():
             stream = by_name[name]
-            stream.position = _id(entries[-1][0])
+            stream.position = _id(places[-1])
             if stream is self._ephemeral:
-                items.append(Ephemeral([fields[1] for _, fields in entries]))
+                items.append(Ephemeral(entries))
                 continue
-            stream.last = stream.position, entries[-1][1]
-            found, places = shape_entries(entries)
-            items.append(Events(stream.shard, found, _Places(places)))
+            stream.last = stream.position, last
+            items.append(Events(stream.shard, entries, _Places(places)))
         if doubt:
             items += [Lost(stream.shard) for stream in self._events if await self._settled(link, stream)]
         return items

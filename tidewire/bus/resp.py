@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
 
+from hotpath import Answers, shape_streams
 from tidewire.wire.errors import Unavailable
 
 CONNECT_TIMEOUT_S = 2.0
@@ -131,6 +132,27 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
         self.close()
+
+
+class StreamLink(Link):
+    """A connection for XREAD: its answer is a list of `hotpath.shape_streams`, every other one as in Link."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answers = Answers()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop."""
+        try:
+            self._answers.feed(data)
+            while (raw := self._answers.next()) is not None:
+                answer: Any = shape_streams(raw)
+                if answer is None:
+                    self._parser.feed(raw)
+                    answer = self._parser.gets()
+                self.on_answer(answer)
+        except (ValueError, hiredis.ProtocolError, IndexError):  # not Redis, not our entries, or not asked for
+            self.close()
 
 
 def _pack(command: tuple[Word, ...]) -> bytes:

@@ -1,10 +1,9 @@
 """Entries of the bus: the compiled functions do what the plain ones do, also with what no producer sends."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpath import first_wanted, shape_entries
+from hotpath import first_wanted
 from hotpath.reference import entries as plain
 
 LAYOUT = (b"HH", b"BB", b"CC", b"AA")
@@ -56,17 +55,3 @@ def test_what_has_all_the_bytes_is_passed_over_and_no_beginning_of_it() -> None:
     assert first_wanted([(KEYS[1], 1, whole)], 0, {}, {}, *LAYOUT) == 0
     assert first_wanted([(key, 1, whole)], 0, {key: 1}, {}, *LAYOUT) == 0
     assert first_wanted([(key, 1, whole)], 0, {}, {key: 1}, *LAYOUT) == 0
-
-
-def test_shapes_are_the_plain_twins() -> None:
-    raw = [[b"5-%d" % n, [b"k", b"c:%d" % n, b"n", b"%d" % n, b"e", b"body"]] for n in range(3)]
-    assert shape_entries(raw) == plain.shape_entries(raw)
-    assert shape_entries(raw) == ([(f"c:{n}", n, b"body") for n in range(3)], [b"5-0", b"5-1", b"5-2"])
-
-
-@pytest.mark.parametrize(
-    "bad", [[[b"5-1"]], [[b"5-1", [b"k", b"c:x"]]], [[b"5-1", None]], [None], [[b"1", [b"k"] * 7]]]
-)
-def test_what_is_no_entry_is_refused(bad: list[list[object]]) -> None:
-    with pytest.raises((ValueError, TypeError)):
-        shape_entries(bad)

@@ -1,0 +1,184 @@
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Answers of Redis on the connection that reads the bus (RESP 2): where one ends, and the entries of an XREAD's.
+
+Five Python objects an entry instead of a general parser's twelve. What has another shape is left to that parser. Knows
+where the fields of an entry stand; knows nothing of what they mean.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memchr, memcpy, memmove
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+
+cdef enum:
+    BULK_MAX = 1 << 29       # 512 MiB: Redis' own limit of a value
+    ARRAY_MAX = 1 << 24
+    NUMBER_MAX = 19          # digits
+    EVENT_FIELDS = 6         # k, n, e and their values
+    COPY_FIELDS = 2          # an ephemeral copy and its name
+
+ctypedef const uint8_t* Bytes
+
+
+cdef Bytes _number(Bytes at, Bytes end, int64_t* value) noexcept nogil:
+    """Read a decimal number and what ends a line; return what follows, NULL if that is not there."""
+    cdef bint minus = 0
+    cdef int64_t n = 0
+    cdef int digits = 0
+    if at < end and at[0] == 45:
+        minus = 1
+        at += 1
+    while at < end and 48 <= at[0] <= 57 and digits < NUMBER_MAX:
+        n = n * 10 + (at[0] - 48)
+        digits += 1
+        at += 1
+    if digits == 0 or end - at < 2 or at[0] != 13 or at[1] != 10:
+        return NULL
+    value[0] = -n if minus else n
+    return at + 2
+
+
+cdef Bytes _array(Bytes at, Bytes end, int64_t* count) noexcept nogil:
+    return _number(at + 1, end, count) if at != NULL and at < end and at[0] == 42 else NULL
+
+
+cdef Bytes _bulk(Bytes at, Bytes end, Bytes* data, int64_t* size) noexcept nogil:
+    """Read a bulk string; return what follows it, NULL if here is none."""
+    if at == NULL or at >= end or at[0] != 36:
+        return NULL
+    at = _number(at + 1, end, size)
+    if at == NULL or size[0] < 0 or end - at < size[0] + 2:
+        return NULL
+    data[0] = at
+    return at + size[0] + 2
+
+
+cdef class Answers:
+    """See answers.pyi."""
+
+    cdef uint8_t* buffer
+    cdef size_t cap
+    cdef size_t start            # of the answer that is coming
+    cdef size_t at               # values before here are whole
+    cdef size_t end
+    cdef uint64_t pending        # values that this answer still lacks; 0: between two answers
+
+    def __dealloc__(self):
+        free(self.buffer)
+
+    def feed(self, bytes data not None):
+        cdef size_t size = PyBytes_GET_SIZE(data), cap
+        cdef uint8_t* buffer
+        if self.start == self.end:
+            self.start = self.at = self.end = 0
+        elif self.end + size > self.cap and self.start:
+            memmove(self.buffer, self.buffer + self.start, self.end - self.start)
+            self.at -= self.start
+            self.end -= self.start
+            self.start = 0
+        if self.end + size > self.cap:
+            cap = max(self.cap * 2, self.end + size, <size_t>65536)
+            buffer = <uint8_t*>realloc(self.buffer, cap)
+            if buffer == NULL:
+                raise MemoryError
+            self.buffer = buffer
+            self.cap = cap
+        memcpy(self.buffer + self.end, PyBytes_AS_STRING(data), size)
+        self.end += size
+
+    def next(self):
+        cdef Bytes line
+        cdef Bytes after
+        cdef Bytes end = self.buffer + self.end
+        cdef int64_t n = 0
+        cdef uint8_t kind
+        if self.pending == 0:
+            self.pending = 1
+        while self.at < self.end:
+            kind = self.buffer[self.at]
+            line = <Bytes>memchr(self.buffer + self.at, 10, self.end - self.at)
+            if line == NULL:
+                return None
+            line += 1
+            if kind == 36 or kind == 42:                     # $ and *
+                after = _number(self.buffer + self.at + 1, end, &n)
+                if after != line or n > (BULK_MAX if kind == 36 else ARRAY_MAX):
+                    raise ValueError("not an answer of Redis")
+                if kind == 42:
+                    self.pending += <uint64_t>(n if n > 0 else 0)
+                elif n >= 0:
+                    if end - line < n + 2:
+                        return None
+                    line += n + 2
+            elif kind != 43 and kind != 45 and kind != 58:   # + - :
+                raise ValueError("not an answer of Redis")
+            self.at = line - self.buffer
+            self.pending -= 1
+            if self.pending == 0:
+                whole = PyBytes_FromStringAndSize(<char*>self.buffer + self.start, self.at - self.start)
+                self.start = self.at
+                return whole
+        return None
+
+
+cdef Bytes _entry(Bytes at, Bytes end, list entries, list places, bint last, list witness) except? NULL:
+    """Read one entry; return what follows, NULL if it is none of the bus's."""
+    cdef int64_t two = 0, count = 0, size = 0, number = 0, i
+    cdef Bytes data = NULL
+    cdef Bytes digits_end
+    cdef object key = None, n = None
+    at = _array(at, end, &two)
+    if at == NULL or two != 2:
+        return NULL
+    at = _bulk(at, end, &data, &size)
+    if at == NULL:
+        return NULL
+    places.append(PyBytes_FromStringAndSize(<char*>data, size))
+    at = _array(at, end, &count)
+    if at == NULL or (count != EVENT_FIELDS and count != COPY_FIELDS):
+        return NULL
+    for i in range(count):
+        at = _bulk(at, end, &data, &size)
+        if at == NULL:
+            return NULL
+        if last:
+            witness.append(PyBytes_FromStringAndSize(<char*>data, size))
+        if i == 1 and count == COPY_FIELDS:
+            entries.append(PyBytes_FromStringAndSize(<char*>data, size))
+        elif i == 1:
+            key = PyUnicode_DecodeUTF8(<char*>data, size, NULL)
+        elif i == 3:
+            digits_end = _number(data, end, &number)
+            if digits_end != data + size + 2:
+                return NULL
+            n = number
+        elif i == 5:
+            entries.append((key, n, PyBytes_FromStringAndSize(<char*>data, size)))
+    return at
+
+
+def shape_streams(bytes raw not None):
+    cdef Bytes at = <Bytes>PyBytes_AS_STRING(raw)
+    cdef Bytes end = at + PyBytes_GET_SIZE(raw)
+    cdef Bytes name = NULL
+    cdef int64_t streams = 0, two = 0, size = 0, count = 0, _i, k
+    cdef list found = [], entries, places, witness
+    at = _array(at, end, &streams)
+    if at == NULL or streams < 1:
+        return None
+    for _i in range(streams):
+        at = _array(at, end, &two)
+        if at == NULL or two != 2:
+            return None
+        at = _bulk(at, end, &name, &size)
+        at = _array(at, end, &count)
+        if at == NULL or count < 1:
+            return None
+        entries, places, witness = [], [], []
+        for k in range(count):
+            at = _entry(at, end, entries, places, k == count - 1, witness)
+            if at == NULL:
+                return None
+        found.append((PyBytes_FromStringAndSize(<char*>name, size), entries, places, witness))
+    return found if at == end else None

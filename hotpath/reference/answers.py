@@ -1,0 +1,97 @@
+"""Plain twin of hotpath/answers.pyx. See there."""
+
+import re
+from typing import Any
+
+_LINE = re.compile(rb"-?[0-9]{1,19}\r\n")
+BULK_MAX, ARRAY_MAX = 1 << 29, 1 << 24
+
+
+class _Partial(Exception):
+    """The rest has not come yet."""
+
+
+def _value(data: bytes, at: int) -> tuple[Any, int]:
+    """Return the value that begins there and where it ends. Raises: _Partial, ValueError."""
+    kind, line = data[at : at + 1], data.find(b"\n", at)
+    if not kind or line < 0:
+        raise _Partial
+    if kind in b"+-:":
+        return data[at : line + 1], line + 1
+    head = _LINE.match(data, at + 1)
+    if kind not in b"$*" or head is None or head.end() != line + 1:
+        raise ValueError("not an answer of Redis")
+    n, at = int(head[0]), line + 1
+    if n > (BULK_MAX if kind == b"$" else ARRAY_MAX):
+        raise ValueError("not an answer of Redis")
+    if n < 0:
+        return None, at
+    if kind == b"$":
+        if len(data) < at + n + 2:
+            raise _Partial
+        return data[at : at + n], at + n + 2
+    members = []
+    for _ in range(n):
+        member, at = _value(data, at)
+        members.append(member)
+    return members, at
+
+
+class Answers:
+    """Cuts what comes from Redis (RESP 2) into whole answers."""
+
+    def __init__(self) -> None:
+        self._data = b""
+
+    def feed(self, data: bytes) -> None:
+        """Add what was read."""
+        self._data += data
+
+    def next(self) -> bytes | None:
+        """Return the bytes of the next whole answer, None until it is here."""
+        try:
+            _, end = _value(self._data, 0)
+        except _Partial:
+            return None
+        whole, self._data = self._data[:end], self._data[end:]
+        return whole
+
+
+def shape_streams(raw: bytes) -> list[tuple[bytes, list[object], list[bytes], list[bytes]]] | None:
+    """Return (stream, entries, ids, fields of the last entry) for each stream of an XREAD answer, None for another."""
+    try:
+        answer, end = _value(raw, 0)
+    except (_Partial, ValueError):
+        return None
+    if end != len(raw) or not isinstance(answer, list) or not answer:
+        return None
+    found: list[tuple[bytes, list[object], list[bytes], list[bytes]]] = []
+    for stream in answer:
+        shaped = _stream(stream)
+        if shaped is None:
+            return None
+        found.append(shaped)
+    return found
+
+
+def _stream(stream: object) -> tuple[bytes, list[object], list[bytes], list[bytes]] | None:
+    match stream:
+        case [bytes() as name, [_, *_] as raw]:
+            entries: list[object] = []
+            places: list[bytes] = []
+            fields: list[bytes] = []
+            for one in raw:
+                match one:
+                    case [bytes() as place, [bytes(), bytes() as copy]]:
+                        entries.append(copy)
+                    case [bytes() as place, [bytes(), bytes() as key, bytes(), bytes() as n, bytes(), bytes() as data]]:
+                        text = key.decode()
+                        if not _LINE.fullmatch(n + b"\r\n"):
+                            return None
+                        entries.append((text, int(n), data))
+                    case _:
+                        return None
+                places.append(place)
+                fields = [field for field in one[1] if isinstance(field, bytes)]
+            return name, entries, places, fields
+    return None

@@ -1,0 +1,110 @@
+"""Answers of Redis: the compiled reader of the bus cuts and shapes like the plain one and like hiredis."""
+
+import hiredis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hotpath import Answers, shape_streams
+from hotpath.reference import answers as plain
+
+
+def bulk(data: bytes) -> bytes:
+    return b"$%d\r\n%s\r\n" % (len(data), data)
+
+
+def array(*members: bytes) -> bytes:
+    return b"*%d\r\n" % len(members) + b"".join(members)
+
+
+def entry(place: bytes, *fields: bytes) -> bytes:
+    return array(bulk(place), array(*map(bulk, fields)))
+
+
+def event(n: int) -> bytes:
+    return entry(b"5-%d" % n, b"k", b"c:%d" % n, b"n", b"%d" % n, b"e", b"\x94body\r\n" * n)
+
+
+values = st.recursive(
+    st.one_of(
+        st.binary(max_size=30).map(bulk),
+        st.sampled_from([b"$-1\r\n", b"*-1\r\n", b"*0\r\n", b":12\r\n", b"+OK\r\n", b"-ERR no\r\n"]),
+    ),
+    lambda inner: st.lists(inner, max_size=4).map(lambda members: array(*members)),
+    max_leaves=12,
+)
+fields = st.one_of(
+    st.just((b"k", b"c:1", b"n", b"7", b"e", b"x")),
+    st.just((b"c", b"copy")),
+    st.lists(st.sampled_from([b"", b"k", b"1", b"-3", b"12x", b" 1", b"9" * 19, b"9" * 20]), max_size=7).map(tuple),
+)
+streams = st.lists(
+    st.tuples(st.binary(max_size=5), st.lists(st.tuples(st.binary(max_size=4), fields), max_size=4)), max_size=3
+).map(lambda all_: array(*[array(bulk(name), array(*[entry(p, *f) for p, f in some])) for name, some in all_]))
+
+
+@given(st.lists(st.one_of(values, streams), max_size=5), st.lists(st.integers(1, 40), min_size=1, max_size=60))
+def test_answers_are_cut_where_hiredis_cuts_them(whole: list[bytes], cuts: list[int]) -> None:
+    data, ours, theirs = b"".join(whole), Answers(), plain.Answers()
+    found, expected = [], []
+    for size in [*cuts, len(data)]:
+        piece, data = data[:size], data[size:]
+        for answers, got in ((ours, found), (theirs, expected)):
+            answers.feed(piece)
+            while (one := answers.next()) is not None:
+                got.append(one)
+    assert found == expected == whole
+    parser = hiredis.Reader()
+    for one in found:
+        parser.feed(one)
+        assert parser.gets() is not False
+        assert parser.gets() is False
+
+
+@given(st.one_of(values, streams, st.binary(max_size=40)))
+def test_shapes_are_the_plain_twins(raw: bytes) -> None:
+    assert shape_streams(raw) == plain.shape_streams(raw)
+
+
+@given(st.binary(max_size=60), st.lists(st.integers(1, 9), max_size=20))
+def test_garbage_is_refused_alike(data: bytes, cuts: list[int]) -> None:
+    ends = []
+    for answers in (Answers(), plain.Answers()):
+        rest, got = data, []
+        try:
+            for size in [*cuts, len(data)]:
+                piece, rest = rest[:size], rest[size:]
+                answers.feed(piece)
+                while (one := answers.next()) is not None:
+                    got.append(one)
+        except ValueError:
+            got.append(None)
+        ends.append(got)
+    assert ends[0] == ends[1]
+
+
+def test_entries_of_events_and_copies() -> None:
+    raw = array(
+        array(bulk(b"events"), array(event(1), event(2))),
+        array(bulk(b"copies"), array(entry(b"7-0", b"c", b"first"), entry(b"7-1", b"c", b"second"))),
+    )
+    assert shape_streams(raw) == [
+        (
+            b"events",
+            [("c:1", 1, b"\x94body\r\n"), ("c:2", 2, b"\x94body\r\n" * 2)],
+            [b"5-1", b"5-2"],
+            [b"k", b"c:2", b"n", b"2", b"e", b"\x94body\r\n" * 2],
+        ),
+        (b"copies", [b"first", b"second"], [b"7-0", b"7-1"], [b"c", b"second"]),
+    ]
+
+
+def test_other_answers_are_left_to_the_general_parser() -> None:
+    for raw in (b"*-1\r\n", b"*0\r\n", b"+OK\r\n", b"-ERR x\r\n", array(event(1)), array(array(bulk(b"e"), b"*0\r\n"))):
+        assert shape_streams(raw) is None
+    assert shape_streams(array(array(bulk(b"e"), array(event(1)))) + b"+OK\r\n") is None
+
+
+def test_a_key_that_is_no_text_is_an_error() -> None:
+    with pytest.raises(UnicodeDecodeError):
+        shape_streams(array(array(bulk(b"e"), array(entry(b"1-1", b"k", b"\xff", b"n", b"1", b"e", b"x")))))
