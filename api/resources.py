@@ -19,6 +19,7 @@ from api import (  # noqa: F401
     posts,
     preferences,
     reactions,
+    reports,
     roles,
     sessions,
     sidebar,

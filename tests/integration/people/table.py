@@ -44,6 +44,8 @@ MAY: list[Row] = [
     ("GET", "/users/autocomplete?name=m&in_channel={private}", None, (401, 401, 403, 403, 403, 200, 200, 200)),
     ("GET", "/users/known", None, EVERYBODY),
     ("GET", "/users/stats", None, EVERYBODY),
+    ("GET", "/reports/users", None, ADMINS),
+    ("GET", "/reports/users/count", None, ADMINS),
     ("PUT", "/users/{me}/patch", {"position": "x"}, SELF),
     ("PUT", "/users/{me}", {"id": "{me}", "position": "x"}, SELF),
     ("PUT", "/users/{me}/roles", {"roles": "system_user"}, ADMINS),
