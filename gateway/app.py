@@ -162,7 +162,7 @@ class Gateway:
             for connection in list(self.connections.values()):
                 if connection.bits & BY_ACCESS_TOKEN:
                     self.end(connection)
-        if "away_after_s" not in self._settings.presence.model_fields_set:
+        if "away_after_s" not in self._settings.presence.given:
             self.presence.away_after(config.number("TeamSettings.UserStatusAwayTimeout"))
         if self.door is not None:
             self.door.configure(

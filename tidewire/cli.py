@@ -7,12 +7,13 @@ import asyncio
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from tidewire import __version__
-from tidewire.settings import Settings, SettingsError, export, load
+from tidewire.command import fail, need, run_gateway, settings_of
+from tidewire.settings import export
 
 Config = Annotated[Path | None, Parameter(help="TOML file with settings; see docs/settings.md.")]
 
@@ -24,26 +25,6 @@ app = App(
 )
 settings_app = App(name="settings", help="Show, check and document the settings.")
 app.command(settings_app)
-
-
-def _fail(*lines: str) -> NoReturn:
-    for line in lines:
-        sys.stderr.write(f"tidewire: {line}\n")
-    sys.exit(1)
-
-
-def _load(config: Path | None, **overrides: dict[str, Any]) -> Settings:
-    try:
-        return load(config, overrides)
-    except SettingsError as error:
-        _fail(*error.lines)
-
-
-def _need(settings: Settings, *sections: str) -> None:
-    """End with one line per missing address of a service."""
-    missing = [name for name in sections if not getattr(settings, name).url]
-    if missing:
-        _fail(*(f"{name}.url is not set (TIDEWIRE_{name.upper()}_URL)" for name in missing))
 
 
 @app.command
@@ -95,7 +76,7 @@ def serve(
         "tls_key": tls_key,
         "domain": domain,
     }
-    settings = _load(config, serve=given)
+    settings = settings_of(config, serve=given)
     export(config, {"serve": given})
     from tidewire.supervisor.serve import serve as run_serve
 
@@ -115,7 +96,7 @@ def restart(*, data_dir: str | None = None, config: Config = None) -> None:
     config
         TOML file with settings.
     """
-    settings = _load(config, serve={"data_dir": data_dir})
+    settings = settings_of(config, serve={"data_dir": data_dir})
     from tidewire.supervisor.serve import restart as ask_for_restart
 
     sys.exit(ask_for_restart(settings))
@@ -152,8 +133,8 @@ def api(
         "api": {"host": host, "port": port, "uds": uds, "workers": workers},
         "metrics": {"port": metrics_port},
     }
-    settings = _load(config, **overrides)
-    _need(settings, "database", "redis")
+    settings = settings_of(config, **overrides)
+    need(settings, "database", "redis")
     export(config, overrides)  # the workers are processes of their own and load the settings again
     from api.main import run
 
@@ -200,22 +181,14 @@ def gateway(
         },
         "metrics": {"port": metrics_port},
     }
-    settings = _load(config, **overrides)
-    _need(settings, "database", "redis")
-    from gateway.main import run
-    from gateway.tls import BadCertificate
-
-    try:
-        run(settings)
-    except BadCertificate as error:
-        _fail(str(error))
+    run_gateway(config, **overrides)
 
 
 @app.command
 def migrate(*, config: Config = None) -> None:
     """Bring the database's schema up to date; does nothing where it is."""
-    settings = _load(config)
-    _need(settings, "database")
+    settings = settings_of(config)
+    need(settings, "database")
     import asyncpg
 
     from tidewire.store.migrate import SchemaTooNew
@@ -224,7 +197,7 @@ def migrate(*, config: Config = None) -> None:
     try:
         applied = asyncio.run(run_migrations(settings.database.url))
     except (OSError, SchemaTooNew, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        _fail(f"cannot migrate the database: {str(error) or type(error).__name__}")
+        fail(f"cannot migrate the database: {str(error) or type(error).__name__}")
     for name in applied:
         sys.stdout.write(f"applied {name}\n")
 
@@ -234,13 +207,13 @@ def print_settings(*, config: Config = None) -> None:
     """Print the settings in force as TOML; secrets are hidden."""
     from tidewire.settings.docs import render_values
 
-    sys.stdout.write(render_values(_load(config)))
+    sys.stdout.write(render_values(settings_of(config)))
 
 
 @settings_app.command
 def check(*, config: Config = None) -> None:
     """Report every error in the settings; silent and 0 when there is none."""
-    _load(config)
+    settings_of(config)
 
 
 @settings_app.command
@@ -257,7 +230,7 @@ def docs(path: Path = Path("docs/settings.md")) -> None:
     try:
         path.write_text(render_markdown())
     except OSError as error:
-        _fail(f"{path}: {error.strerror}")
+        fail(f"{path}: {error.strerror}")
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from gateway.door import Door
 from gateway.handshake import Upgrade
 from gateway.room import Room
 from gateway.tls import server_context
-from tidewire.settings import Settings
+from tidewire.settings import read
 
 LIMITS = {
     "gateway": {
@@ -63,7 +63,7 @@ async def serve(host: str, port: int, compression: bool, tls: ssl.SSLContext | N
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    settings = Settings.model_validate(LIMITS)
+    settings = read(LIMITS)
     room = Room.of(settings)
     door = Door(room, Echo(room), version_id="echo", compression=compression, paths=PATHS, tls=tls)
     port = await door.start(host, port)

@@ -8,7 +8,7 @@ import pytest
 from tests.fixtures.serve import Runner
 from tests.serve.conftest import Launch
 from tidewire.embedded.binaries import caddy_programs
-from tidewire.settings import Settings
+from tidewire.settings import read
 from tidewire.supervisor.balancer import caddyfile, public_url
 from tidewire.supervisor.layout import Layout
 
@@ -30,7 +30,7 @@ LIMIT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 async def test_caddy_takes_the_configuration(
     tmp_path: Path, serve: dict[str, object], url: str, trusted: list[str]
 ) -> None:
-    settings = Settings.model_validate({"serve": serve, "proxies": {"trusted": trusted}})
+    settings = read({"serve": serve, "proxies": {"trusted": trusted}})
     folder = tmp_path / "with a space"
     folder.mkdir()
     assert public_url(settings) == url

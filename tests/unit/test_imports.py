@@ -1,6 +1,8 @@
-"""What import-linter cannot see: the imports inside compiled modules."""
+"""What import-linter cannot see: the imports inside compiled modules, and what others bring along."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 HOTPATH = Path(__file__).parents[2] / "hotpath"
@@ -19,3 +21,11 @@ def test_compiled_modules_import_nothing_above_them() -> None:
         assert not own, f"{source.name} imports {own}"
         cimports = re.findall(r"^\s*(?:from\s+(\S+)\s+cimport|cimport\s+(\S+))", text, re.M)
         assert {(one or other).split(".")[0].rstrip(",") for one, other in cimports} <= ALLOWED, source.name
+
+
+def test_a_gateway_holds_no_parser_of_the_command_line_and_no_rich() -> None:
+    start = "import sys; from tidewire.command import import_structlog_alone as alone; alone(); import gateway.main"
+    command = [sys.executable, "-c", f"{start}; print(*sys.modules)"]
+    modules = subprocess.run(command, cwd=HOTPATH.parent, capture_output=True, text=True, check=True).stdout.split()
+    assert "structlog.dev" in modules
+    assert not {"cyclopts", "pydantic", "pygments", "rich"} & set(modules)

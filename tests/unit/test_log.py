@@ -17,7 +17,7 @@ def fail(secret: str) -> None:
 
 def write(level: str = "info", form: str = "json") -> io.StringIO:
     stream = io.StringIO()
-    log.setup(Log.model_validate({"level": level, "format": form}), process="api-1", stream=stream)
+    log.setup(Log(level=level, format=form), process="api-1", stream=stream)
     logger = structlog.get_logger()
     logger.debug("quiet")
     logger.info("login", user="ann", password="hunter2", access_token="t0ken")

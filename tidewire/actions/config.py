@@ -44,7 +44,7 @@ def explicit(settings: Settings) -> dict[str, Any]:
     return {
         name: getattr(getattr(settings, section), field)
         for name, (section, field) in SETTINGS.items()
-        if section in settings.model_fields_set and field in getattr(settings, section).model_fields_set
+        if field in getattr(settings, section).given
     }
 
 

@@ -1,13 +1,11 @@
 """The settings tree as text: effective values for people, docs/settings.md for readers. No I/O."""
 
 from collections.abc import Iterator
-from typing import Any
-
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from dataclasses import Field
+from typing import Any, get_args
 
 from tidewire.settings.loading import variable
-from tidewire.settings.tree import Settings
+from tidewire.settings.tree import Section, Settings, Words, knobs
 
 _HEAD = """# Settings
 
@@ -17,17 +15,13 @@ Written by `make docs` from `tidewire/settings/tree.py`. Every process reads the
 error. `tidewire settings check` reports all errors at once, `tidewire settings print` shows what is in force.
 """
 _UNITS = {"_s": "seconds", "_ms": "milliseconds", "_bytes": "bytes", "bytes": "bytes", "_hours": "hours"}
-_LIMITS = {"Ge": ("ge", "≥"), "Gt": ("gt", ">"), "Le": ("le", "≤"), "Lt": ("lt", "<")}
+_SIGNS = {"ge": "≥", "gt": ">", "le": "≤"}
 
 
-def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
-    for name, field in Settings.model_fields.items():
-        assert isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        yield name, field.annotation
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("secret"))
+def _sections() -> Iterator[tuple[str, type[Section]]]:
+    for name, knob in knobs(Settings).items():
+        assert isinstance(knob.type, type)
+        yield name, knob.type
 
 
 def _toml(value: Any) -> str:
@@ -46,19 +40,15 @@ def render_values(settings: Settings) -> str:
     for name, model in _sections():
         section = getattr(settings, name)
         lines += ["", f"[{name}]"]
-        for field, info in model.model_fields.items():
+        for field, knob in knobs(model).items():
             value = getattr(section, field)
-            lines.append(f"{field} = {_toml('(hidden)' if value and _is_secret(info) else value)}")
+            lines.append(f"{field} = {_toml('(hidden)' if value and knob.metadata['secret'] else value)}")
     return "\n".join(lines[1:]) + "\n"
 
 
-def _kind(field: FieldInfo) -> str:
-    kind = getattr(field.annotation, "__name__", "")
-    if "Literal" in str(field.annotation):
-        return " or ".join(str(word) for word in field.annotation.__args__)  # type: ignore[union-attr]  # a Literal has them
-    return {"str": "text", "int": "integer", "float": "number", "bool": "true or false", "tuple": "list"}.get(
-        kind, kind
-    )
+def _kind(knob: Field[Any]) -> str:
+    names: dict[Any, str] = {str: "text", int: "integer", float: "number", bool: "true or false", Words: "list"}
+    return names.get(knob.type) or " or ".join(get_args(knob.type))  # a Literal
 
 
 def render_markdown() -> str:
@@ -74,17 +64,12 @@ def render_markdown() -> str:
             "| field | type, unit | default | meaning |",
         ]
         parts.append("|---|---|---|---|")
-        for field, info in model.model_fields.items():
+        for field, knob in knobs(model).items():
             unit = next((words for ending, words in _UNITS.items() if field.endswith(ending)), "")
-            limits = [
-                f"{sign} {getattr(limit, attribute)}"
-                for limit in info.metadata
-                for attribute, sign in [_LIMITS.get(type(limit).__name__, ("", ""))]
-                if attribute
-            ]
-            kind = ", ".join(filter(None, [_kind(info), unit, *limits]))
-            secret = " Secret." if _is_secret(info) else ""
-            default = f"`{_toml(info.default)}`"
-            text = (info.description or "").replace("|", "\\|")
+            limits = [f"{_SIGNS[name]} {limit}" for name, limit in knob.metadata["limits"].items()]
+            kind = ", ".join(filter(None, [_kind(knob), unit, *limits]))
+            secret = " Secret." if knob.metadata["secret"] else ""
+            default = f"`{_toml(knob.default)}`"
+            text = knob.metadata["text"].replace("|", "\\|")
             parts.append(f"| `{field}`<br>`{variable(name, field)}` | {kind} | {default} | {text}{secret} |")
     return "\n".join(parts) + "\n"

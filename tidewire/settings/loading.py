@@ -6,21 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
+from tidewire.settings.reading import read
 from tidewire.settings.tree import Settings
 
 PREFIX = "TIDEWIRE_"
 FILE_VARIABLE = "TIDEWIRE_CONFIG"
 Overrides = Mapping[str, Mapping[str, Any]]
-
-
-class SettingsError(Exception):
-    """What is wrong with the settings: one line for each error, all of them."""
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = lines
 
 
 def variable(section: str, field: str) -> str:
@@ -64,13 +55,7 @@ def load(
         for field, value in given.items():
             if value is not None:
                 put(section, field, value, f"--{field.replace('_', '-')}")
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        wrong += [_line(detail, origin) for detail in error.errors()]
-    if wrong:
-        raise SettingsError(wrong)
-    return settings
+    return read(values, origin, wrong)
 
 
 def export(config: Path | None, overrides: Overrides) -> None:
@@ -110,25 +95,3 @@ def _read(path: Path, wrong: list[str]) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         wrong.append(f"{path}: not TOML: {error}")
     return {}
-
-
-def _line(detail: Any, origin: dict[tuple[str, str], str]) -> str:
-    """Return "section.field (where it was set): what is wrong", without the value of a secret."""
-    place = [str(part) for part in detail["loc"]]
-    source = origin.get((place[0], place[1] if len(place) > 1 else ""), "")
-    if not source:  # a relation between fields, or a section that does not exist
-        source = ", ".join(sorted({where for (section, _), where in origin.items() if section == place[0]}))
-    if detail["type"] == "extra_forbidden":
-        problem = "there is no such setting"
-    else:
-        problem = detail["msg"].removeprefix("Value error, ")
-        if len(place) > 1 and not _secret(place[0], place[1]):
-            problem += f"; got {detail['input']!r}"
-    return f"{'.'.join(place)} ({source}): {problem}"
-
-
-def _secret(section: str, field: str) -> bool:
-    model = Settings.model_fields[section].annotation
-    assert isinstance(model, type) and issubclass(model, BaseModel)
-    extra = model.model_fields[field].json_schema_extra if field in model.model_fields else None
-    return isinstance(extra, dict) and bool(extra.get("secret"))

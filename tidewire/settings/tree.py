@@ -1,39 +1,63 @@
 """The settings tree: type, default, limits, unit and one sentence for each field. No I/O.
 
 Units stand in the names (`_s`, `_ms`, `_bytes`, `_hours`); other numbers are counts. A field's environment variable
-is TIDEWIRE_<SECTION>_<FIELD>; its place in the TOML file is [section] field.
+is TIDEWIRE_<SECTION>_<FIELD>; its place in the TOML file is [section] field. Plain dataclasses, for every process
+holds them; `reading` makes them of what people wrote and holds the limits.
 """
 
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_network
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-
-
-def _split(value: object) -> object:
-    """Accept "a, b" wherever a list is wanted: the environment has no lists."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+Words = tuple[str, ...]
 
 
-def _network(value: str) -> str:
-    ip_network(value, strict=False)
-    return value
+def _knob(
+    default: object,
+    text: str,
+    *,
+    secret: bool = False,
+    each: Callable[[str], object] = str,
+    **limits: float,
+) -> Any:
+    """Return a field. secret: its value is hidden wherever settings are shown. each: raises ValueError for a bad word.
+
+    limits: ge, gt, le, of a number.
+    """
+    metadata = {"text": text, "secret": secret, "each": each, "limits": limits}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_split)]
+def _network(word: str) -> None:
+    ip_network(word, strict=False)
 
 
-def _knob(default: object, text: str, *, secret: bool = False, **limits: Any) -> Any:
-    """Return a field. secret: its value is hidden wherever settings are shown."""
-    return Field(default, description=text, repr=not secret, json_schema_extra={"secret": secret}, **limits)
+class Section:
+    """Frozen; made by keyword, which checks relations between fields but neither types nor limits."""
+
+    given: frozenset[str] = frozenset()  # the fields that were set, by whatever source; not a field itself
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
+
+    if TYPE_CHECKING:  # type checkers do not see what dataclass() adds
+
+        def __init__(self, **fields: Any) -> None: ...
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raise ValueError where fields do not fit each other."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+def knobs(section: type[Section]) -> dict[str, Field[Any]]:
+    """Return the fields of a section, or the sections of Settings, by name."""
+    return {knob.name: knob for knob in fields(section)}  # type: ignore[arg-type]  # each subclass is a dataclass
 
 
-class Site(_Section):
+class Site(Section):
     """What users see of the installation."""
 
     url: str = _knob("", "Public address, such as https://chat.example.org; empty: taken from each request.")
@@ -43,7 +67,7 @@ class Site(_Section):
     )
 
 
-class Serve(_Section):
+class Serve(Section):
     """The one-command run, `tidewire serve`; its flags of the same names win."""
 
     data_dir: str = _knob(
@@ -63,16 +87,15 @@ class Serve(_Section):
     valkey: str = _knob("", "Path of valkey-server or redis-server; empty: look for one.")
     caddy: str = _knob("", "Path of caddy; empty: look for one.")
 
-    @model_validator(mode="after")
-    def _tls_goes_together(self) -> Self:
+    def check(self) -> None:
+        """TLS's two files together, and not beside a domain."""
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key go together")
         if self.domain and self.tls_cert:
             raise ValueError("domain gets its own certificate: give domain or tls_cert and tls_key, not both")
-        return self
 
 
-class Database(_Section):
+class Database(Section):
     """PostgreSQL 15 or later."""
 
     url: str = _knob(
@@ -81,7 +104,7 @@ class Database(_Section):
     connections: int = _knob(8, "Connections per API worker.", ge=2, le=200)
 
 
-class Redis(_Section):
+class Redis(Section):
     """Redis 7 or Valkey."""
 
     url: str = _knob(
@@ -89,7 +112,7 @@ class Redis(_Section):
     )
 
 
-class Api(_Section):
+class Api(Section):
     """The HTTPS side."""
 
     host: str = _knob("127.0.0.1", "Address to listen on.")
@@ -100,7 +123,7 @@ class Api(_Section):
     backlog: int = _knob(4096, "Connections that may wait or stay open per worker.", ge=128)
 
 
-class Gateway(_Section):
+class Gateway(Section):
     """The WebSocket side."""
 
     host: str = _knob("127.0.0.1", "Address to listen on.")
@@ -146,26 +169,21 @@ class Gateway(_Section):
     listen_fd: int = _knob(-1, "Descriptor of a bound socket to listen on instead; serve sets it.", ge=-1)
     ready_fd: int = _knob(-1, "Descriptor that is written to once the gateway listens; serve sets it.", ge=-1)
 
-    @model_validator(mode="after")
-    def _ping_before_timeout(self) -> Self:
+    def check(self) -> None:
+        """Ping before time-out, TLS's two files together."""
         if self.read_timeout_s <= self.ping_interval_s:
             raise ValueError("read_timeout_s must be above ping_interval_s")
-        return self
-
-    @model_validator(mode="after")
-    def _tls_goes_together(self) -> Self:
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("tls_cert and tls_key go together")
-        return self
 
 
-class Outbox(_Section):
+class Outbox(Section):
     """What waits for one socket."""
 
     close_at: int = _knob(256, "Waiting events at which a slow socket is closed (1013).", ge=8)
 
 
-class Resume(_Section):
+class Resume(Section):
     """What a gateway keeps for clients that come back."""
 
     bytes: int = _knob(256 << 20, "Budget of one gateway for all retained events.", ge=1 << 20)
@@ -177,7 +195,7 @@ class Resume(_Section):
     handover_bytes: int = _knob(1 << 20, "Largest state that is handed over.", ge=1024)
 
 
-class Bus(_Section):
+class Bus(Section):
     """Events between processes."""
 
     shards: int = _knob(1, "Event streams; every process must have the same number.", ge=1, le=64)
@@ -188,14 +206,13 @@ class Bus(_Section):
     hold_ms: int = _knob(1000, "How long an event that is ahead waits for the missing one.", ge=10)
     replicas: int = _knob(0, "Replicas that must hold an event before it counts as published (WAIT).", ge=0)
 
-    @model_validator(mode="after")
-    def _stream_outlives_outbox(self) -> Self:
+    def check(self) -> None:
+        """Streams outlive the outbox."""
         if self.stream_retention_s < self.outbox_retention_s:
             raise ValueError("stream_retention_s must not be below outbox_retention_s")
-        return self
 
 
-class Presence(_Section):
+class Presence(Section):
     """Who is online."""
 
     heartbeat_s: float = _knob(5.0, "Interval at which a gateway says that it lives.", gt=0)
@@ -204,7 +221,7 @@ class Presence(_Section):
     )
 
 
-class Typing(_Section):
+class Typing(Section):
     """ "… is typing"."""
 
     min_interval_ms: int = _knob(
@@ -213,13 +230,13 @@ class Typing(_Section):
     per_channel: int = _knob(20, "Typists of one channel that are passed on per interval.", ge=1)
 
 
-class Session(_Section):
+class Session(Section):
     """Logins."""
 
     length_hours: int = _knob(720, "Life of a login.", ge=1)
 
 
-class Users(_Section):
+class Users(Section):
     """Accounts."""
 
     open_signup: bool = _knob(True, "Anybody may make an account; false: admins only.")
@@ -228,13 +245,13 @@ class Users(_Section):
     mail_logins: bool = _knob(False, "Mail a user about each login, where e-mail is set up.")
 
 
-class Teams(_Section):
+class Teams(Section):
     """Teams."""
 
     max_channels: int = _knob(2000, "Most live public and private channels of one team.", ge=2)
 
 
-class Limits(_Section):
+class Limits(Section):
     """Against guessing and floods."""
 
     login_attempts: int = _knob(10, "Failed logins in a row after which an account waits; 0: no limit.", ge=0)
@@ -242,7 +259,7 @@ class Limits(_Section):
     logins_per_minute: int = _knob(60, "Failed logins per minute from one address; 0: no limit.", ge=0)
 
 
-class Web(_Section):
+class Web(Section):
     """The web page."""
 
     directory: str = _knob(
@@ -250,7 +267,7 @@ class Web(_Section):
     )
 
 
-class Metrics(_Section):
+class Metrics(Section):
     """Prometheus. Never on the public origin."""
 
     host: str = _knob("127.0.0.1", "Address to listen on.")
@@ -262,7 +279,7 @@ class Metrics(_Section):
     )
 
 
-class Log(_Section):
+class Log(Section):
     """Logs go to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = _knob("info", "Least severity that is written.")
@@ -270,15 +287,15 @@ class Log(_Section):
     requests: bool = _knob(False, "Write one line for each API request.")
 
 
-class Proxies(_Section):
+class Proxies(Section):
     """Who may say where a request came from."""
 
-    trusted: Networks = _knob(
-        (), "Networks of balancers whose X-Forwarded-For is believed; a unix socket's peer always is."
+    trusted: Words = _knob(
+        (), "Networks of balancers whose X-Forwarded-For is believed; a unix socket's peer always is.", each=_network
     )
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything."""
 
     site: Site = Site()

@@ -3,7 +3,7 @@
 from tidewire.actions.config import Config
 from tidewire.actions.permissions import has_system
 from tidewire.actions.sessions import describe_agent
-from tidewire.settings import Settings
+from tidewire.settings import Settings, read
 from tidewire.store.db import Database
 from tidewire.wire.ids import is_id
 from tidewire.wire.models import ChannelMember, Session, Team, User
@@ -65,7 +65,7 @@ def test_the_version_changes_with_what_clients_see() -> None:
     settings, server_id = Settings(), "s" * 26
     first = version_id(settings, server_id)
     assert first == version_id(Settings(), server_id)
-    assert version_id(Settings.model_validate({"site": {"name": "Elsewhere"}}), server_id) != first
+    assert version_id(read({"site": {"name": "Elsewhere"}}), server_id) != first
     assert version_id(settings, "t" * 26) != first
     assert version_id(settings, server_id, {"TeamSettings.SiteName": "Elsewhere"}) != first
     assert version_id(settings, server_id, {"SqlSettings.Trace": True}) == first

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tidewire.actions.config import SETTINGS, Config, explicit
-from tidewire.settings import Settings
+from tidewire.settings import Settings, read
 from tidewire.store.db import Database
 from tidewire.wire.client_config import FULL, LIMITED
 from tidewire.wire.config import DEFAULTS, ITEMS, MASK, fault, flatten, is_masked, mask, nest
@@ -13,7 +13,7 @@ from tidewire.wire.config import DEFAULTS, ITEMS, MASK, fault, flatten, is_maske
 
 def a_config(**sections: dict[str, Any]) -> Config:
     """Return a configuration that was never in a database."""
-    return Config(Settings.model_validate(sections), Database("", size=1), server_id="s" * 26)
+    return Config(read(sections), Database("", size=1), server_id="s" * 26)
 
 
 def test_every_default_is_allowed() -> None:
