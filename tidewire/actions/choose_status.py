@@ -21,7 +21,9 @@ from tidewire.wire.errors import Unavailable, body_param
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Session, Status
 
-SWEEP_S = 2.0  # how late a user's devices may hear that his do-not-disturb is over; what is asked for is exact
+SWEEP_S = (
+    2.0  # how late a user's devices may hear that his do-not-disturb is over; what is asked for is exact
+)
 SWEEP_USERS = 500  # in one statement
 
 log = structlog.get_logger()
@@ -36,7 +38,12 @@ class NewStatus(Struct):
 
 
 async def get_statuses(services: Services, user_ids: list[str]) -> dict[str, Status]:
-    """Return the status of every given id; ids nobody knows are "offline". Raises: Unavailable."""
+    """Return the status of every given id; ids nobody knows are "offline", and with EnableUserStatuses off everybody.
+
+    Raises: Unavailable.
+    """
+    if not services.config.flag("ServiceSettings.EnableUserStatuses"):
+        return {user_id: Status(user_id) for user_id in user_ids}
     heartbeat_s = services.settings.presence.heartbeat_s
     return await load_statuses(services.redis, services.db, user_ids, heartbeat_s=heartbeat_s)
 

@@ -16,13 +16,11 @@ from tidewire.wire.errors import AppError, forbidden
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Reaction, Session
 
-EMOJIS_PER_POST = 50  # Mattermost API v4, UniqueEmojiReactionLimitPerPost
-
 
 async def do_add_reaction(services: Services, session: Session, post_id: str, emoji_name: str) -> Reaction:
     """Store the caller's reaction and tell the channel; one that is there already is returned and not told again.
 
-    Raises: 400 for a bad emoji name or a 51st emoji; 403, also in an archived channel; 404.
+    Raises: 400 for a bad emoji name or one emoji too many; 403, also in an archived channel; 404.
     """
     post_rules.check_emoji_name(emoji_name)
     _, channel = await access_post(services, session, post_id)
@@ -30,11 +28,12 @@ async def do_add_reaction(services: Services, session: Session, post_id: str, em
         raise forbidden()
     if channel.delete_at:
         raise AppError("api.reaction.save.archived_channel.app_error", 403, "The channel is archived.")
+    limit = services.config.number("ServiceSettings.UniqueEmojiReactionLimitPerPost")
     async with services.db.transaction() as tx:
         if not await posts.hold(tx, post_id):
             raise post_missing()
         names = await store.emoji_names(tx, post_id)
-        if emoji_name not in names and len(names) >= EMOJIS_PER_POST:
+        if emoji_name not in names and len(names) >= limit:
             raise AppError("app.reaction.save.save.too_many_reactions", 400, "Too many different reactions.")
         now = now_ms()
         reaction = Reaction(session.user_id, post_id, emoji_name, now, now, channel_id=channel.id)

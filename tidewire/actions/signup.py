@@ -8,7 +8,7 @@ from tidewire.actions.services import Services
 from tidewire.actions.team_invites import join_channels
 from tidewire.actions.team_members import invite_missing
 from tidewire.bus.envelope import user_key
-from tidewire.store import channels, teams, users
+from tidewire.store import teams, users
 from tidewire.store.db import Transaction
 from tidewire.store.one_time_tokens import OneTime
 from tidewire.wire import defaults
@@ -58,7 +58,7 @@ async def _check_may_sign_up(services: Services, session: Session | None, invita
         raise _refused("no_open_server", "This server does not allow open signups.")
 
 
-def _new_user(new: NewUser) -> User:
+def _new_user(new: NewUser, *, locale: str) -> User:
     now = now_ms()
     return User(
         id=new_id(now),
@@ -70,7 +70,7 @@ def _new_user(new: NewUser) -> User:
         first_name=new.first_name,
         last_name=new.last_name,
         position=new.position,
-        locale=new.locale or "en",
+        locale=new.locale or locale,
         props=new.props or {},
         notify_props=defaults.USER_NOTIFY_PROPS | (new.notify_props or {}),
         timezone=defaults.TIMEZONE | (new.timezone or {}),
@@ -88,7 +88,7 @@ async def do_create_user(
     hold; 404 for an invite id that no team has.
     """
     await _check_may_sign_up(services, session, invitation)
-    user = _new_user(new)
+    user = _new_user(new, locale=services.config.text("LocalizationSettings.DefaultClientLocale"))
     if invitation.token:
         await _read_token(services, invitation.token, user)
     team: Team | None = None
@@ -111,7 +111,7 @@ async def do_create_user(
         announce(tx, user_key(user.id), [to_all("new_user", {"user_id": user.id}, guests=[])])
         if team is not None:
             validate.check_domain(user.email, team.allowed_domains)
-            default_channels = await channels.defaults(tx, team.id)
+            default_channels = await team_members.load_default_channels(services, tx, team.id)
             limit = services.config.number("TeamSettings.MaxUsersPerTeam")
             await team_members.join(tx, team, [user.id], default_channels, at=user.create_at, limit=limit)
             if invited is not None:

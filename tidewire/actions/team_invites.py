@@ -145,7 +145,7 @@ async def do_join_by_token(services: Services, session: Session, token: str) -> 
         team = rows[0]
         if error := team_members.why_not(team, user, session, invites_guests=False):
             raise error
-        default_channels = await channels.defaults(tx, team.id)
+        default_channels = await team_members.load_default_channels(services, tx, team.id)
         limit = services.config.number("TeamSettings.MaxUsersPerTeam")
         joined = await team_members.join(tx, team, [user.id], default_channels, at=now_ms(), limit=limit)
         await join_channels(tx, team.id, user.id, found.extra)

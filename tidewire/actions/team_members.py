@@ -95,6 +95,13 @@ async def memberships_of(services: Services, session: Session, user_id: str) -> 
     return await teams.memberships_of(services.db, user_id)
 
 
+async def load_default_channels(services: Services, tx: Transaction, team_id: str) -> list[Channel]:
+    """Return the channels that everybody who comes into a team joins. Source: ExperimentalDefaultChannels."""
+    names = services.config.words("TeamSettings.ExperimentalDefaultChannels")
+    wanted = [defaults.DEFAULT_CHANNEL, *names] if names else list(defaults.DEFAULT_CHANNELS)
+    return await channels.defaults(tx, team_id, wanted)
+
+
 async def join(
     tx: Transaction,
     team: Team,
@@ -183,7 +190,7 @@ async def do_add_members(
 async def _add(services: Services, session: Session, team: Team, users: list[User]) -> dict[str, TeamMember]:
     ids = [user.id for user in users]
     async with services.db.transaction() as tx:
-        default_channels = await channels.defaults(tx, team.id)
+        default_channels = await load_default_channels(services, tx, team.id)
         limit = services.config.number("TeamSettings.MaxUsersPerTeam")
         joined = set(await join(tx, team, ids, default_channels, at=now_ms(), limit=limit))
         rows = {member.user_id: member for member in await teams.members(tx, team.id, ids)}
@@ -246,10 +253,9 @@ async def do_remove_member(services: Services, session: Session, team_id: str, u
     async with services.db.transaction() as tx:
         if not await leave(tx, team_id, user_id, remover_id=session.user_id):
             raise member_missing()
-    for channel in await channels.defaults(services.db, team_id):
-        if channel.name == defaults.DEFAULT_CHANNEL:
-            tell = system_posts.left_team if user_id == session.user_id else system_posts.removed_from_team
-            await tell(services, channel, user)
+    for channel in await channels.defaults(services.db, team_id, [defaults.DEFAULT_CHANNEL]):
+        tell = system_posts.left_team if user_id == session.user_id else system_posts.removed_from_team
+        await tell(services, channel, user)
 
 
 async def leave(tx: Transaction, team_id: str, user_id: str, *, remover_id: str) -> bool:

@@ -50,9 +50,9 @@ async def lock(tx: Transaction, channel_id: str) -> Channel | None:
     return None if row is None else Channel(**row)
 
 
-async def defaults(source: Source, team_id: str) -> list[Channel]:
-    """Return the channels that everybody in the team joins."""
-    return _channels(await source.fetch(_Q["default_channels"], team_id))
+async def defaults(source: Source, team_id: str, names: list[str]) -> list[Channel]:
+    """Return the team's live public channels of these names."""
+    return _channels(await source.fetch(_Q["default_channels"], team_id, names))
 
 
 async def of_user(

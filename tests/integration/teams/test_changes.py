@@ -449,16 +449,45 @@ async def test_one_who_left_learns_nothing_more(town: Town) -> None:
     await town.member.post(path + "/members", {"user_id": me.id}, expect=201)
     post = await me.post("/posts", {"channel_id": channel["id"], "message": "pinned"}, expect=201)
     await me.post(f"/posts/{post['id']}/pin")
-    reads = ("", "/stats", "/timezones", "/pinned", "/members", "/members/me", f"/members/{town.member.id}", "/posts")
-    for rest in reads:
-        await me.get(path + rest, expect=200)
+    root = await town.member.post("/posts", {"channel_id": channel["id"], "message": "a root"}, expect=201)
+    answered = {"channel_id": channel["id"], "message": "a reply", "root_id": root["id"]}
+    await me.post("/posts", answered, expect=201)
+    await town.member.post(
+        "/reactions", {"user_id": town.member.id, "post_id": root["id"], "emoji_name": "wave"}, expect=200
+    )
+    team = town.ids["team"]
+    thread = f"/users/me/teams/{team}/threads/{root['id']}"
+    ways = ("", "?since=1", f"?before={root['id']}", f"?after={post['id']}")
+    reads = [path + rest for rest in (
+        "", "/stats", "/timezones", "/pinned", "/members", "/members/me", f"/members/{town.member.id}",
+        *("/posts" + way for way in ways),
+    )] + [
+        f"/posts/{root['id']}", f"/posts/{root['id']}/thread", f"/posts/{root['id']}/reactions", thread,
+        f"/users/me{path}/posts/unread", f"/users/me{path}/unread",
+    ]  # fmt: skip
+    for read in reads:
+        await me.get(read, expect=200)
     await me.delete(path + "/members/me")
-    for rest in reads:
-        answer = await me.request("GET", path + rest)
-        assert answer.status_code in (403, 404), (rest, answer.text)
+    for read in reads:
+        answer = await me.request("GET", read)
+        assert answer.status_code in (403, 404), (read, answer.text)
     await me.post("/channels/stats/member_count", [channel["id"]], expect=403)
     await me.post(path + "/members/ids", [town.member.id], expect=403)
-    team = town.ids["team"]
+    assert await me.post("/posts/ids", [root["id"]], expect=200) == []
+    assert await me.post("/posts/ids/reactions", [root["id"]], expect=200) == {}
+    assert (await me.get(f"/users/me/teams/{team}/threads"))["threads"] == []
+    for method, acts, body in (
+        ("POST", "/reactions", {"user_id": me.id, "post_id": root["id"], "emoji_name": "wave"}),
+        ("POST", "/posts", answered),
+        ("PUT", f"/posts/{post['id']}/patch", {"message": "changed"}),
+        ("DELETE", f"/posts/{post['id']}", None),
+        ("POST", f"/posts/{post['id']}/pin", None),
+        ("PUT", thread + "/following", None),
+        ("PUT", f"{thread}/read/1", None),
+        ("POST", f"/users/me/posts/{root['id']}/set_unread", {"collapsed_threads_supported": True}),
+    ):
+        answer = await me.request(method, acts, **({} if body is None else {"json": body}))
+        assert answer.status_code in (403, 404), (method, acts, answer.text)
     await town.teamadmin.delete(f"/teams/{team}/members/{me.id}")
     reads = (
         f"/teams/{team}", f"/teams/{team}/stats", f"/teams/{team}/members", f"/teams/{team}/channels",

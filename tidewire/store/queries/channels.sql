@@ -20,9 +20,10 @@ SELECT id, team_id, type, name, display_name, create_at, update_at, delete_at, h
 FROM channels WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: default_channels
+-- $2: names; private ones of such a name are nobody's default.
 SELECT id, team_id, type, name, display_name, create_at, update_at, delete_at, header, purpose, last_post_at,
     total_msg_count, creator_id, props, total_msg_count_root, last_root_post_at
-FROM channels WHERE team_id = $1 AND name IN ('town-square', 'off-topic') AND delete_at = 0 ORDER BY id;
+FROM channels WHERE team_id = $1 AND name = ANY($2::text[]) AND type = 'O' AND delete_at = 0 ORDER BY id;
 
 -- name: channels_of
 -- $2 '' for the channels of all teams, else that team's and the D and G; $3 archived ones too, $4 archived since.
