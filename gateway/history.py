@@ -7,6 +7,7 @@ relay's and the hub's.
 from collections import deque
 from collections.abc import Sequence
 
+from hotpath import Entries, index_of
 from tidewire.bus.contract import Entry, Events, Place
 
 # A connection moves within a fraction of a second; what is older belongs to a process that was frozen.
@@ -22,7 +23,10 @@ class Stretch:
     def __init__(self, events: Events, at: float) -> None:
         self.events = events
         self.at = at
-        self.bytes = sum([len(data) for _, _, data in events.entries])
+        entries = events.entries
+        self.bytes = (
+            entries.size_bytes if isinstance(entries, Entries) else sum([len(data) for _, _, data in entries])
+        )
         self.done = 0
 
 
@@ -102,9 +106,9 @@ class History:
 
     def had(self, key: str, n: int, positions: Sequence[Place]) -> bool:
         """Tell whether the announcement stands up to these places too: it was published twice."""
-        return any(
-            at <= place and entry[0] == key and entry[1] == n
-            for shard, place in zip(self._shards, positions, strict=True)
-            for stretch in shard.stretches
-            for at, entry in zip(stretch.events.places, stretch.events.entries, strict=True)
-        )
+        for shard, place in zip(self._shards, positions, strict=True):
+            for stretch in shard.stretches:
+                first = index_of(stretch.events.entries, key, n)
+                if first >= 0 and stretch.events.places[first] <= place:
+                    return True
+        return False

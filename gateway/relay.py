@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from gateway.hub import Hub, could_reach
+from hotpath import Entries
 from tidewire.bus.contract import Entry
 from tidewire.bus.envelope import EndSessions, Envelope, decode, decode_copy, first_of_interest
 
@@ -78,7 +79,9 @@ class Relay:
 
     # What the reader brings
 
-    def offer_from(self, entries: list[Entry], start: int, clock: Callable[[], float], slice_s: float) -> int:
+    def offer_from(
+        self, entries: Entries | list[Entry], start: int, clock: Callable[[], float], slice_s: float
+    ) -> int:
         """Apply announcements from `start` on, for about so long; return how far it came.
 
         What goes to a channel that nobody here hears is dropped without decoding it.

@@ -17,8 +17,8 @@ COMPILED = os.environ.get("HOTPATH") != "python"
 
 if TYPE_CHECKING or COMPILED:
     try:
-        from hotpath.answers import Answers, shape_streams
-        from hotpath.entries import first_wanted
+        from hotpath.answers import Answers, Entries, shape_streams
+        from hotpath.entries import first_wanted, index_of
         from hotpath.fanout import Event, SlotSet, encode_event
         from hotpath.frames import Parser, encode_frame
         from hotpath.gate import Gate
@@ -29,13 +29,13 @@ if TYPE_CHECKING or COMPILED:
             f"Python's headers), or set HOTPATH=python to run the slow twins ({error})"
         ) from error
 else:
-    from hotpath.reference.answers import Answers, shape_streams
-    from hotpath.reference.entries import first_wanted
+    from hotpath.reference.answers import Answers, Entries, shape_streams
+    from hotpath.reference.entries import first_wanted, index_of
     from hotpath.reference.fanout import Event, SlotSet, encode_event
     from hotpath.reference.frames import Parser, encode_frame
     from hotpath.reference.gate import Gate
     from hotpath.reference.seat import Owner, Seat, SeatTable, name_states
 
-__all__ = ["ACK", "ADMIN", "COMPILED", "FOLLOW", "GUEST", "MENTION", "MFA_OK", "POSTED_ACK", "Answers", "Event", "Gate",
-           "Owner", "Parser", "Seat", "SeatTable", "SlotSet", "encode_event", "encode_frame", "first_wanted",
-           "name_states", "shape_streams"]
+__all__ = ["ACK", "ADMIN", "COMPILED", "FOLLOW", "GUEST", "MENTION", "MFA_OK", "POSTED_ACK", "Answers", "Entries",
+           "Event", "Gate", "Owner", "Parser", "Seat", "SeatTable", "SlotSet", "encode_event", "encode_frame",
+           "first_wanted", "index_of", "name_states", "shape_streams"]

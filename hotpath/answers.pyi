@@ -1,3 +1,8 @@
+from collections.abc import Iterator
+from typing import overload
+
+Entry = tuple[str, int, bytes]
+
 class Answers:
     """Cuts what comes from Redis (RESP 2) into whole answers. Each byte is looked at once."""
 
@@ -9,9 +14,26 @@ class Answers:
         Raises: ValueError if this is no answer; nothing can be read behind it.
         """
 
-def shape_streams(raw: bytes) -> list[tuple[bytes, list[object], list[bytes], list[bytes]]] | None:
-    """Return (stream, entries, ids, fields of the last entry) for each stream of an XREAD answer.
+class Entries:
+    """The entries of one stream in an answer: (key, number, envelope), made when they are asked for.
 
-    An entry with the fields k, n, e becomes (key, number, envelope), one with a single field that field's value. None
-    for every other answer. Raises: UnicodeDecodeError for a key that is not UTF-8.
+    size_bytes: of all envelopes. Equal to a list of the same entries.
+    """
+
+    size_bytes: int
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Entry]: ...
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+    def copies(self) -> list[bytes]:
+        """Return the last field of every entry."""
+    def place(self, index: int) -> bytes:
+        """Return the id of an entry, index ≥ 0. Raises: IndexError."""
+
+def shape_streams(raw: bytes) -> list[tuple[bytes, Entries, list[bytes]]] | None:
+    """Return (stream, entries, fields of the last entry) for each stream of an XREAD answer, None for every other one.
+
+    Entries have the fields k, n, e, or one field only: then key and number are "" and 0.
     """

@@ -1,15 +1,16 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Answers of Redis on the connection that reads the bus (RESP 2): where one ends, and the entries of an XREAD's.
 
-Five Python objects an entry instead of a general parser's twelve. What has another shape is left to that parser. Knows
-where the fields of an entry stand; knows nothing of what they mean.
+An entry is a line in a table of C until somebody asks for it: most are for nobody here. A general parser makes twelve
+Python objects of each; what has another shape is left to it. Knows where the fields of an entry stand, not what they
+mean.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcpy, memmove
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_DecodeASCII
 
 cdef enum:
     BULK_MAX = 1 << 29       # 512 MiB: Redis' own limit of a value
@@ -122,19 +123,85 @@ cdef class Answers:
         return None
 
 
-cdef Bytes _entry(Bytes at, Bytes end, list entries, list places, bint last, list witness) except? NULL:
-    """Read one entry; return what follows, NULL if it is none of the bus's."""
-    cdef int64_t two = 0, count = 0, size = 0, number = 0, i
+cdef class Entries:
+    """See answers.pyi."""
+
+    def __dealloc__(self):
+        free(self.at)
+
+    cdef int _append(self, const EntryAt* one) except -1:
+        cdef Py_ssize_t cap
+        cdef EntryAt* at
+        if self.size == self.cap:
+            cap = self.cap * 2 if self.cap else 16
+            at = <EntryAt*>realloc(self.at, cap * sizeof(EntryAt))
+            if at == NULL:
+                raise MemoryError
+            self.at = at
+            self.cap = cap
+        self.at[self.size] = one[0]
+        self.size += 1
+        self.size_bytes += one.data_size
+        return 0
+
+    cdef tuple _get(self, Py_ssize_t index):
+        cdef EntryAt* one = &self.at[index]
+        cdef char* raw = PyBytes_AS_STRING(self.raw)
+        return (PyUnicode_DecodeASCII(raw + one.key, one.key_size, NULL), one.n,
+                PyBytes_FromStringAndSize(raw + one.data, one.data_size))
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self._get(i) for i in range(*index.indices(self.size))]
+        if not -self.size <= index < self.size:
+            raise IndexError("no such entry")
+        return self._get(index + self.size if index < 0 else index)
+
+    def __iter__(self):
+        cdef Py_ssize_t i
+        for i in range(self.size):
+            yield self._get(i)
+
+    def __eq__(self, other):
+        return list(self) == list(other) if isinstance(other, (list, Entries)) else NotImplemented
+
+    def copies(self):
+        cdef Py_ssize_t i
+        cdef char* raw = PyBytes_AS_STRING(self.raw)
+        return [PyBytes_FromStringAndSize(raw + self.at[i].data, self.at[i].data_size) for i in range(self.size)]
+
+    def place(self, Py_ssize_t index):
+        if not 0 <= index < self.size:
+            raise IndexError("no such entry")
+        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.raw) + self.at[index].place,
+                                         self.at[index].place_size)
+
+
+cdef bint _is_ascii(Bytes at, int64_t size) noexcept nogil:
+    cdef int64_t i
+    for i in range(size):
+        if at[i] > 127:
+            return 0
+    return 1
+
+
+cdef Bytes _entry(Bytes at, Bytes end, Bytes raw, Entries entries, list witness) except? NULL:
+    """Read one entry; return what follows, NULL if it is none of the bus's. witness: gets the fields, or None."""
+    cdef int64_t two = 0, count = 0, size = 0, i
     cdef Bytes data = NULL
-    cdef Bytes digits_end
-    cdef object key = None, n = None
+    cdef EntryAt one
+    one.key = one.key_size = one.n = 0
     at = _array(at, end, &two)
     if at == NULL or two != 2:
         return NULL
     at = _bulk(at, end, &data, &size)
     if at == NULL:
         return NULL
-    places.append(PyBytes_FromStringAndSize(<char*>data, size))
+    one.place = data - raw
+    one.place_size = <uint32_t>size
     at = _array(at, end, &count)
     if at == NULL or (count != EVENT_FIELDS and count != COPY_FIELDS):
         return NULL
@@ -142,28 +209,31 @@ cdef Bytes _entry(Bytes at, Bytes end, list entries, list places, bint last, lis
         at = _bulk(at, end, &data, &size)
         if at == NULL:
             return NULL
-        if last:
+        if witness is not None:
             witness.append(PyBytes_FromStringAndSize(<char*>data, size))
-        if i == 1 and count == COPY_FIELDS:
-            entries.append(PyBytes_FromStringAndSize(<char*>data, size))
+        if i == count - 1:
+            one.data = data - raw
+            one.data_size = <uint32_t>size
         elif i == 1:
-            key = PyUnicode_DecodeUTF8(<char*>data, size, NULL)
-        elif i == 3:
-            digits_end = _number(data, end, &number)
-            if digits_end != data + size + 2:
+            if not _is_ascii(data, size):
                 return NULL
-            n = number
-        elif i == 5:
-            entries.append((key, n, PyBytes_FromStringAndSize(<char*>data, size)))
+            one.key = data - raw
+            one.key_size = <uint32_t>size
+        elif i == 3:
+            if _number(data, end, &one.n) != data + size + 2:
+                return NULL
+    entries._append(&one)
     return at
 
 
 def shape_streams(bytes raw not None):
-    cdef Bytes at = <Bytes>PyBytes_AS_STRING(raw)
+    cdef Bytes start = <Bytes>PyBytes_AS_STRING(raw)
+    cdef Bytes at = start
     cdef Bytes end = at + PyBytes_GET_SIZE(raw)
     cdef Bytes name = NULL
     cdef int64_t streams = 0, two = 0, size = 0, count = 0, _i, k
-    cdef list found = [], entries, places, witness
+    cdef list found = [], witness
+    cdef Entries entries
     at = _array(at, end, &streams)
     if at == NULL or streams < 1:
         return None
@@ -175,10 +245,11 @@ def shape_streams(bytes raw not None):
         at = _array(at, end, &count)
         if at == NULL or count < 1:
             return None
-        entries, places, witness = [], [], []
+        entries, witness = Entries(), []
+        entries.raw = raw
         for k in range(count):
-            at = _entry(at, end, entries, places, k == count - 1, witness)
+            at = _entry(at, end, start, entries, witness if k == count - 1 else None)
             if at == NULL:
                 return None
-        found.append((PyBytes_FromStringAndSize(<char*>name, size), entries, places, witness))
+        found.append((PyBytes_FromStringAndSize(<char*>name, size), entries, witness))
     return found if at == end else None

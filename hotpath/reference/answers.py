@@ -57,41 +57,58 @@ class Answers:
         return whole
 
 
-def shape_streams(raw: bytes) -> list[tuple[bytes, list[object], list[bytes], list[bytes]]] | None:
-    """Return (stream, entries, ids, fields of the last entry) for each stream of an XREAD answer, None for another."""
+class Entries(list[tuple[str, int, bytes]]):
+    """The entries of one stream in an answer."""
+
+    def __init__(self, entries: list[tuple[str, int, bytes]], places: list[bytes]) -> None:
+        super().__init__(entries)
+        self._places = places
+        self.size_bytes = sum(len(data) for _, _, data in entries)
+
+    def copies(self) -> list[bytes]:
+        """Return the last field of every entry."""
+        return [data for _, _, data in self]
+
+    def place(self, index: int) -> bytes:
+        """Return the id of an entry."""
+        if index < 0:
+            raise IndexError("no such entry")
+        return self._places[index]
+
+
+Shaped = tuple[bytes, Entries, list[bytes]]
+
+
+def shape_streams(raw: bytes) -> list[Shaped] | None:
+    """Return (stream, entries, fields of the last entry) for each stream of an XREAD answer, None for another."""
     try:
         answer, end = _value(raw, 0)
     except (_Partial, ValueError):
         return None
     if end != len(raw) or not isinstance(answer, list) or not answer:
         return None
-    found: list[tuple[bytes, list[object], list[bytes], list[bytes]]] = []
-    for stream in answer:
-        shaped = _stream(stream)
-        if shaped is None:
-            return None
-        found.append(shaped)
-    return found
+    found = [_stream(stream) for stream in answer]
+    whole = [stream for stream in found if stream is not None]
+    return whole if len(whole) == len(found) else None
 
 
-def _stream(stream: object) -> tuple[bytes, list[object], list[bytes], list[bytes]] | None:
+def _stream(stream: object) -> Shaped | None:
     match stream:
         case [bytes() as name, [_, *_] as raw]:
-            entries: list[object] = []
+            entries: list[tuple[str, int, bytes]] = []
             places: list[bytes] = []
             fields: list[bytes] = []
             for one in raw:
                 match one:
                     case [bytes() as place, [bytes(), bytes() as copy]]:
-                        entries.append(copy)
+                        entries.append(("", 0, copy))
                     case [bytes() as place, [bytes(), bytes() as key, bytes(), bytes() as n, bytes(), bytes() as data]]:
-                        text = key.decode()
-                        if not _LINE.fullmatch(n + b"\r\n"):
+                        if not key.isascii() or not _LINE.fullmatch(n + b"\r\n"):
                             return None
-                        entries.append((text, int(n), data))
+                        entries.append((key.decode(), int(n), data))
                     case _:
                         return None
                 places.append(place)
                 fields = [field for field in one[1] if isinstance(field, bytes)]
-            return name, entries, places, fields
+            return name, Entries(entries, places), fields
     return None

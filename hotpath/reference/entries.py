@@ -27,3 +27,8 @@ def first_wanted(
         if data[_KEY_END : _KEY_END + len(before)] != before or data[at : at + len(behind)] != behind:
             return index
     return len(entries)
+
+
+def index_of(entries: list[tuple[str, int, bytes]], key: str, n: int) -> int:
+    """Return the index of the first entry with this key and number, -1 if there is none."""
+    return next((index for index, entry in enumerate(entries) if entry[:2] == (key, n)), -1)

@@ -18,6 +18,8 @@ Knows no chat rules and no carrier.
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
+from hotpath import Entries
+
 Entry = tuple[str, int, bytes]  # ordering key, number within the key, envelope
 Place = tuple[int, int]  # of an entry in its shard's stream: rising, the same for every reader of one epoch
 
@@ -26,7 +28,7 @@ class Events(NamedTuple):
     """Entries of one shard, in the order of the stream, and the place of each."""
 
     shard: int
-    entries: list[Entry]
+    entries: Entries | list[Entry]
     places: Sequence[Place]
 
 

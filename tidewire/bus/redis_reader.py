@@ -13,6 +13,7 @@ from typing import Any, overload
 
 import structlog
 
+from hotpath import Entries
 from tidewire.bus.contract import Ephemeral, Epoch, Events, Item, Lost, Place
 from tidewire.bus.redis import ANSWER_TIMEOUT_S, EPHEMERAL, REPAIRED, epoch_of, events_stream
 from tidewire.bus.resp import Link, ReplyError, StreamLink
@@ -46,13 +47,13 @@ class _Stream:
 class _Places(Sequence[Place]):
     """Places as Redis wrote them; one is parsed when it is asked for, which is seldom."""
 
-    __slots__ = ("_texts",)
+    __slots__ = ("_entries",)
 
-    def __init__(self, texts: list[bytes]) -> None:
-        self._texts = texts
+    def __init__(self, entries: Entries) -> None:
+        self._entries = entries
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self._entries)
 
     @overload
     def __getitem__(self, index: int) -> Place: ...
@@ -60,8 +61,8 @@ class _Places(Sequence[Place]):
     def __getitem__(self, index: slice) -> list[Place]: ...
     def __getitem__(self, index: int | slice) -> Place | list[Place]:
         if isinstance(index, slice):
-            return [_id(text) for text in self._texts[index]]
-        return _id(self._texts[index])
+            return [_id(self._entries.place(at)) for at in range(*index.indices(len(self)))]
+        return _id(self._entries.place(index if index >= 0 else index + len(self)))
 
 
 class RedisReader:
@@ -182,14 +183,14 @@ class RedisReader:
         self._heard = monotonic()
         items: list[Item] = []
         by_name = {stream.name.encode(): stream for stream in streams}
-        for name, entries, places, last in answer or ():
+        for name, entries, last in answer or ():
             stream = by_name[name]
-            stream.position = _id(places[-1])
+            stream.position = _id(entries.place(len(entries) - 1))
             if stream is self._ephemeral:
-                items.append(Ephemeral(entries))
+                items.append(Ephemeral(entries.copies()))
                 continue
             stream.last = stream.position, last
-            items.append(Events(stream.shard, entries, _Places(places)))
+            items.append(Events(stream.shard, entries, _Places(entries)))
         if doubt:
             items += [Lost(stream.shard) for stream in self._events if await self._settled(link, stream)]
         return items

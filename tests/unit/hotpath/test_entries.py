@@ -1,9 +1,10 @@
 """Entries of the bus: the compiled functions do what the plain ones do, also with what no producer sends."""
 
+import hiredis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotpath import first_wanted
+from hotpath import Entries, first_wanted, shape_streams
 from hotpath.reference import entries as plain
 
 LAYOUT = (b"HH", b"BB", b"CC", b"AA")
@@ -35,6 +36,15 @@ def entry(draw: st.DrawFn) -> tuple[str, int, bytes]:
     return key, 1, draw(data(key))
 
 
+def in_an_answer(entries: list[tuple[str, int, bytes]]) -> Entries:
+    """Return the same entries as Redis brings them."""
+    fields = [(b"k", key.encode(), b"n", str(n).encode(), b"e", data) for key, n, data in entries]
+    packed = [b"*2\r\n$3\r\n1-1\r\n" + hiredis.pack_command(some) for some in fields]
+    shaped = shape_streams(b"*1\r\n*2\r\n$1\r\ns\r\n*%d\r\n" % len(packed) + b"".join(packed))
+    assert shaped is not None
+    return shaped[0][1]
+
+
 keys = st.dictionaries(st.sampled_from(KEYS), st.just(1), max_size=2)
 
 
@@ -44,6 +54,8 @@ def test_the_first_that_is_wanted_is_the_plain_twins(
 ) -> None:
     found = first_wanted(entries, start, lines, heard, *LAYOUT)
     assert found == plain.first_wanted(entries, start, lines, heard, *LAYOUT)
+    if entries and all(key.isascii() for key, _, _ in entries):
+        assert first_wanted(in_an_answer(entries), start, lines, heard, *LAYOUT) == found
 
 
 def test_what_has_all_the_bytes_is_passed_over_and_no_beginning_of_it() -> None:
