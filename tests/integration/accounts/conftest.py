@@ -14,6 +14,7 @@ from tests.fixtures.redis import Redis
 from tests.integration.accounts.office import Mailbox, Office, new_bot
 from tests.integration.gateway.world import world
 from tests.integration.people.crew import enlist
+from tests.integration.people.crew import new_bot as crew_bot
 
 SITE = "https://chat.example.org"
 
@@ -41,10 +42,11 @@ async def shared_office(
                 await api.start()
                 crew = await enlist(await settle(api), town)
                 admin = crew.people.admin
-                bot, operator = crew.bot, await new_bot(admin, api, "operator")
+                crew.bot = await crew_bot(crew.people)
+                operator = await new_bot(admin, api, "operator")
                 grant = "UPDATE users SET roles = 'system_admin system_user' WHERE id = $1"
                 await town.db.execute(grant, operator.id)  # before its first call: no worker has it in memory
-                office = Office(crew, bot, operator, mailbox)
+                office = Office(crew, crew.bot, operator, mailbox)
                 await office.configure(
                     ServiceSettings__SiteURL=SITE,
                     TeamSettings__SiteName='Tide & "Wire"',

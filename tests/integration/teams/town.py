@@ -78,6 +78,7 @@ class Town:
         self.ids["private"] = (await self.new_channel("hidden", "P"))["id"]
         square = await self.member.get(f"/teams/{team['id']}/channels/name/town-square")
         self.ids["square"] = square["id"]
+        self.ids["root"] = (await self.new_post())["id"]
         direct = await self.member.post("/channels/direct", [self.member.id, self.chanadmin.id])
         self.ids["direct"] = direct["id"]
         group = [self.ids[name] for name in ("member", "chanadmin", "teamadmin")]
@@ -123,6 +124,7 @@ class Town:
             ("{new_private}", lambda: self.new_channel(kind="P")),
             ("{new_archived}", self.new_archived),
             ("{new_newcomer}", self.new_newcomer),
+            ("{new_post}", self.new_post),
         ):
             if word in text:
                 text = text.replace(word, (await make())["id"])
@@ -138,6 +140,12 @@ class Town:
         if isinstance(value, list):
             return [await self.fill_in(one) for one in value]
         return await self.fill(value) if isinstance(value, str) else value
+
+    async def new_post(self) -> Json:
+        """Make a post of member's in the private channel."""
+        body = {"channel_id": self.ids["private"], "message": "a post"}
+        made: Json = await self.member.post("/posts", body, expect=201)
+        return made
 
     async def new_archived(self) -> Json:
         """Make an archived public channel."""
