@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 from prometheus_client import Counter
-from redis.asyncio import Redis
 
 from gateway.connection import Connection
 from gateway.hub import Hub
@@ -18,6 +17,7 @@ from gateway.presence import Presence
 from tidewire.actions.status import load_statuses
 from tidewire.actions.typists import Typists
 from tidewire.bus.envelope import channel_key
+from tidewire.bus.redis_client import RedisClient
 from tidewire.store.db import Database
 from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.ids import is_id, now_ms
@@ -104,7 +104,7 @@ class Actions:
         hub: Hub,
         presence: Presence,
         typists: Typists,
-        client: Redis,
+        client: RedisClient,
         db: Database,
         reply: Callable[[Connection, bytes], None],
         *,

@@ -103,7 +103,6 @@ class Gateway:
         )
         self.presence = Presence(
             context.redis,
-            settings.redis.url,
             context.db,
             context.producer.ephemeral,
             process=new_id(),

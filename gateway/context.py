@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-
 from tidewire.actions.config import Config
 from tidewire.bus.contract import Producer
+from tidewire.bus.redis_client import RedisClient
 from tidewire.settings import Settings
 from tidewire.store.db import Database
 
@@ -16,7 +15,7 @@ class Context:
 
     settings: Settings
     db: Database
-    redis: Redis
+    redis: RedisClient
     producer: Producer
     config: Config
     hostname: str

@@ -14,11 +14,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import redis.asyncio
 import structlog
 import uvloop
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from gateway.app import Gateway
 from gateway.context import Context
@@ -31,6 +28,7 @@ from tidewire import metrics
 from tidewire.actions.config import Config
 from tidewire.actions.revisions import Revisions
 from tidewire.bus.redis import RedisProducer
+from tidewire.bus.redis_client import RedisClient
 from tidewire.bus.redis_reader import RedisReader
 from tidewire.log import setup as setup_log
 from tidewire.settings import Settings
@@ -43,7 +41,6 @@ log = structlog.get_logger()
 TICK_S = 0.05
 # A batch of log-ins is one query; one more for memberships, one for what presence needs.
 DATABASE_CONNECTIONS = 3
-REDIS_TIMEOUT_S = 1.0  # presence and limits wait for it, events never
 CANCEL_AGAIN_S = 0.5
 MAX_DESCRIPTORS = 500_000
 
@@ -115,13 +112,8 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
     async with AsyncExitStack() as stack:
         db = Database(settings.database.url, size=DATABASE_CONNECTIONS)
         stack.push_async_callback(db.close)
-        client = redis.asyncio.from_url(
-            settings.redis.url,
-            socket_timeout=REDIS_TIMEOUT_S,
-            socket_connect_timeout=REDIS_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-        stack.push_async_callback(client.aclose)
+        client = RedisClient(settings.redis.url)
+        stack.push_async_callback(client.close)
         producer = RedisProducer(settings.redis.url, shards=settings.bus.shards)
         stack.push_async_callback(producer.close)
         reader = RedisReader(settings.redis.url, shards=settings.bus.shards)

@@ -8,13 +8,10 @@ that it is known when somebody was there last. Reading is tidewire/actions/statu
 import asyncio
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, cast
 
 import structlog
-from redis.asyncio import Redis
 
 from tidewire.actions.status import (
-    GONE,
     LIVE_BEATS,
     OFFLINE,
     PROCESSES,
@@ -24,7 +21,8 @@ from tidewire.actions.status import (
     status_changes,
     user_key,
 )
-from tidewire.bus.resp import Link, ReplyError, Word
+from tidewire.bus.redis_client import RedisClient
+from tidewire.bus.resp import Word
 from tidewire.store import statuses
 from tidewire.store.db import Database
 from tidewire.wire.errors import Unavailable
@@ -34,7 +32,6 @@ log = structlog.get_logger()
 
 TICK_S = 0.1
 TICK_MS = 100
-ANSWER_TIMEOUT_S = 1.0
 FLUSH_USERS = 100  # in one pipeline: some 2 ms of ours
 STOP_S = 3.0  # `tidewire serve` kills what has not stopped within 10 s
 SAVE_S = 1.0  # at most once a second per user; a process that is killed loses that much
@@ -47,8 +44,7 @@ class Presence:
 
     def __init__(
         self,
-        client: Redis,
-        url: str,
+        client: RedisClient,
         db: Database,
         publish: Callable[[list[bytes]], None],
         *,
@@ -57,8 +53,6 @@ class Presence:
         away_after_s: float,
     ) -> None:
         self._redis = client
-        self._url = url  # of the same Redis, for a connection of its own
-        self._link: Link | None = None
         self._db = db
         self._publish = publish
         self._process = process.encode()
@@ -150,7 +144,7 @@ class Presence:
                     self._sweep()
                 while self._changed:
                     await self._flush()
-            except (*GONE, Unavailable) as error:
+            except Unavailable as error:
                 log.warning("presence waits for redis", error=type(error).__name__)
                 self._beaten = False
                 await asyncio.sleep(1)
@@ -190,24 +184,24 @@ class Presence:
             async with asyncio.timeout(STOP_S):
                 while self._changed:
                     await self._flush()
-                await self._redis.zrem(PROCESSES, self._process)
+                await self._redis.call("ZREM", PROCESSES, self._process)
                 while self._unsaved:
                     await self._save()
-        except (*GONE, Unavailable):
+        except (TimeoutError, Unavailable):
             # The janitor of another process will; what was not saved is lost with this one.
             log.warning("presence not cleared", users=len(self._changed), unsaved=len(self._unsaved))
-        finally:
-            if self._link is not None:
-                self._link.close()
 
     async def _beat(self) -> None:
         at = now_ms()
         dead_before = at - int(self._heartbeat_s * LIVE_BEATS * 1000)
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.zadd(PROCESSES, {self._process: at})
-        pipe.zrange(PROCESSES, 0, -1, withscores=True)
-        pipe.set("tw:presence:janitor", self._process, nx=True, ex=max(1, int(self._heartbeat_s)))
-        added, scores, janitor = await pipe.execute()
+        added, flat, janitor = await self._redis.calls(
+            [
+                ("ZADD", PROCESSES, at, self._process),
+                ("ZRANGE", PROCESSES, 0, -1, "WITHSCORES"),
+                ("SET", "tw:presence:janitor", self._process, "NX", "EX", max(1, int(self._heartbeat_s))),
+            ]
+        )
+        scores = [(process, float(score)) for process, score in zip(flat[::2], flat[1::2], strict=True)]
         if added and self._beaten:  # Redis forgot us: it was emptied, or we were taken for dead
             self._changed.update(dict.fromkeys(self._here))
         self._beaten = True
@@ -219,12 +213,9 @@ class Presence:
     async def _clear(self, process: bytes) -> None:
         """Remove a dead process's fields."""
         held = held_key(process.decode())
-        while users := await self._redis.spop(held, FLUSH_USERS):
-            pipe = self._redis.pipeline(transaction=False)
-            for user_id in cast("list[bytes]", users):
-                pipe.hdel(user_key(user_id.decode()), process)
-            await pipe.execute()
-        await self._redis.zrem(PROCESSES, process)
+        while users := await self._redis.call("SPOP", held, FLUSH_USERS):
+            await self._redis.calls([("HDEL", user_key(user_id.decode()), process) for user_id in users])
+        await self._redis.call("ZREM", PROCESSES, process)
 
     def _sweep(self) -> None:
         """Make idle users away; the idlest stand first."""
@@ -256,7 +247,7 @@ class Presence:
             commands.insert(0, ("SADD", held, *there))
         if gone:
             commands.append(("SREM", held, *gone))
-        answers = await self._calls(commands)
+        answers = await self._redis.calls(commands)
         hashes = answers[bool(there) : bool(there) + 2 * len(users) : 2]
         changed: dict[str, str] = {}
         for user_id, flat in zip(users, hashes, strict=True):
@@ -274,16 +265,6 @@ class Presence:
                 changed[user_id] = status
             self._unsaved[user_id] = (status, max(seen.last_activity_at, before.last_activity_at))
         await self._announce(changed)
-
-    async def _calls(self, commands: list[tuple[Word, ...]]) -> list[Any]:
-        """Send commands in one write; redis-py's pipelines cost more than the rest of a log-in's presence."""
-        if self._link is None or self._link.closed:
-            self._link = await Link.open(self._url)
-        try:
-            return await self._link.calls(commands, ANSWER_TIMEOUT_S)
-        except ReplyError as error:  # a replica, out of memory: not ours to write to at present
-            self._link.close()
-            raise Unavailable("redis") from error
 
     async def _announce(self, changed: dict[str, str]) -> None:
         """Send status_change to the users' own devices; a status chosen by hand does not change by presence."""

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import structlog
 from msgspec import Meta, Struct
-from redis.asyncio import Redis
 
 from tidewire.actions import permissions
 from tidewire.actions.services import Services
 from tidewire.actions.status import load_statuses, status_changes
 from tidewire.actions.users import get_user
 from tidewire.bus.contract import Producer
+from tidewire.bus.redis_client import RedisClient
 from tidewire.store import statuses
 from tidewire.store.db import Database
 from tidewire.wire.errors import Unavailable, body_param
@@ -77,7 +77,7 @@ class DndSweep:
     One in each API worker; one of them works at a time.
     """
 
-    def __init__(self, db: Database, client: Redis, producer: Producer, *, heartbeat_s: float) -> None:
+    def __init__(self, db: Database, client: RedisClient, producer: Producer, *, heartbeat_s: float) -> None:
         self._db = db
         self._redis = client
         self._producer = producer

@@ -7,13 +7,10 @@ share it; `take` counts other things in the same way.
 import time
 from typing import TYPE_CHECKING
 
-from redis.exceptions import RedisError
-
-from tidewire.wire.errors import AppError
+from tidewire.wire.errors import AppError, Unavailable
 
 if TYPE_CHECKING:
-    import redis.asyncio
-
+    from tidewire.bus.redis_client import RedisClient
     from tidewire.settings.tree import Limits
 
 ADDRESS_WINDOW_S = 60  # the setting's unit: logins_per_minute
@@ -35,16 +32,15 @@ def _local_count(key: str, window_s: int, add: int) -> int:
     return count + add
 
 
-async def _count(redis: "redis.asyncio.Redis", key: str, window_s: int, add: int) -> int:
+async def _count(redis: "RedisClient", key: str, window_s: int, add: int) -> int:
     """Return the failures under a key in the present window, after adding some."""
     try:
         if not add:
-            return max(int(await redis.get(key) or 0), _local_count(key, window_s, 0))
-        async with redis.pipeline(transaction=True) as pipe:
-            pipe.set(key, 0, ex=window_s, nx=True)
-            pipe.incrby(key, add)
-            return int((await pipe.execute())[1])
-    except (RedisError, OSError, TimeoutError):
+            return max(int(await redis.call("GET", key) or 0), _local_count(key, window_s, 0))
+        start = ("SET", key, 0, "EX", window_s, "NX")
+        *_, (_, count) = await redis.calls([("MULTI",), start, ("INCRBY", key, add), ("EXEC",)])
+        return int(count)
+    except Unavailable:
         # Not swallowed: the limit holds in this process, and whoever needs Redis itself reports it.
         return _local_count(key, window_s, add)
 
@@ -63,7 +59,7 @@ def too_many() -> AppError:
 
 
 async def check(
-    redis: "redis.asyncio.Redis", limits: "Limits", address: str, login: str = "", *, attempts: int = 0
+    redis: "RedisClient", limits: "Limits", address: str, login: str = "", *, attempts: int = 0
 ) -> None:
     """Raise 429 when the address, 401 when the account name has had too many failures. attempts: 0 is no limit."""
     if limits.logins_per_minute:
@@ -74,7 +70,7 @@ async def check(
         raise too_many()
 
 
-async def note_failure(redis: "redis.asyncio.Redis", limits: "Limits", address: str, login: str = "") -> None:
+async def note_failure(redis: "RedisClient", limits: "Limits", address: str, login: str = "") -> None:
     """Count one failure of an address, and of the account name where one is given."""
     if limits.logins_per_minute:
         await _count(redis, _address_key(address), ADDRESS_WINDOW_S, 1)
@@ -82,6 +78,6 @@ async def note_failure(redis: "redis.asyncio.Redis", limits: "Limits", address: 
         await _count(redis, _account_key(login), ACCOUNT_WINDOW_S, 1)
 
 
-async def take(redis: "redis.asyncio.Redis", key: str, window_s: int, most: int, uses: int = 1) -> bool:
+async def take(redis: "RedisClient", key: str, window_s: int, most: int, uses: int = 1) -> bool:
     """Count uses of something; False when there were too many in the present window, these among them."""
     return await _count(redis, "tw:limit:" + key, window_s, uses) <= most

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import redis.asyncio
-
     from tidewire.actions.config import Config
     from tidewire.actions.mail import Mailer
     from tidewire.actions.post_writer import PostWriter
@@ -14,6 +12,7 @@ if TYPE_CHECKING:
     from tidewire.actions.typists import Typists
     from tidewire.bus.cache import Cache
     from tidewire.bus.contract import Producer
+    from tidewire.bus.redis_client import RedisClient
     from tidewire.pictures.workshop import Workshop
     from tidewire.settings import Settings
     from tidewire.store.db import Database
@@ -31,7 +30,7 @@ class Services:
     db: "Database"
     cache: "Cache"
     producer: "Producer"
-    redis: "redis.asyncio.Redis"
+    redis: "RedisClient"
     posts: "PostWriter"
     news: "ThreadNews"
     typists: "Typists"

@@ -4,10 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import monotonic
 
-import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from tidewire.actions.choose_status import DndSweep
 from tidewire.actions.config import Config
 from tidewire.actions.mail import Mailer
@@ -21,14 +17,12 @@ from tidewire.bus.cache import Cache
 from tidewire.bus.invalidation import InvalidationReader
 from tidewire.bus.publisher import Publisher
 from tidewire.bus.redis import RedisProducer
+from tidewire.bus.redis_client import RedisClient
 from tidewire.pictures.workshop import Workshop
 from tidewire.settings import Settings
 from tidewire.store.db import Database
 from tidewire.store.outbox import Outbox
 from tidewire.wire.ids import new_id
-
-# Limits and presence answer at once or are done without: a request must not wait for them.
-REDIS_TIMEOUT_S = 1.0
 
 
 @asynccontextmanager
@@ -66,13 +60,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(publisher.close)
         posts = PostWriter(db, publisher.take_published)
         stack.push_async_callback(posts.close)
-        client: redis.asyncio.Redis = redis.asyncio.from_url(
-            settings.redis.url,
-            socket_timeout=REDIS_TIMEOUT_S,
-            socket_connect_timeout=REDIS_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-        stack.push_async_callback(client.aclose)
+        client = RedisClient(settings.redis.url)
+        stack.push_async_callback(client.close)
         typing = settings.typing
         typists = Typists(
             producer.ephemeral,

@@ -8,22 +8,18 @@ No sockets and no timers here.
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, NamedTuple
-
-import redis.exceptions
-from redis.asyncio import Redis
+from typing import NamedTuple
 
 from tidewire.bus.envelope import Copy, encode_copy
+from tidewire.bus.redis_client import RedisClient
 from tidewire.store.db import Database
 from tidewire.store.statuses import Noted, of_users
-from tidewire.wire.errors import Unavailable
 from tidewire.wire.events import encode_prefix
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Status
 
 PROCESSES = "tw:presence:processes"  # sorted set: process → time of its heartbeat, ms
 LIVE_BEATS = 3  # heartbeats that may be missing before a process counts as dead
-GONE = (redis.exceptions.RedisError, OSError)  # what redis-py raises without Redis
 _HASHES = files("tidewire.actions").joinpath("hashes.lua").read_text()
 _RANK = {"offline": 0, "away": 1, "online": 2}
 
@@ -66,25 +62,19 @@ def combine(fields: Mapping[bytes, bytes], live: Iterable[bytes]) -> Seen:
     return best
 
 
-async def live_processes(client: Redis, heartbeat_s: float) -> list[bytes]:
+async def live_processes(client: RedisClient, heartbeat_s: float) -> list[bytes]:
     """Return the gateway processes that live. Raises: Unavailable("redis")."""
-    try:
-        oldest = now_ms() - int(heartbeat_s * LIVE_BEATS * 1000)
-        found: Any = await client.zrangebyscore(PROCESSES, oldest, "+inf")
-    except GONE as error:
-        raise Unavailable("redis") from error
-    return list(found)
+    oldest = now_ms() - int(heartbeat_s * LIVE_BEATS * 1000)
+    found: list[bytes] = await client.call("ZRANGEBYSCORE", PROCESSES, oldest, "+inf")
+    return found
 
 
-async def load_presence(client: Redis, user_ids: Sequence[str], *, heartbeat_s: float) -> list[Seen]:
+async def load_presence(client: RedisClient, user_ids: Sequence[str], *, heartbeat_s: float) -> list[Seen]:
     """Return what the sockets of each of the users show, in order. Raises: Unavailable("redis")."""
     live = await live_processes(client, heartbeat_s)
-    try:
-        keys = [user_key(user_id) for user_id in user_ids]
-        # One answer instead of one for each user: 33 users cost 1,190 µs of CPU by a pipeline, 330 so.
-        hashes: Any = await client.eval(_HASHES, len(keys), *keys)
-    except GONE as error:
-        raise Unavailable("redis") from error
+    keys = [user_key(user_id) for user_id in user_ids]
+    # One answer instead of one for each user: 33 users cost 1,190 µs of CPU by a pipeline, 330 so.
+    hashes = await client.call("EVAL", _HASHES, len(keys), *keys)
     return [combine(dict(zip(flat[::2], flat[1::2], strict=True)), live) for flat in hashes]
 
 
@@ -102,7 +92,7 @@ def status_of(user_id: str, seen: Seen, noted: Noted | None, at_ms: int) -> Stat
 
 
 async def load_statuses(
-    client: Redis, db: Database, user_ids: Sequence[str], *, heartbeat_s: float
+    client: RedisClient, db: Database, user_ids: Sequence[str], *, heartbeat_s: float
 ) -> dict[str, Status]:
     """Return the status of every given id; ids nobody knows are "offline".
 

@@ -9,6 +9,7 @@ import redis.asyncio
 
 from tests.integration.gateway.world import PATIENCE_S, World, world
 from tidewire.actions.status import PROCESSES, held_key, load_statuses, user_key
+from tidewire.bus.redis_client import RedisClient
 
 HEARTBEAT_S = 0.2
 
@@ -23,26 +24,28 @@ async def two(database_url: str, redis_url: str) -> AsyncIterator[tuple[World, W
         yield one, other
 
 
-async def becomes(town: World, client: redis.asyncio.Redis, user: str, wanted: str) -> None:
+async def becomes(town: World, redis_url: str, user: str, wanted: str) -> None:
     """Wait until the user's status is the wanted one."""
+    client = RedisClient(redis_url)
     async with asyncio.timeout(PATIENCE_S):
         while (await load_statuses(client, town.db, [user], heartbeat_s=HEARTBEAT_S))[user].status != wanted:
             await asyncio.sleep(0.02)
+    await client.close()
 
 
 async def test_online_is_who_has_a_socket_anywhere(database_url: str, redis_url: str) -> None:
-    async with two(database_url, redis_url) as (one, other), redis.asyncio.from_url(redis_url) as store:
+    async with two(database_url, redis_url) as (one, other):
         user = await one.user()
         first = await one.enter(user)
         assert (await first.event("status_change"))["data"]["status"] == "online"
-        await becomes(one, store, user, "online")
+        await becomes(one, redis_url, user, "online")
         second = await other.enter(user)
         await first.socket.close()
-        await becomes(one, store, user, "online")
+        await becomes(one, redis_url, user, "online")
         # Nothing changed for him, so his devices were told once.
         assert await second.quiet(ignore="") == []
         await second.socket.close()
-        await becomes(one, store, user, "offline")
+        await becomes(one, redis_url, user, "offline")
 
 
 async def test_events_and_typing_cross_processes(database_url: str, redis_url: str) -> None:
@@ -69,7 +72,7 @@ async def test_a_dead_process_is_cleared_by_the_living(database_url: str, redis_
         await store.zadd(PROCESSES, {"dead": 1})
         await store.hset(user_key(user), "dead", "online:1")
         await store.sadd(held_key("dead"), user)
-        await becomes(town, store, user, "offline")
+        await becomes(town, redis_url, user, "offline")
         async with asyncio.timeout(PATIENCE_S):
             while await store.exists(user_key(user)) or await store.zscore(PROCESSES, "dead"):
                 await asyncio.sleep(0.05)
@@ -82,9 +85,9 @@ async def test_an_emptied_redis_learns_again_who_is_here(database_url: str, redi
     ):
         user = await town.user()
         await town.enter(user)
-        await becomes(town, store, user, "online")
+        await becomes(town, redis_url, user, "online")
         await store.flushall()
-        await becomes(town, store, user, "online")
+        await becomes(town, redis_url, user, "online")
 
 
 async def test_the_open_channel_comes_back_with_the_connection(database_url: str, redis_url: str) -> None:
@@ -128,7 +131,7 @@ async def test_activity_costs_a_write_a_second_at_most(database_url: str, redis_
         user = await town.user()
         channels = [await town.channel(user) for _ in range(2)]
         client = await town.enter(user)
-        await becomes(town, store, user, "online")
+        await becomes(town, redis_url, user, "online")
         before, began = await writes(), time.monotonic()
         for n in range(60):
             await client.act("presence", {"channel_id": channels[n % 2]})

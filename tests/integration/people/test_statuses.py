@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import redis.asyncio
 
 from tests.fixtures.api import Client
 from tests.integration.gateway.world import PATIENCE_S
 from tests.integration.people.crew import Crew
 from tidewire.actions.status import load_presence
+from tidewire.bus.redis_client import RedisClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -136,9 +136,11 @@ async def test_presence_is_written_down_behind(crew: Crew) -> None:
         while (await row(crew, me)).get("status") != "online":
             await asyncio.sleep(0.05)
     assert abs((await row(crew, me))["last_activity_at"] - started) < 30_000
-    async with redis.asyncio.from_url(crew.people.api.settings.redis.url) as client, asyncio.timeout(PATIENCE_S):
+    client = RedisClient(crew.people.api.settings.redis.url)
+    async with asyncio.timeout(PATIENCE_S):
         while (await load_presence(client, [me.id], heartbeat_s=5))[0].channel_id != channel:
             await asyncio.sleep(0.05)
+    await client.close()
     await socket.socket.close()
     async with asyncio.timeout(PATIENCE_S):
         while (await row(crew, me))["status"] != "offline":

@@ -1,0 +1,63 @@
+"""Limits and presence ask Redis: at once, or not at all, and again as soon as it is there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.fixtures.redis import Redis
+from tidewire.bus.redis_client import TIMEOUT_S, RedisClient
+from tidewire.wire.errors import Unavailable
+
+
+@pytest_asyncio.fixture
+async def client(own_redis: Redis) -> AsyncIterator[RedisClient]:
+    client = RedisClient(own_redis.url)
+    yield client
+    await client.close()
+
+
+async def test_answers_come_in_order_to_all_who_ask_together(client: RedisClient) -> None:
+    words = [str(number).encode() for number in range(100)]
+    assert await asyncio.gather(*(client.call("ECHO", word) for word in words)) == words
+    assert await client.calls([("SET", "a", 1), ("INCRBY", "a", 2), ("GET", "a")]) == [b"OK", 3, b"3"]
+
+
+async def test_one_connection_serves_all(client: RedisClient) -> None:
+    ids = await asyncio.gather(*(client.call("CLIENT", "ID") for _ in range(20)))
+    assert len(set(ids)) == 1
+
+
+async def test_it_comes_back_after_redis_did(client: RedisClient, own_redis: Redis) -> None:
+    assert await client.call("PING") == b"PONG"
+    own_redis.kill()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await client.call("PING")
+    own_redis.start()
+    assert await client.call("PING") == b"PONG"
+
+
+async def test_a_refused_command_is_unavailable_and_the_next_one_works(client: RedisClient) -> None:
+    with pytest.raises(Unavailable):
+        await client.call("NOSUCHCOMMAND")
+    assert await client.call("PING") == b"PONG"
+
+
+async def test_who_gives_up_while_it_connects_takes_nobody_along(client: RedisClient) -> None:
+    impatient, patient = (asyncio.create_task(client.call("PING")) for _ in range(2))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert await patient == b"PONG"
+
+
+async def test_a_silent_redis_is_given_up_once_for_all_who_wait() -> None:
+    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    client = RedisClient(f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
+    start = asyncio.get_running_loop().time()
+    answers = await asyncio.gather(*(client.call("PING") for _ in range(20)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Unavailable}
+    assert asyncio.get_running_loop().time() - start < 2 * TIMEOUT_S
+    await client.close()
+    silent.close()
