@@ -36,11 +36,12 @@ async def test_every_account_is_on_one_page(crew: Crew, column: str, key: str) -
     assert len({one["id"] for one in up}) == len(up) == total
     assert [(one[key], one["id"]) for one in up] == sorted((one[key], one["id"]) for one in up)
     down = await walk(crew, "&sort_direction=desc", column, key)
-    assert down == up[::-1]
+    ids = [one["id"] for one in up]  # when one was last seen may change meanwhile
+    assert [one["id"] for one in down] == ids[::-1]
     # The page before the last account ends with its neighbour.
     last = f"&from_id={up[-1]['id']}&from_column_value={up[-1][key]}"
     back = await crew.people.admin.get(f"{PATH}?page_size=2&sort_column={column}&direction=prev{last}")
-    assert back == up[-3:-1]
+    assert [one["id"] for one in back] == ids[-3:-1]
 
 
 async def test_filters_and_what_is_shown(crew: Crew) -> None:
@@ -54,8 +55,10 @@ async def test_filters_and_what_is_shown(crew: Crew) -> None:
     everybody = await names("page_size=100")
     assert {"admin", "guest", "gone", "member"} <= set(everybody)
     assert crew.bot.me["username"] not in everybody
-    assert await names("role_filter=system_guest") == ["guest"]
-    assert await names("hide_active=true") == ["gone"]
+    guests = [one["username"] for one in await admin.get("/users?role=system_guest")]
+    assert await names("role_filter=system_guest") == guests != []
+    inactive = [one["username"] for one in await admin.get("/users?inactive=true")]
+    assert {"gone"} <= set(await names("hide_active=true")) <= set(inactive)
     assert "gone" not in await names("hide_inactive=true")
     assert {"guest", "member", "owner"} <= set(members := await names(f"team_filter={people.team['id']}"))
     assert not {"stranger", "admin"} & set(members)
