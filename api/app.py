@@ -24,7 +24,7 @@ from api.not_implemented import OPERATIONS
 from api.proxies import Proxies
 from api.rates import Rates
 from api.routing import PREFIX, ROUTES, Created, Raw, Route, Stream
-from api.webapp import WebApp
+from api.webapp import WebApp, sub_path
 from tidewire.actions import audits, mfa
 from tidewire.actions.services import Services
 from tidewire.wire.errors import AppError
@@ -216,18 +216,27 @@ class _Resource:
 class Application(falcon.asgi.App[Any, Any]):
     """Falcon's application, for Granian's scopes."""
 
+    state: Api
+
     # Falcon types it as the WSGI form too, which an ASGI application never is.
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:  # type: ignore[override]
         """Answer one ASGI scope."""
         # Granian says "1" for HTTP/1.0, which balancers' health checks speak; the ASGI specification says "1.0".
         if scope.get("http_version") == "1":
             scope["http_version"] = "1.0"
+        path = scope.get("path", "")
+        if not path.startswith(PREFIX) and PREFIX + "/" in path and self.state.services is not None:
+            # The site's address has a path, and its clients call below it.
+            sub = sub_path(self.state.services.config.text("ServiceSettings.SiteURL"))
+            if sub and path.startswith(f"{sub}{PREFIX}/"):
+                scope["path"] = path[len(sub) :]
         await super().__call__(scope, receive, send)
 
 
 def build(state: Api) -> Application:
     """Return the application with every operation of the contract: built ones from ROUTES, the rest as 501."""
     app = Application(sink_before_static_route=True)
+    app.state = state
     app.req_options.strip_url_path_trailing_slash = True
     app.resp_options.secure_cookies_by_default = False
     table = {**{key: Route(*key, _not_built, False, False) for key in OPERATIONS}, **ROUTES}

@@ -173,6 +173,8 @@ class Handshake:
         except (RuntimeError, UnicodeDecodeError) as error:
             raise self.refusal(400, "api.web_socket.connect.upgrade.app_error") from error
         path, _, query = target.partition("?")
+        # The site's address may have a path, below which its clients call.
+        path = path.removeprefix(urlsplit(self.site_url).path.rstrip("/")) if self.site_url else path
         if path in HEALTH_PATHS and not self.draining:
             raise Refusal(encode_answer(200, b'{"status":"OK"}', self._headers(new_id())))
         if path not in self._paths:

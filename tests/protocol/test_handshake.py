@@ -135,6 +135,16 @@ async def test_origins(origin, status):
             assert json.loads(await raw.rest())["id"] == "api.web_socket.connect.upgrade.app_error"
 
 
+async def test_below_the_sites_path():
+    async with serving(site_url=SITE + "/chat/") as server:
+        for path, status in (
+            ("/chat/api/v4/websocket", 101), ("/api/v4/websocket", 101),
+            ("/chat/chat/api/v4/websocket", 404), ("/other/api/v4/websocket", 404), ("/chatapi/v4/websocket", 404),
+        ):
+            raw = await server.connect(request(path))
+            assert (await raw.head())[0] == status, path
+
+
 def test_origins_without_a_site_url_and_with_a_list():
     assert origin_allowed("http://localhost:8065", "localhost:8065", "", ())
     assert origin_allowed("https://chat.example", "chat.example:443", "", ())

@@ -12,7 +12,7 @@ _AWAY = (
     '{"id":"api.context.unavailable.app_error","message":"The server is starting or busy; try again.",'
     '"detailed_error":"","request_id":"","status_code":503}'
 )
-SOCKETS = "^/api/v[0-9]+/(users/)?websocket/?$"
+SOCKETS = "^(/.*)?/api/v[0-9]+/(users/)?websocket/?$"
 
 
 def public_url(settings: Settings) -> str:

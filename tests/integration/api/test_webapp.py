@@ -148,6 +148,13 @@ async def test_below_a_sub_path_addresses_are_moved(web: Api) -> None:
     assert page.headers["content-security-policy"].endswith(f"script-src 'self' 'sha256-{digest}'")
     assert (await get(web, "/chat/static/main.css")).text == "a{background:url(/chat/static/x.png)}"
     assert sub_path("https://example.org/a'b") == ""
+    # The page's script calls below the sub-path; others may go on without.
+    for path in ("/chat/api/v4/users/me", "/api/v4/users/me"):
+        answer = await admin.http.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json"), path
+    for path in ("/chat/api/v4/nothing", "/chat/chat/api/v4/users/me", "/other/api/v4/users/me"):
+        answer = await admin.http.get(path)
+        assert answer.headers["content-type"] != "application/json" or answer.status_code == 404, path
 
 
 def test_a_folder_without_a_page_is_refused(tmp_path: Path) -> None:

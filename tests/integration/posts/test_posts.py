@@ -17,6 +17,11 @@ SHAPE = {
 }  # fmt: skip
 
 
+async def changes(announced: Announced) -> list[Any]:
+    """Return the events since the last time without those of threads, which come when they do."""
+    return [one for one in await announced.events() if one["event"] != "thread_updated"]
+
+
 async def test_a_post_is_answered_stored_and_announced(people: People, announced: Announced) -> None:
     channel = people.channel["id"]
     pending = f"{people.member.id}:1"
@@ -26,7 +31,7 @@ async def test_a_post_is_answered_stored_and_announced(people: People, announced
     assert post["create_at"] == post["update_at"] and post["user_id"] == people.member.id
     stored = await people.owner.get(f"/posts/{post['id']}")
     assert stored == {**post, "pending_post_id": ""}
-    [event] = await announced.events()
+    [event] = await changes(announced)
     assert event["event"] == "posted"
     assert event["broadcast"]["channel_id"] == channel
     assert event["data"] == {
@@ -41,7 +46,7 @@ async def test_a_post_is_answered_stored_and_announced(people: People, announced
     assert (await people.member.post("/posts?set_online=false", {"channel_id": channel, "message": "x"}))[
         "id"
     ]
-    assert not (await announced.events())[0]["data"]["set_online"]
+    assert not (await changes(announced))[0]["data"]["set_online"]
 
 
 async def test_the_author_has_read_what_he_answers_to(people: People) -> None:
@@ -160,13 +165,13 @@ async def test_a_repeated_pending_id_returns_the_first_post(people: People, anno
     body = {"channel_id": people.channel["id"], "message": "once", "pending_post_id": "p:1"}
     answers = await asyncio.gather(*[people.member.post("/posts", body, expect=201) for _ in range(10)])
     assert all(answer == answers[0] for answer in answers)
-    assert len(await announced.events()) == 1
+    assert len(await changes(announced)) == 1
     assert (await people.owner.post("/posts", body))["id"] != answers[0]["id"]
 
 
 async def test_an_edit_keeps_the_old_version(people: People, announced: Announced) -> None:
     post = await say(people.member, people.channel["id"], "helo #one")
-    await announced.events()
+    await changes(announced)
     draft = {
         "message": "hello #two",
         "fileInfos": [],
@@ -177,7 +182,7 @@ async def test_an_edit_keeps_the_old_version(people: People, announced: Announce
     edited = await people.member.put(f"/posts/{post['id']}/patch", draft)
     assert (edited["message"], edited["hashtags"], edited["props"]) == ("hello #two", "#two", {"b": 2})
     assert edited["edit_at"] == edited["update_at"] > post["update_at"]
-    [event] = await announced.events()
+    [event] = await changes(announced)
     assert event["event"] == "post_edited" and event["data"]["post"] == edited
     old = await announced.db.fetchrow("SELECT * FROM posts WHERE original_id = $1", post["id"])
     assert old is not None and old["message"] == "helo #one" and old["delete_at"] == edited["update_at"]
@@ -189,7 +194,7 @@ async def test_an_edit_keeps_the_old_version(people: People, announced: Announce
     # A change of anything else is no edit.
     pinned = await people.member.put(f"/posts/{post['id']}", {"id": post["id"], "is_pinned": True})
     assert pinned["edit_at"] == edited["edit_at"] < pinned["update_at"] and pinned["is_pinned"]
-    assert (await announced.events())[0]["data"]["post"]["is_pinned"]
+    assert (await changes(announced))[0]["data"]["post"]["is_pinned"]
 
 
 async def test_who_may_edit_what(people: People) -> None:
@@ -216,13 +221,12 @@ async def test_a_deleted_post_leaves_a_blank(people: People, announced: Announce
     channel = people.channel["id"]
     root = await say(people.member, channel, "secret", props={"a": 1})
     reply = await say(people.owner, channel, "too", root_id=root["id"])
-    await announced.events()
+    await changes(announced)
     await people.teammate.delete(f"/posts/{root['id']}", expect=403)
     await people.stranger.delete(f"/posts/{root['id']}", expect=404)
     await people.owner.delete(f"/posts/{root['id']}?permanent=true", expect=501)
     assert await people.owner.delete(f"/posts/{root['id']}") == {"status": "OK"}
-    # News of the reply may come as late.
-    plain, full = [one for one in await announced.events() if one["event"] != "thread_updated"]
+    plain, full = await changes(announced)
     for event in (plain, full):
         post = event["data"]["post"]
         assert (event["event"], post["id"], post["message"], post["props"]) == (
@@ -259,10 +263,10 @@ async def test_a_deleted_reply_leaves_a_true_thread(people: People) -> None:
 
 async def test_pins(people: People, announced: Announced) -> None:
     post = await say(people.member, people.channel["id"])
-    await announced.events()
+    await changes(announced)
     for verb, pinned in (("pin", True), ("unpin", False)):
         assert await people.owner.post(f"/posts/{post['id']}/{verb}") == {"status": "OK"}
-        [event] = await announced.events()
+        [event] = await changes(announced)
         assert event["event"] == "post_edited" and event["data"]["post"]["is_pinned"] is pinned
         await people.stranger.post(f"/posts/{post['id']}/{verb}", expect=404)
     assert not (await people.owner.get(f"/posts/{post['id']}"))["edit_at"]
@@ -270,13 +274,13 @@ async def test_pins(people: People, announced: Announced) -> None:
 
 async def test_reactions(people: People, announced: Announced) -> None:
     post = await say(people.member, people.channel["id"])
-    await announced.events()
+    await changes(announced)
     made = await react(people.owner, post["id"], "+1")
     assert made["channel_id"] == people.channel["id"] and made["create_at"] == made["update_at"] > 0
-    [event] = await announced.events()
+    [event] = await changes(announced)
     assert (event["event"], event["data"]["reaction"]) == ("reaction_added", made)
     assert await react(people.owner, post["id"], "+1") == made
-    assert await announced.events() == []
+    assert await changes(announced) == []
     await react(people.member, post["id"], "wave")
     seen = await people.member.get(f"/posts/{post['id']}")
     assert seen["has_reactions"] and seen["update_at"] > post["update_at"]
@@ -291,14 +295,14 @@ async def test_reactions(people: People, announced: Announced) -> None:
     ids = [post["id"], other["id"], foreign["id"], new_id()]
     bulk = await people.member.post("/posts/ids/reactions", ids)
     assert bulk == {post["id"]: reactions, other["id"]: []}
-    await announced.events()
+    await changes(announced)
     path = f"/posts/{post['id']}/reactions/wave"
     await people.owner.delete(f"/users/{people.member.id}{path}", expect=403)
     assert await people.member.delete(f"/users/me{path}") == {"status": "OK"}
-    [event] = await announced.events()
+    [event] = await changes(announced)
     assert event["event"] == "reaction_removed" and event["data"]["reaction"]["emoji_name"] == "wave"
     await people.member.delete(f"/users/me{path}")
-    assert await announced.events() == []
+    assert await changes(announced) == []
     await people.admin.delete(f"/users/{people.owner.id}/posts/{post['id']}/reactions/+1")
     assert not (await people.member.get(f"/posts/{post['id']}"))["has_reactions"]
 
