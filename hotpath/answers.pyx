@@ -15,7 +15,7 @@ from cpython.unicode cimport PyUnicode_DecodeASCII
 cdef enum:
     BULK_MAX = 1 << 29       # 512 MiB: Redis' own limit of a value
     ARRAY_MAX = 1 << 24
-    NUMBER_MAX = 19          # digits
+    NUMBER_MAX = 18          # digits: all that surely fit 64 bits
     EVENT_FIELDS = 6         # k, n, e and their values
     COPY_FIELDS = 2          # an ephemeral copy and its name
 
@@ -71,6 +71,8 @@ cdef class Answers:
     def feed(self, bytes data not None):
         cdef size_t size = PyBytes_GET_SIZE(data), cap
         cdef uint8_t* buffer
+        if size == 0:
+            return                   # there may be no buffer yet
         if self.start == self.end:
             self.start = self.at = self.end = 0
         elif self.end + size > self.cap and self.start:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-_LINE = re.compile(rb"-?[0-9]{1,19}\r\n")
+_LINE = re.compile(rb"-?[0-9]{1,18}\r\n")
 BULK_MAX, ARRAY_MAX = 1 << 29, 1 << 24
 
 
