@@ -164,9 +164,12 @@ class Gateway:
         if "away_after_s" not in self._settings.presence.given:
             self.presence.away_after(config.number("TeamSettings.UserStatusAwayTimeout"))
         if self.door is not None:
+            origins = tuple(config.text("ServiceSettings.AllowCorsFrom").split())
+            if "*" in (*origins, *self._settings.gateway.allowed_origins):
+                log.warning("pages of every site may connect", why="* in AllowCorsFrom or gateway.allowed_origins")
             self.door.configure(
                 site_url=config.text("ServiceSettings.SiteURL"),
-                other_origins=tuple(config.text("ServiceSettings.AllowCorsFrom").split()),
+                other_origins=origins,
                 version_id=config.version_id,
             )
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+import structlog
 import websockets
 
 from tests.fixtures.api import Api, new_settings
@@ -55,6 +56,17 @@ async def test_changes_reach_sockets_and_the_next_hello(database_url: str, redis
             with pytest.raises(websockets.InvalidStatus) as refused:
                 await here.open(token, origin="https://evil.example")
             assert refused.value.response.status_code == 403
+
+            # A star lets every page in, and is warned of.
+            with structlog.testing.capture_logs() as logs:
+                await admin.put("/config/patch", {"ServiceSettings": {"AllowCorsFrom": "*"}})
+                async with asyncio.timeout(RECHECK_S / 2):
+                    while here.gateway.door is not None and here.gateway.door.handshake.other_origins != ("*",):
+                        await asyncio.sleep(0.02)
+            assert ("warning", "pages of every site may connect") in [
+                (one["log_level"], one["event"]) for one in logs
+            ]
+            await (await here.open(token, origin="https://evil.example")).event("hello")
             here.cut_clients()
     finally:
         await api.stop()
