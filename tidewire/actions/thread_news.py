@@ -26,8 +26,8 @@ FOLLOWERS = 200  # of one transaction: 0.3 MB of events with an ordinary root
 ROOTS = 10_000  # threads that may wait; beyond, the oldest news is dropped and counts on the next
 # Rest after each event: 5,000 events/s and worker. Meanwhile the replies of a thread become one.
 REST_PER_EVENT_S = 0.0002
-# And rest as a multiple of the time that a thread's news took: new posts go first, news gets a quarter of the turns.
-REST_FACTOR = 3
+# And rest as a multiple of the time that a thread's news took: new posts go first, news gets an eighth of the turns.
+REST_FACTOR = 7
 RETRY_S = 0.5
 log = structlog.get_logger("threads")
 
