@@ -137,7 +137,9 @@ async def test_a_deactivated_account_is_dead_at_once(crew: Crew) -> None:
     assert event["data"] == {}
     assert (await updates_of(watch, me.id))[-1]["data"]["user"]["delete_at"] > 0
     assert (await people.owner.get(f"/users/{me.id}"))["delete_at"] > 0
-    assert (await people.owner.get(f"/users/{me.id}/status"))["status"] == "offline"
+    async with asyncio.timeout(3):  # the gateways write who has gone about once a second
+        while (await people.owner.get(f"/users/{me.id}/status"))["status"] != "offline":
+            await asyncio.sleep(0.1)
     # Again, and nothing more is told.
     _, told = await crew.announced(people.admin.delete(f"/users/{me.id}"))
     assert told == []
