@@ -249,7 +249,7 @@ def build(state: Api) -> Application:
             setattr(resource, f"on_{method.lower()}", state.responder(route).__get__(resource))
         if "GET" in methods and "HEAD" not in methods:
             resource.on_head = resource.on_get  # type: ignore[attr-defined]  # attributes are made just above
-        resource.on_options = state.preflight  # type: ignore[attr-defined]
+        resource.on_options = state.preflight  # type: ignore[attr-defined]  # as above
         app.add_route(PREFIX + path, resource)
     app.add_sink(state.not_found, prefix="/")
 

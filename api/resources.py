@@ -1,7 +1,7 @@
 """Imports every resource module, which fills the route table. A new resource is named here."""
 
 # Imported for their routes.
-from api import (  # noqa: F401
+from api import (  # noqa: F401  (for their routes)
     access_tokens,
     accounts,
     audits,
