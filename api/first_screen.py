@@ -18,15 +18,6 @@ async def emoji_by_names(call: Call) -> list[str]:
     return []
 
 
-@route("GET", "/users/{user_id}/teams/{team_id}/drafts")
-async def drafts(call: Call) -> list[str]:
-    """Drafts stay in the client."""
-    user_id, team_id = call.path_id("user_id"), call.path_id("team_id")
-    permissions.check_self(call.login, user_id)
-    await permissions.check_team(call.services, call.login, team_id, "view_team")
-    return []
-
-
 @route("GET", "/posts/scheduled/team/{team_id}")
 async def scheduled_posts(call: Call) -> dict[str, list[str]]:
     """Nothing is scheduled."""

@@ -104,12 +104,18 @@ async def do_create_bot(services: Services, session: Session, new: BotPatch) -> 
         description=new.description or "",
     )
     _check(bot)
+    await insert(services, bot)
+    return bot
+
+
+async def insert(services: Services, bot: Bot) -> None:
+    """Store a checked bot and its account, and tell everybody. Raises: 400 for a name that is taken."""
     user = User(
         id=bot.user_id,
         username=bot.username,
         email=_email(bot.username),
-        create_at=now,
-        update_at=now,
+        create_at=bot.create_at,
+        update_at=bot.update_at,
         first_name=bot.display_name,
         notify_props=dict(defaults.USER_NOTIFY_PROPS),
         timezone=dict(defaults.TIMEZONE),
@@ -122,7 +128,6 @@ async def do_create_bot(services: Services, session: Session, new: BotPatch) -> 
         await users.insert(tx, user, "")
         await bots.insert(tx, bot)
         announce(tx, user_key(user.id), [to_all("new_user", {"user_id": user.id}, guests=[])])
-    return bot
 
 
 async def _do_change(

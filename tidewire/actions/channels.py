@@ -122,7 +122,12 @@ async def do_create_direct(services: Services, session: Session, user_ids: list[
     found = await _check_people(services, ids, "api.channel.create_direct_channel.invalid_user.app_error")
     if services.config.text("TeamSettings.RestrictDirectMessage") == "team":
         await _check_common_team(services, session, found)
-    now = now_ms()
+    return await open_direct(services, session.user_id, user_ids)
+
+
+async def open_direct(services: Services, creator_id: str, user_ids: list[str]) -> Channel:
+    """Return the direct channel of two users, or of one with himself; made now, by creator_id, if there was none."""
+    now, ids = now_ms(), sorted(set(user_ids))
     channel = Channel(
         new_id(now),
         "",
@@ -130,10 +135,10 @@ async def do_create_direct(services: Services, session: Session, user_ids: list[
         "__".join(sorted(user_ids)),
         create_at=now,
         update_at=now,
-        creator_id=session.user_id,
+        creator_id=creator_id,
     )
-    other = next((user_id for user_id in user_ids if user_id != session.user_id), session.user_id)
-    data = {"creator_id": session.user_id, "teammate_id": other}
+    other = next((user_id for user_id in user_ids if user_id != creator_id), creator_id)
+    data = {"creator_id": creator_id, "teammate_id": other}
     async with services.db.transaction() as tx:
         if made := await channels.insert(tx, channel):
             await _first_members(tx, channel, ids, at=now)

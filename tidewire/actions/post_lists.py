@@ -13,8 +13,8 @@ from tidewire.actions.post_rules import blank
 from tidewire.actions.posts import access_post, readable_channel
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_users, view_for
+from tidewire.store import post_extras, reactions
 from tidewire.store import posts as store
-from tidewire.store import reactions
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.models import Channel, Post, PostList, PostMetadata, Session
 
@@ -118,6 +118,23 @@ async def get_after(
 async def get_pinned(services: Services, session: Session, channel_id: str) -> PostList:
     """Return the pinned posts of a channel, newest first, at most PINNED_POSTS."""
     found = await store.pinned(services.db, channel_id, PINNED_POSTS)
+    return await _list(services, session, found, View())
+
+
+async def get_saved(
+    services: Services,
+    session: Session,
+    user_id: str,
+    *,
+    team_id: str,
+    channel_id: str,
+    page: int,
+    per_page: int,
+) -> PostList:
+    """Return a page of the posts that a user saved, newest first, where he is still a member."""
+    found = await post_extras.saved(
+        services.db, user_id, team_id=team_id, channel_id=channel_id, limit=per_page, offset=page * per_page
+    )
     return await _list(services, session, found, View())
 
 

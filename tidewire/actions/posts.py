@@ -67,9 +67,27 @@ async def do_create_post(
         hashtags=post_rules.find_hashtags(body.message),
         pending_post_id=body.pending_post_id,
     )
+    return await do_write(services, session, channel, post, user.username, root=root, set_online=set_online)
+
+
+async def do_write(
+    services: Services,
+    session: Session,
+    channel: Channel,
+    post: Post,
+    sender: str,
+    *,
+    root: Root | None,
+    set_online: bool = False,
+) -> Post:
+    """Store a checked post of the session's user, in one share of the group commit, and tell the channel.
+
+    sender: the author's username. root: of a reply. Returns the first post for a repeated pending_post_id.
+    Raises: 400 for a channel or root that is gone meanwhile; Unavailable.
+    """
     audience = await mentions.audience_of(services, session, channel, post, root)
     envelope = post_events.posted(
-        post, channel, user.username, system=False, set_online=set_online, audience=audience
+        post, channel, sender, system=False, set_online=set_online, audience=audience
     )
     new = NewPost(
         post,

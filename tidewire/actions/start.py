@@ -8,6 +8,7 @@ from tidewire.actions.choose_status import DndSweep
 from tidewire.actions.config import Config
 from tidewire.actions.mail import Mailer
 from tidewire.actions.post_writer import PostWriter
+from tidewire.actions.reminders import ReminderSweep
 from tidewire.actions.revisions import Revisions
 from tidewire.actions.roles import Roles
 from tidewire.actions.services import Services
@@ -82,4 +83,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings, db, cache, producer, client, posts, news, typists, config, roles, workshop, mailer
         )
         news.start(services)
+        reminders = ReminderSweep()
+        reminders.start(services)
+        stack.push_async_callback(reminders.close)
         yield services

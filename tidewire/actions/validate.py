@@ -16,7 +16,7 @@ _TEAM_NAME = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]\Z")
 _CHANNEL_NAME = re.compile(r"[a-z0-9_-]{1,64}\Z")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{2})?\Z")
 _SYMBOLS = " !\"\\#$%&'()*+,-./:;<=>?@[]^_`|~"  # Mattermost API v4, password rules
-_RESERVED_USERNAMES = frozenset({"all", "channel", "here", "matterbot", "system"})
+_RESERVED_USERNAMES = frozenset({"all", "channel", "here", "matterbot", "system", "system-bot"})
 _RESERVED_TEAM_NAMES = {
     "admin", "api", "channel", "claim", "error", "files", "help", "landing", "login", "mfa", "oauth",
     "plug", "plugins", "post", "signup", "boards", "playbooks", "select_team", "create_team", "invite",

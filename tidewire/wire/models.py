@@ -298,6 +298,22 @@ class Post(Struct):
     metadata: PostMetadata = field(default_factory=PostMetadata)
 
 
+class Draft(Struct):
+    """What a user has begun to write; its key is (user, channel, root). File ids are those of uploads."""
+
+    user_id: str = ""
+    channel_id: str = ""
+    root_id: str = ""
+    create_at: int = 0
+    update_at: int = 0
+    delete_at: int = 0
+    message: str = ""
+    type: str = ""
+    props: dict[str, Any] = field(default_factory=dict)
+    file_ids: list[str] | None = None
+    priority: dict[str, Any] | None = None
+
+
 class PostList(Struct, omit_defaults=False):
     """Posts newest first; `posts` also holds roots that are not in `order`. "" in next/prev = that end is reached."""
 
