@@ -12,6 +12,7 @@ from api import (  # noqa: F401  (for their routes)
     console,
     drafts,
     first_screen,
+    guests,
     member_settings,
     members,
     openapi,

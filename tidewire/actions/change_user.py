@@ -14,7 +14,7 @@ from tidewire.store import sessions, statuses, users
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Session, User
-from tidewire.wire.roles import ROLES
+from tidewire.wire.roles import ROLES, is_guest
 
 ROLES_MAX = 256  # characters
 # Roles that the reference gives out with a licence only.
@@ -195,7 +195,7 @@ async def _set_active(services: Services, session: Session, user_id: str, *, act
     known = await get_user(services, user_id)
     if _is_admin(known) and not permissions.is_admin(session):
         raise forbidden()
-    if active and "system_guest" in known.roles.split() and not services.config.flag("GuestAccountsSettings.Enable"):
+    if active and is_guest(known.roles) and not services.config.flag("GuestAccountsSettings.Enable"):
         raise AppError(
             "api.user.update_active.cannot_enable_guest_when_guest_feature_is_disabled.app_error", 403,
             "Guest accounts are switched off.",
@@ -215,6 +215,6 @@ async def _set_active(services: Services, session: Session, user_id: str, *, act
         await announce_updated(services, tx, user, stale=await mention_map.stale_keys(tx, before, user))
         announce(tx, user_key(user_id), [to_all("user_activation_status_change", {})])
         if not active:
-            await statuses.forget(tx, user_id)
+            await statuses.forget(tx, [user_id])
             await bots.do_disable_bots_of(tx, services, user_id, at=at)
             await end_all_sessions(tx, [user_id])

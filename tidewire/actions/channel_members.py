@@ -14,6 +14,7 @@ from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.ids import is_id, now_ms
 from tidewire.wire.models import Channel, ChannelMember, Session
+from tidewire.wire.roles import is_guest
 from tidewire.wire.views import member_view
 
 _MANAGES = {"O": "manage_public_channel_members", "P": "manage_private_channel_members"}
@@ -140,16 +141,16 @@ async def do_remove_member(services: Services, session: Session, channel_id: str
             "api.channel.remove_user_from_channel.deleted.app_error", 400, "The channel is archived."
         )
     user = await get_user(services, user_id)
-    is_guest = "system_guest" in user.roles.split()
-    if channel.name == defaults.DEFAULT_CHANNEL and not is_guest:
+    guest = is_guest(user.roles)
+    if channel.name == defaults.DEFAULT_CHANNEL and not guest:
         raise AppError("api.channel.remove.default.app_error", 400, "Nobody leaves the default channel.")
     async with services.db.transaction() as tx:
         # Mattermost API v4: a guest without a channel is out of the team. The team's row first, as in team_members.
-        if is_guest:
+        if guest:
             await teams.lock_member(tx, channel.team_id, user_id)
         if not await remove_from_channel(tx, channel, user_id, remover_id=session.user_id):
             raise member_missing()
-        if is_guest and not await members.count_in_team(tx, user_id, channel.team_id):
+        if guest and not await members.count_in_team(tx, user_id, channel.team_id):
             await leave_team(tx, channel.team_id, user_id, remover_id=session.user_id)
     if user_id == session.user_id:
         await system_posts.left_channel(services, channel, user)

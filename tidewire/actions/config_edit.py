@@ -7,7 +7,7 @@ What a caller may not set stays as it is. Source: Mattermost API v4, "Get config
 from collections.abc import Callable
 from typing import Any
 
-from tidewire.actions import permissions
+from tidewire.actions import guests, permissions
 from tidewire.actions.copies import announce, to_all
 from tidewire.actions.revisions import revision_key
 from tidewire.actions.services import Services
@@ -19,6 +19,7 @@ from tidewire.wire.models import Session
 
 RESTRICT = "ExperimentalSettings.RestrictSystemAdmin"
 SITE_URL = "ServiceSettings.SiteURL"
+GUESTS = "GuestAccountsSettings.Enable"
 AUTOCOMPLETE = "ElasticsearchSettings.EnableAutocomplete"
 # The contract's ids where clients know them; others are made of the key's name.
 _FAULTS = {
@@ -125,6 +126,8 @@ async def do_change_config(
             stored = {
                 name: value for name, value in (stored | changed).items() if value != DEFAULTS.get(name)
             }
+            if before[GUESTS] and not after[GUESTS]:
+                await guests.do_deactivate_all(tx, session)
             _, client = config.client_config(after)
             copies = [to_all("config_changed", {"config": client})]
             announce(tx, user_key(session.user_id), copies, invalidates=[revision_key("config")])

@@ -13,6 +13,7 @@ from tidewire.store import users
 from tidewire.store.users import Credentials
 from tidewire.wire.errors import AppError
 from tidewire.wire.models import Session, User
+from tidewire.wire.roles import is_guest
 
 # Attempts on one account take turns: a burst cannot pass the limit by being checked before it is counted.
 _turns: "WeakValueDictionary[str, asyncio.Lock]" = WeakValueDictionary()
@@ -98,6 +99,8 @@ async def do_login(services: Services, login: Login, client: Client) -> tuple[Us
             services.db, known.user_id, await passwords.hash_password(login.password)
         )
     user = await get_user(services, known.user_id)
+    if is_guest(user.roles) and not config.flag("GuestAccountsSettings.Enable"):
+        raise AppError("api.user.login.guest_accounts.disabled.error", 401, "Guest accounts are switched off.")
     session = await do_create_session(
         services, user, known, device_id=login.device_id, user_agent=client.user_agent
     )

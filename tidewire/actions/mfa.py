@@ -20,6 +20,7 @@ from tidewire.store.db import Database, Transaction
 from tidewire.wire.errors import AppError
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Session, User
+from tidewire.wire.roles import is_guest
 
 STEP_S = 30
 WINDOW = 1  # steps that a clock may be ahead or behind; RFC 6238, 5.2 recommends one
@@ -140,7 +141,7 @@ async def check_enforced(services: Services, session: Session) -> None:
     user = await get_user(services, session.user_id)
     if user.mfa_active or user.is_bot or (user.auth_service and user.auth_service != "ldap"):
         return
-    if "system_guest" in session.roles.split() and not config.flag(
+    if is_guest(session.roles) and not config.flag(
         "GuestAccountsSettings.EnforceMultifactorAuthentication"
     ):
         return

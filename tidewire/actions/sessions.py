@@ -14,6 +14,7 @@ from tidewire.wire.defaults import session_props
 from tidewire.wire.errors import AppError, body_param, logged_out
 from tidewire.wire.ids import new_id, new_token, now_ms
 from tidewire.wire.models import Session, User
+from tidewire.wire.roles import is_guest
 
 if TYPE_CHECKING:
     from tidewire.actions.config import Config
@@ -80,13 +81,14 @@ async def do_create_session(
         last_activity_at=now,
         device_id=device_id[:DEVICE_MAX],
         roles=user.roles,
-        props=session_props(new_token(), mobile=mobile, guest="system_guest" in user.roles.split(), **agent),
+        props=session_props(new_token(), mobile=mobile, guest=is_guest(user.roles), **agent),
     )
     async with services.db.transaction() as tx:
         locked = await users.lock(tx, user.id)
         shown = known.last_password_update, known.mfa_active
         if locked is None or locked.delete_at or (locked.last_password_update, locked.mfa_active) != shown:
             raise logged_out()
+        session.roles, session.props["is_guest"] = locked.roles, str(is_guest(locked.roles)).lower()
         if session.device_id:
             ended = await sessions.delete_of_device(tx, user.id, session.device_id, but="")
             announce_end(tx, user.id, ended)

@@ -10,6 +10,7 @@ from typing import Any
 from tidewire.actions.posts import do_system_post
 from tidewire.actions.services import Services
 from tidewire.wire.models import Channel, User
+from tidewire.wire.roles import is_guest
 
 AT_ONCE = 64  # posts under way for one request: half a group commit, so that others' posts find room
 
@@ -53,7 +54,7 @@ async def removed_from_team(services: Services, channel: Channel, user: User) ->
 async def joined_channel(services: Services, channel: Channel, user: User) -> None:
     """Say that the user joined the channel."""
     props = {"username": user.username}
-    kind = "system_guest_join_channel" if _is_guest(user) else "system_join_channel"
+    kind = "system_guest_join_channel" if is_guest(user.roles) else "system_join_channel"
     await do_system_post(services, channel, user.id, kind, f"{user.username} joined the channel.", props)
 
 
@@ -61,12 +62,8 @@ async def added_to_channel(
     services: Services, channel: Channel, adder: User, added: User, root_id: str = ""
 ) -> None:
     """Say who added whom to the channel; root_id: in that thread, or ""."""
-    kind = "system_add_guest_to_chan" if _is_guest(added) else "system_add_to_channel"
+    kind = "system_add_guest_to_chan" if is_guest(added.roles) else "system_add_to_channel"
     await _added(services, channel, adder, added, kind, "channel", root_id)
-
-
-def _is_guest(user: User) -> bool:
-    return "system_guest" in user.roles.split()
 
 
 async def _added(

@@ -13,6 +13,7 @@ from tidewire.store.db import Transaction
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.ids import is_id, now_ms
 from tidewire.wire.models import Session, Team, TeamMember
+from tidewire.wire.roles import is_guest
 
 PER_HOUR = 20  # invitations that one user sends; Mattermost API v4
 WINDOW_S = 3600
@@ -137,7 +138,7 @@ async def do_join_by_token(services: Services, session: Session, token: str) -> 
             raise _refused("signup_link_invalid", "The signup link does not appear to be valid.")
         if found.expires_at <= now_ms():
             raise _refused("signup_link_expired", "The signup link has expired.")
-        if "system_guest" in user.roles.split():
+        if is_guest(user.roles):
             raise _refused("invalid_invitation_type", "Guests cannot join by this.")
         rows = await teams.by_ids(tx, [str(found.extra.get("team_id", ""))])
         if not rows or rows[0].delete_at:

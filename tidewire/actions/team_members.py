@@ -19,6 +19,7 @@ from tidewire.wire.events import as_text
 from tidewire.wire.ids import now_ms
 from tidewire.wire.member_roles import MemberRoles, SchemeRoles, check_scheme_roles, parse_roles
 from tidewire.wire.models import Channel, Session, Team, TeamMember, User
+from tidewire.wire.roles import is_guest
 
 
 class Addition(NamedTuple):
@@ -95,11 +96,15 @@ async def memberships_of(services: Services, session: Session, user_id: str) -> 
     return await teams.memberships_of(services.db, user_id)
 
 
-async def load_default_channels(services: Services, tx: Transaction, team_id: str) -> list[Channel]:
-    """Return the channels that everybody who comes into a team joins. Source: ExperimentalDefaultChannels."""
+def default_names(services: Services) -> list[str]:
+    """Return the names of the channels that everybody who comes into a team joins: ExperimentalDefaultChannels."""
     names = services.config.words("TeamSettings.ExperimentalDefaultChannels")
-    wanted = [defaults.DEFAULT_CHANNEL, *names] if names else list(defaults.DEFAULT_CHANNELS)
-    return await channels.defaults(tx, team_id, wanted)
+    return [defaults.DEFAULT_CHANNEL, *names] if names else list(defaults.DEFAULT_CHANNELS)
+
+
+async def load_default_channels(services: Services, tx: Transaction, team_id: str) -> list[Channel]:
+    """Return the channels that everybody who comes into a team joins."""
+    return await channels.defaults(tx, team_id, default_names(services))
 
 
 async def join(
@@ -144,7 +149,7 @@ async def tell_joined(
     """Post to the default channels who joined, or who was added by whom."""
     posts: list[Callable[[], Awaitable[None]]] = []
     for user in joined:
-        if "system_guest" in user.roles.split():
+        if is_guest(user.roles):
             continue
         alone = user.id == adder.id
         for channel in default_channels:
@@ -202,7 +207,7 @@ async def _add(services: Services, session: Session, team: Team, users: list[Use
 async def do_join_by_invite_id(services: Services, session: Session, invite_id: str) -> TeamMember:
     """Make the caller a member of the team that has this invite id. Raises: 403 for guests; 404; 400."""
     user = await get_user(services, session.user_id)
-    if "system_guest" in user.roles.split():
+    if is_guest(user.roles):
         raise AppError(
             "api.team.add_user_to_team_from_invite.guest.app_error", 403, "Guests cannot join by this."
         )
@@ -225,7 +230,7 @@ def why_not(team: Team, user: User | None, session: Session, *, invites_guests: 
         return AppError("api.team.user.missing_account", 404, "Unable to find the user.")
     if user.delete_at:
         return AppError("api.team.add_members.error", 400, "A deactivated user cannot be added.")
-    if "system_guest" in user.roles.split() and user.id != session.user_id and not invites_guests:
+    if is_guest(user.roles) and user.id != session.user_id and not invites_guests:
         return forbidden()
     if not user.is_bot and not validate.domain_allowed(user.email, team.allowed_domains):
         text = "The user's e-mail address does not belong to the team's domains."

@@ -42,9 +42,9 @@ async def note(db: Database, seen: Mapping[str, tuple[str, int]]) -> None:
     await db.execute(_Q["note_presence"], list(seen), statuses, [at for _, at in seen.values()])
 
 
-async def forget(tx: Transaction, user_id: str) -> None:
-    """Take the user offline, whatever he chose."""
-    await tx.execute(_Q["forget_status"], user_id)
+async def forget(tx: Transaction, user_ids: list[str]) -> None:
+    """Take users offline, whatever they chose."""
+    await tx.execute(_Q["forget_status"], user_ids)
 
 
 async def end_dnd(db: Database, limit: int) -> list[str]:

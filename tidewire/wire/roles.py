@@ -186,3 +186,8 @@ ROLES: dict[str, Role] = {
     )
     for number, (name, permissions) in enumerate(PERMISSIONS.items(), 1)
 }
+
+
+def is_guest(roles: str) -> bool:
+    """Tell whether these system roles (space separated) are a guest's."""
+    return "system_guest" in roles.split()

@@ -45,12 +45,8 @@ async def enlist(people: People, town: World) -> Crew:
     team, channel = people.team["id"], people.channel["id"]
     await people.owner.post(f"/teams/{team}/members", {"team_id": team, "user_id": guest_id})
     await people.owner.post(f"/channels/{channel}/members", {"user_id": guest_id})
-    # What the promotion and demotion of guests does to rows; no log-in of his is cached yet.
-    await town.db.execute("UPDATE users SET roles = 'system_guest' WHERE id = $1", guest_id)
-    for table in ("team_members", "channel_members"):
-        await town.db.execute(
-            f"UPDATE {table} SET scheme_guest = true, scheme_user = false WHERE user_id = $1", guest_id
-        )
+    await people.admin.put("/config/patch", {"GuestAccountsSettings": {"Enable": True}})
+    await people.admin.post(f"/users/{guest_id}/demote")
     await town.db.execute(
         "DELETE FROM channel_members WHERE user_id = $1 AND channel_id <> $2", guest_id, channel
     )

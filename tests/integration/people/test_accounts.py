@@ -169,6 +169,7 @@ async def test_guests_come_back_only_where_guests_may(crew: Crew, config: dict[s
     visitor = await newcomer(crew, "visitor")
     await people.admin.put(f"/users/{visitor.id}/roles", {"roles": "system_guest"})
     await people.admin.put(f"/users/{visitor.id}/active", {"active": False})
+    config["GuestAccountsSettings.Enable"] = False
     answer = await people.admin.put(f"/users/{visitor.id}/active", {"active": True}, expect=403)
     assert answer["id"].startswith("api.user.update_active.cannot_enable_guest")
     config["GuestAccountsSettings.Enable"] = True

@@ -58,6 +58,7 @@ class Town:
         self.callers["anonymous"] = self.api.anonymous()
         for name in ("admin", "teamadmin", "chanadmin", "member", "teammate", "stranger"):
             self.callers[name] = await self.api.user(name)
+        await self.admin.put("/config/patch", {"GuestAccountsSettings": {"Enable": True}})
         self.callers["guest"] = await self.new_user("guest", roles="system_guest")
         self.callers["bot"] = await self.new_user("bot", is_bot=True)
         self.callers["gone"] = await self.api.user("gone")

@@ -39,7 +39,7 @@ FROM channel_members WHERE channel_id = $1 AND user_id = $2;
 
 -- name: join_channel
 -- Those who join have nothing unread, and follow no thread yet. Returns the users who were no members before.
--- Guests are guests in every channel.
+-- Guests are guests in every channel, also those who become some just now: their rows are held (see guests.sql).
 WITH old AS (
     DELETE FROM thread_members t USING unnest($2::text[]) u(id) WHERE t.user_id = u.id AND t.channel_id = $1
         AND NOT EXISTS (SELECT FROM channel_members m WHERE m.channel_id = $1 AND m.user_id = u.id))
@@ -48,7 +48,7 @@ INSERT INTO channel_members (channel_id, user_id, msg_count, msg_count_root, las
 SELECT c.id, u.id, c.total_msg_count, c.total_msg_count_root, c.last_post_at, $3, $4, g.guest, NOT g.guest,
     u.id = $5 AND NOT g.guest
 FROM channels c, users u, LATERAL (SELECT 'system_guest' = ANY(string_to_array(u.roles, ' ')) AS guest) g
-WHERE c.id = $1 AND u.id = ANY($2::text[]) ORDER BY u.id
+WHERE c.id = $1 AND u.id = ANY($2::text[]) ORDER BY u.id FOR KEY SHARE OF u
 ON CONFLICT (channel_id, user_id) DO NOTHING RETURNING user_id;
 
 -- name: leave_channel

@@ -14,7 +14,8 @@ WHERE s.token_hash = $1
 UNION ALL
 SELECT t.id, t.user_id, t.create_at, t.create_at + 3153600000000, t.create_at, '', u.roles, false,
     jsonb_build_object('type', 'UserAccessToken', 'user_access_token_id', t.id, 'csrf', t.csrf,
-        'is_bot', u.is_bot::text, 'is_guest', 'false')
+        'is_bot', u.is_bot::text,
+        'is_guest', ('system_guest' = ANY(string_to_array(u.roles, ' ')))::text)
 FROM user_access_tokens t JOIN users u ON u.id = t.user_id AND u.delete_at = 0
 WHERE t.token_hash = $1 AND t.is_active;
 

@@ -25,7 +25,8 @@ ON CONFLICT (user_id) DO UPDATE SET status = CASE WHEN x.manual THEN x.status EL
     online_until = CASE WHEN excluded.status = 'offline' THEN 0 ELSE x.online_until END;
 
 -- name: forget_status
-UPDATE statuses SET status = 'offline', manual = false, dnd_end_time = 0, online_until = 0 WHERE user_id = $1;
+UPDATE statuses SET status = 'offline', manual = false, dnd_end_time = 0, online_until = 0
+WHERE user_id = ANY($1::text[]);
 
 -- name: lead_sweep
 -- One sweeper at a time in the whole installation, until the end of its transaction.

@@ -83,11 +83,12 @@ WHERE m.user_id = $1 AND m.delete_at = 0 ORDER BY m.team_id;
 SELECT pg_advisory_xact_lock(hashtextextended('join ' || $1, 0));
 
 -- name: join_team
--- $4 who runs the team, or ''. Returns those who were no members before. Guests are guests in every team.
+-- $4 who runs the team, or ''. Returns those who were no members before. Guests are guests in every team, also those who
+-- become some just now: their rows are held (see guests.sql).
 INSERT INTO team_members AS m (team_id, user_id, create_at, scheme_guest, scheme_user, scheme_admin)
 SELECT $1, u.id, $3, g.guest, NOT g.guest, u.id = $4
 FROM users u, LATERAL (SELECT 'system_guest' = ANY(string_to_array(u.roles, ' ')) AS guest) g
-WHERE u.id = ANY($2::text[]) ORDER BY u.id
+WHERE u.id = ANY($2::text[]) ORDER BY u.id FOR KEY SHARE OF u
 ON CONFLICT (team_id, user_id) DO UPDATE SET delete_at = 0, explicit_roles = '', scheme_guest = excluded.scheme_guest,
     scheme_user = excluded.scheme_user, scheme_admin = excluded.scheme_admin
 WHERE m.delete_at > 0 RETURNING user_id, scheme_guest;
