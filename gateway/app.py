@@ -39,8 +39,8 @@ from gateway.presence import Presence
 from gateway.relay import Relay
 from gateway.room import Room
 from hotpath import MFA_OK, POSTED_ACK
-from tidewire.actions import login_limits
 from tidewire.actions.config import API_VERSION
+from tidewire.actions.login_limits import Throttle
 from tidewire.actions.typists import Typists
 from tidewire.store.connections import Login, load_logins, load_memberships
 from tidewire.store.sessions import token_hash
@@ -109,6 +109,7 @@ class Gateway:
             heartbeat_s=settings.presence.heartbeat_s,
             away_after_s=settings.presence.away_after_s,
         )
+        self._throttle = Throttle(context.redis)
         self.latency = Latency(now_ms)
         room.on_flushed = self.latency.flushed
         self._delivered = 0
@@ -277,9 +278,8 @@ class Gateway:
     async def _challenge(self, connection: Connection, request: Request) -> None:
         """Log in by `authentication_challenge`. Source: Mattermost API v4: a bad one closes TCP without a frame."""
         token = (request.data or {}).get("token")
-        limits, client = self._settings.limits, self._context.redis
         try:
-            await login_limits.check(client, limits, connection.remote)
+            await self._throttle.check(self._settings.limits, connection.remote)
         except AppError:
             token = None
         if isinstance(token, str) and token and connection.state is State.CHECKING:
@@ -292,8 +292,7 @@ class Gateway:
             return
         if login is None:
             self.close(connection, NO_FRAME)
-            limits = self._settings.limits
-            self._spawn(login_limits.note_failure(self._context.redis, limits, connection.remote))
+            self._spawn(self._throttle.note_failure(self._settings.limits, connection.remote))
             return
         self._logged_in(connection, login)
         connection.welcome = seq

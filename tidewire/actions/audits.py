@@ -2,7 +2,7 @@
 
 import structlog
 
-from tidewire.actions import login_limits, permissions
+from tidewire.actions import permissions
 from tidewire.actions.services import Services
 from tidewire.store import audits
 from tidewire.wire.errors import Unavailable
@@ -25,7 +25,7 @@ async def do_write(
 ) -> None:
     """Store one audit; what it is about has happened already, so a database that is gone now is only reported."""
     who, most = (user_id, ROWS_PER_MINUTE) if user_id else (address, STRANGERS_ROWS_PER_MINUTE)
-    if not await login_limits.take(services.redis, "audit:" + who, 60, most):
+    if not await services.throttle.take("audit:" + who, 60, most):
         return
     now = now_ms()
     row = Audit(

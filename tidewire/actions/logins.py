@@ -75,7 +75,7 @@ async def do_login(services: Services, login: Login, client: Client) -> tuple[Us
     async with turn:
         attempts = config.number("ServiceSettings.MaximumLoginAttempts")
         limits = services.settings.limits
-        await login_limits.check(services.redis, limits, client.address, name, attempts=attempts)
+        await services.throttle.check(limits, client.address, name, attempts=attempts)
         known = await users.credentials(services.db, name, by_username=by_username, by_email=by_email)
         if known is not None:
             client.user_id = known.user_id
@@ -111,7 +111,7 @@ async def do_login(services: Services, login: Login, client: Client) -> tuple[Us
 async def _note_failure(services: Services, client: Client, name: str, known: Credentials | None) -> None:
     """Count a failure: of the address, and of the account, or of the name where there is none."""
     limits = services.settings.limits
-    await login_limits.note_failure(services.redis, limits, client.address, "" if known else name)
+    await services.throttle.note_failure(limits, client.address, "" if known else name)
     if known is not None:
         await users.note_attempt(services.db, known.user_id, failed=True)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tidewire.actions.config import Config
+    from tidewire.actions.login_limits import Throttle
     from tidewire.actions.mail import Mailer
     from tidewire.actions.post_writer import PostWriter
     from tidewire.actions.roles import Roles
@@ -31,6 +32,7 @@ class Services:
     cache: "Cache"
     producer: "Producer"
     redis: "RedisClient"
+    throttle: "Throttle"
     posts: "PostWriter"
     news: "ThreadNews"
     typists: "Typists"

@@ -6,6 +6,7 @@ from time import monotonic
 
 from tidewire.actions.choose_status import DndSweep
 from tidewire.actions.config import Config
+from tidewire.actions.login_limits import Throttle
 from tidewire.actions.mail import Mailer
 from tidewire.actions.post_writer import PostWriter
 from tidewire.actions.reminders import ReminderSweep
@@ -79,8 +80,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(mailer.close)
         news = ThreadNews()
         stack.push_async_callback(news.close)
+        throttle = Throttle(client)
         services = Services(
-            settings, db, cache, producer, client, posts, news, typists, config, roles, workshop, mailer
+            settings, db, cache, producer, client, throttle, posts, news, typists, config, roles, workshop, mailer
         )
         news.start(services)
         reminders = ReminderSweep()

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tidewire.actions import login_limits, mail, one_time_tokens, permissions, team_members, validate
+from tidewire.actions import mail, one_time_tokens, permissions, team_members, validate
 from tidewire.actions.membership import add_to_channel
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user
@@ -84,7 +84,7 @@ async def do_invite(
 
 
 async def _check_rate(services: Services, user_id: str, count: int) -> None:
-    if not await login_limits.take(services.redis, "invite:" + user_id, WINDOW_S, PER_HOUR, count):
+    if not await services.throttle.take("invite:" + user_id, WINDOW_S, PER_HOUR, count):
         text = "Invite emails are rate limited. Try again later."
         raise AppError("app.email.rate_limit_exceeded.app_error", 413, text)
 

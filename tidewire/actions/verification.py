@@ -1,6 +1,6 @@
 """Tokens by e-mail to an account's own address: that it is his, or for a new password. Changes no account."""
 
-from tidewire.actions import login_limits, mail, one_time_tokens
+from tidewire.actions import mail, one_time_tokens
 from tidewire.actions.services import Services
 from tidewire.wire.models import User
 
@@ -14,7 +14,7 @@ def wants_verified(services: Services) -> bool:
 
 
 async def _may_mail(services: Services, kind: str, email: str) -> bool:
-    return await login_limits.take(services.redis, f"mail:{kind}:{email}", HOUR_S, MAILS_PER_HOUR)
+    return await services.throttle.take(f"mail:{kind}:{email}", HOUR_S, MAILS_PER_HOUR)
 
 
 async def mail_token(services: Services, kind: str, template: str, user: User) -> None:
