@@ -1,4 +1,4 @@
-"""The queue of pushes that are decided and not yet sent: Redis streams that nothing trims. Accepted means written there.
+"""The queue of pushes that are decided and not yet sent: untrimmed Redis streams. Accepted means written there.
 
 `push:{target}:high` and `:low` hold jobs (field d: JSON of `wire.push.Job`) until the consumer group `senders` has
 finished them, then they are deleted; so a stream's length is what waits or is under way. `push:{target}:retry` is a
@@ -62,7 +62,7 @@ class QueueFull(Exception):
 class PushQueue:
     """Where jobs go in. One connection to Redis; belongs to one event loop.
 
-    limit: jobs of one target that may wait. replicas: of Redis that must have a job before it counts as accepted (WAIT).
+    limit: jobs of one target that may wait. replicas: how many must have a job before it counts as accepted.
     """
 
     def __init__(self, url: str, *, limit: int = 1_000_000, replicas: int = 0) -> None:

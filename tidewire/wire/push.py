@@ -56,7 +56,7 @@ class Notification(msgspec.Struct, omit_defaults=True, kw_only=True):
 class Subscription(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A browser's Web Push subscription: PushSubscription.toJSON() of the W3C Push API, keys in unpadded base64url.
 
-    Hostile input. The sender refuses what is not https to a public address, but check it on entry, too (`push.endpoints`).
+    Hostile input: the sender refuses what is not https to a public address.
     """
 
     endpoint: str
@@ -68,7 +68,7 @@ class Job(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One push to one device, as it waits in the queue.
 
     provider: who carries it; `proxy`: another push proxy, which the sender's settings name.
-    target: for apns and fcm the app build, which is the platform without its generation (`apple_rn`); else the provider.
+    target: for apns and fcm the app build: the platform without its generation (`apple_rn`); else the provider.
     subscription: for webpush, instead of notification.device_id.
     apns_id: UUID; the push's name in logs, for Apple and in every retry, so that a phone shows a repeated one once.
     created_at: ms; ages are counted from here. attempt, reply_to: the queue's own.

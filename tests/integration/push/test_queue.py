@@ -6,7 +6,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.fixtures.redis import Redis
-from tidewire.bus.push_queue import PushQueue, QueueFull, RemovedReader, decode_job, newest_of, removal, stream_of
+from tidewire.bus.push_queue import (
+    PushQueue,
+    QueueFull,
+    RemovedReader,
+    decode_job,
+    newest_of,
+    removal,
+    stream_of,
+)
 from tidewire.bus.redis_client import RedisClient
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.push import Job, Notification, Removed, Subscription, new_job
