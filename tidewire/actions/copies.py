@@ -7,7 +7,7 @@ the gateways.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tidewire.bus.envelope import Copy, Effect, Envelope, Only, encode
+from tidewire.bus.envelope import Copy, Effect, Envelope, Only, Push, encode
 from tidewire.store.db import Transaction
 from tidewire.wire.events import encode_prefix
 from tidewire.wire.ids import now_ms
@@ -71,7 +71,11 @@ def announce(
     *,
     effects: Iterable[Effect] = (),
     invalidates: Iterable[str] = (),
+    push: Push | None = None,
 ) -> None:
-    """Add one numbered announcement of a key to the transaction. invalidates: cache keys that are out of date then."""
+    """Add one numbered announcement of a key to the transaction. invalidates: cache keys that are out of date then.
+
+    push: what the push worker is to decide on.
+    """
     stale = list(invalidates)
-    tx.announce(key, encode(Envelope(key, list(effects), list(copies), now_ms(), stale)), stale)
+    tx.announce(key, encode(Envelope(key, list(effects), list(copies), now_ms(), stale, push)), stale)

@@ -25,13 +25,14 @@ DESKTOP = 2  # every reply in threads that he follows
 DESKTOP_MENTIONED = 4  # replies that mention him
 FOLLOWS_ALL = 8  # every thread of the channel
 EVERY_POST = 16  # his notification level is "all"
+EVERY_PUSH = 32  # and that of his phone
 
 
 class MentionMap(Struct):
     """names: username → user id, None in a large channel, where `wants` has only those with keywords.
 
     keywords: lower-case word → user ids; first_names: as they are written. wants: user id → flags above.
-    follows_all, every_post: who has these flags; every_post is left empty in a large channel.
+    follows_all, every_post, every_push: who has these flags; the latter two are left empty in a large channel.
     """
 
     names: dict[str, str] | None
@@ -40,6 +41,7 @@ class MentionMap(Struct):
     first_names: dict[str, list[str]] = field(default_factory=dict)
     follows_all: list[str] = field(default_factory=list)
     every_post: list[str] = field(default_factory=list)
+    every_push: list[str] = field(default_factory=list)
 
 
 def key(channel_id: str) -> str:
@@ -74,6 +76,9 @@ def wants_of(member: MemberSettings) -> int:
             flags |= DESKTOP
     if desktop == "all":
         flags |= EVERY_POST
+    push = member.channel_push or "default"
+    if (member.push if push == "default" else push) == "all":
+        flags |= EVERY_PUSH
     if member.follows_all == "on":
         flags |= FOLLOWS_ALL
     return flags
@@ -89,6 +94,8 @@ def make_map(members: Iterable[MemberSettings], *, whole: bool) -> MentionMap:
             made.names[member.username] = user_id
             if flags & EVERY_POST:
                 made.every_post.append(user_id)
+            if flags & EVERY_PUSH:
+                made.every_push.append(user_id)
         if flags & FOLLOWS_ALL:
             made.follows_all.append(user_id)
         words = [word.strip().lower() for word in (member.keywords or "").split(",", KEYWORDS_PER_USER)]

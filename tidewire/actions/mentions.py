@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from tidewire.actions import mention_map, mention_text, permissions, status
+from tidewire.actions import mention_map, mention_text, permissions, push_targets, status
 from tidewire.actions.mention_map import DESKTOP, DESKTOP_MENTIONED, MentionMap
 from tidewire.actions.services import Services
+from tidewire.bus.envelope import PostPush
 from tidewire.store import posts, threads
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.models import Channel, Post, Session
@@ -17,6 +18,8 @@ from tidewire.wire.models import Channel, Post, Session
 GROUP_MEMBERS = 8  # Mattermost API v4: the most a group message has
 # Followers that one `posted` names, some 27 bytes each: beyond, the last ones learn of a reply by thread_updated only.
 FOLLOWERS_TOLD = 1000
+# Users who want every post pushed that are named to the push worker; it asks for more itself.
+EVERY_PUSH_TOLD = 50
 _UNFOLLOWED = -1
 ADDED = "system_add_to_channel"
 
@@ -34,6 +37,7 @@ class Audience(Struct):
 
     mentions: members whose counts grow. followers: who follows its thread from now on unless he chose otherwise.
     told: followers whom `posted` names. every_post: who is notified of every post. invalidates: cache keys.
+    push: what the push worker is to decide on.
     """
 
     mentions: list[str] = []
@@ -41,6 +45,7 @@ class Audience(Struct):
     told: list[str] = []
     every_post: list[str] = []
     invalidates: list[str] = []
+    push: PostPush | None = None
 
 
 def is_from_webhook(post: Post) -> bool:
@@ -75,7 +80,27 @@ async def audience_of(
     audience = Audience(mentions=named, every_post=known.every_post if known else [])
     if root is not None:
         await _add_followers(services, session, channel, post, root, known, audience)
+    audience.push = await _push_of(services, post, known, audience)
     return audience
+
+
+async def _push_of(
+    services: Services, post: Post, known: MentionMap | None, audience: Audience
+) -> PostPush | None:
+    """Return what the push worker is to decide on, or None if nobody whom the post may reach has a device."""
+    targets = await push_targets.get_targets(services)
+    if targets.users is not None and not targets.users:
+        return None
+    every: list[str] | None = []
+    if known is not None:
+        every = known.every_push if known.names is not None and len(known.every_push) <= EVERY_PUSH_TOLD else None
+    found = (
+        every is None
+        or push_targets.may_reach_any(targets, audience.mentions)
+        or push_targets.may_reach_any(targets, every)
+        or bool(known and post.root_id and push_targets.may_reach_any(targets, known.wants))
+    )
+    return PostPush(post.id, every_push=every) if found else None
 
 
 async def mentioned(

@@ -33,7 +33,9 @@ def posted(
         name="posted",
         notified=audience.every_post,
     )
-    return encode(Envelope(channel_key(channel.id), [], [copy], now_ms(), audience.invalidates))
+    return encode(
+        Envelope(channel_key(channel.id), [], [copy], now_ms(), audience.invalidates, audience.push)
+    )
 
 
 def edited(post: Post) -> bytes:

@@ -1,8 +1,9 @@
 """Sessions: make one, find it again, end it. Ending one silences its sockets everywhere."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tidewire.actions import permissions
+from tidewire.actions import permissions, push_targets
 from tidewire.actions.copies import announce
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import EndSessions, user_key
@@ -92,6 +93,7 @@ async def do_create_session(
         if session.device_id:
             ended = await sessions.delete_of_device(tx, user.id, session.device_id, but="")
             announce_end(tx, user.id, ended)
+            announce(tx, user_key(user.id), invalidates=[push_targets.KEY])
         await sessions.insert(tx, session, hashed=sessions.token_hash(token))
     session.token = token
     return session
@@ -138,10 +140,13 @@ async def do_extend_by_id(db: Database, config: "Config", session_id: str) -> in
     return session.expires_at
 
 
-def _announce_change(tx: Transaction, user_id: str, changed: list[Ended]) -> None:
+def _announce_change(
+    tx: Transaction, user_id: str, changed: list[Ended], *, stale: Sequence[str] = ()
+) -> None:
+    """Announce that sessions have changed. stale: further cache keys."""
     if changed:
-        stale = [cache_key(item.token_hash) for item in changed]
-        announce(tx, user_key(user_id), invalidates=stale)
+        hashes = [cache_key(item.token_hash) for item in changed]
+        announce(tx, user_key(user_id), invalidates=[*hashes, *stale])
 
 
 async def do_set_device(
@@ -163,7 +168,7 @@ async def do_set_device(
         changed = await sessions.set_device(
             tx, session, device_id=device_id, expires_at=expires_at, props=props
         )
-        _announce_change(tx, session.user_id, changed)
+        _announce_change(tx, session.user_id, changed, stale=[push_targets.KEY] if device_id else [])
     if expires_at is not None and changed:
         session.expires_at = expires_at
     return expires_at is not None

@@ -14,10 +14,12 @@ from tidewire.bus.envelope import Copy, encode_copy
 from tidewire.bus.redis_client import RedisClient
 from tidewire.store.db import Database
 from tidewire.store.statuses import Noted, of_users
+from tidewire.wire.errors import Unavailable
 from tidewire.wire.events import encode_prefix
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Status
 
+VIEWED_S = 3_600  # what was opened longer ago says nothing
 PROCESSES = "tw:presence:processes"  # sorted set: process → time of its heartbeat, ms
 LIVE_BEATS = 3  # heartbeats that may be missing before a process counts as dead
 _HASHES = files("tidewire.actions").joinpath("hashes.lua").read_text()
@@ -43,6 +45,37 @@ def user_key(user_id: str) -> str:
 def held_key(process: str) -> str:
     """Return the key of the set of users that a process holds."""
     return "tw:presence:held:" + process
+
+
+def _viewed_key(user_id: str) -> str:
+    return "tw:presence:viewed:" + user_id
+
+
+async def note_viewed(client: RedisClient, user_id: str, channel_id: str) -> None:
+    """Note for all nodes which channel a client says to have opened, "" for none. Without Redis nobody knows."""
+    try:
+        await client.call("SET", _viewed_key(user_id), f"{now_ms()}:{channel_id}", "EX", VIEWED_S)
+    except Unavailable:
+        return  # then a phone rings for what is being read; the channel is read all the same
+
+
+async def load_open(
+    client: RedisClient, user_ids: Sequence[str], *, heartbeat_s: float
+) -> tuple[list[Seen], list[Seen]]:
+    """Return, for users in order, what their sockets show, and what they opened by `POST …/view`, which no socket told.
+
+    Raises: Unavailable("redis"). Source: Mattermost API v4: both set the active channel; the later one counts.
+    """
+    if not user_ids:
+        return [], []
+    seen = await load_presence(client, user_ids, heartbeat_s=heartbeat_s)
+    values = await client.call("MGET", *map(_viewed_key, user_ids))
+    return seen, [_viewed(value) for value in values]
+
+
+def _viewed(value: bytes | None) -> Seen:
+    at, _, channel_id = (value or b"0:").decode().partition(":")
+    return Seen("offline", int(at), channel_id)
 
 
 def combine(fields: Mapping[bytes, bytes], live: Iterable[bytes]) -> Seen:

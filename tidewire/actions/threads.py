@@ -5,7 +5,7 @@ Source: Mattermost API v4, threads (collapsed reply threads).
 
 from msgspec import Struct
 
-from tidewire.actions import mention_counts, permissions
+from tidewire.actions import mention_counts, permissions, push_targets
 from tidewire.actions.copies import announce
 from tidewire.actions.mentions import followers_key
 from tidewire.actions.post_lists import complete
@@ -13,7 +13,7 @@ from tidewire.actions.post_rules import blank
 from tidewire.actions.posts import access_post
 from tidewire.actions.services import Services
 from tidewire.actions.thread_events import ThreadResponse, follow_changed, read_changed, response, team_read
-from tidewire.bus.envelope import user_key
+from tidewire.bus.envelope import BadgePush, Push, ReadPush, user_key
 from tidewire.store import posts, threads
 from tidewire.store.threads import ThreadFilter, ThreadState
 from tidewire.wire.errors import AppError
@@ -130,6 +130,7 @@ async def do_read(
     root, channel = await _access(services, session, user_id, root_id)
     at = now_ms()
     viewed_at = min(timestamp, max(at, root.last_reply_at))
+    has_device = await push_targets.may_reach(services, user_id)
     async with services.db.transaction() as tx:
         await threads.hold(tx, root.id, user_id, channel.id, at=at)
         before = (await threads.states(tx, root.id, [user_id])).get(user_id)
@@ -140,7 +141,12 @@ async def do_read(
         after = (await threads.states(tx, root.id, [user_id]))[user_id]
         copy = read_changed(user_id, before, after)
         stale: list[str] = [] if before.following else [followers_key(root.id)]
-        announce(tx, user_key(user_id), [copy], invalidates=stale)
+        push: Push | None = None
+        if has_device and not after.unread_replies:
+            push = ReadPush(user_id, session.id, [channel.id], root_id=root.id)
+        elif has_device:
+            push = BadgePush(user_id)
+        announce(tx, user_key(user_id), [copy], invalidates=stale, push=push)
     await complete(services, session, [root], extended=False)
     return response(after, root.participants or [], root)
 
@@ -159,6 +165,8 @@ async def do_read_team(services: Services, session: Session, user_id: str, team_
     """Mark all of a user's threads in a team, and in D and G, read and tell his devices. Raises: 403, 404."""
     permissions.check_self(session, user_id)
     await permissions.access_team(services, session, team_id, "view_team")
+    has_device = await push_targets.may_reach(services, user_id)
     async with services.db.transaction() as tx:
         await threads.read_team(tx, user_id, team_id, at=now_ms())
-        announce(tx, user_key(user_id), [team_read(user_id, team_id)])
+        push = BadgePush(user_id) if has_device else None
+        announce(tx, user_key(user_id), [team_read(user_id, team_id)], push=push)

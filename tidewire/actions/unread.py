@@ -5,15 +5,16 @@ Source: Mattermost API v4, "counters and read state". Threads have their own, in
 
 from msgspec import Struct
 
-from tidewire.actions import mention_counts, permissions, post_rules, thread_events
+from tidewire.actions import mention_counts, permissions, post_rules, push_targets, status, thread_events
 from tidewire.actions.channel_members import member_missing
 from tidewire.actions.copies import announce, to_user
 from tidewire.actions.mentions import followers_key
 from tidewire.actions.posts import access_post
 from tidewire.actions.services import Services
-from tidewire.bus.envelope import user_key
+from tidewire.bus.envelope import BadgePush, ReadPush, user_key
 from tidewire.store import members, threads, unread
 from tidewire.store.db import Transaction
+from tidewire.store.members import Viewed
 from tidewire.store.unread import ChannelUnreadAt
 from tidewire.wire.errors import body_param
 from tidewire.wire.ids import is_id, now_ms
@@ -42,9 +43,12 @@ async def do_view_channel(
     Return channel id → last_post_at of those that the user is in. Raises: 403; 400 for a malformed id.
     """
     ids = list(dict.fromkeys(filter(None, (view.channel_id, view.prev_channel_id))))
-    return await do_mark_read(
+    times = await do_mark_read(
         services, session, user_id, ids, with_threads=not view.collapsed_threads_supported
     )
+    if await push_targets.may_reach(services, user_id):  # nobody else asks what is open
+        await status.note_viewed(services.redis, user_id, view.channel_id)
+    return times
 
 
 async def do_mark_read(
@@ -58,16 +62,26 @@ async def do_mark_read(
     if not channel_ids:
         return {}
     at = now_ms()
+    has_device = await push_targets.may_reach(services, user_id)
     async with services.db.transaction() as tx:
         if with_threads:
             await threads.read_channels(tx, user_id, channel_ids, at=at)
-        times = await members.view(tx, user_id, channel_ids, at=at)
+        viewed = await members.view(tx, user_id, channel_ids, at=at)
+        times = {one.channel_id: one.last_post_at for one in viewed}
         if times:
             copies = [to_user("multiple_channels_viewed", {"channel_times": times}, user_id, droppable=True)]
             if with_threads:
                 copies += [thread_events.channel_read(user_id, channel_id, at) for channel_id in times]
-            announce(tx, user_key(user_id), copies)
+            push = _clear(session, user_id, viewed) if has_device else None
+            announce(tx, user_key(user_id), copies, push=push)
     return times
+
+
+def _clear(session: Session, user_id: str, viewed: list[Viewed]) -> ReadPush | None:
+    """Return what tells a user's other devices that channels were read, if they can show something of them."""
+    mentioned = [one.channel_id for one in viewed if one.mentioned]
+    unread = [one.channel_id for one in viewed if one.unread and not one.mentioned]
+    return ReadPush(user_id, session.id, mentioned, unread) if mentioned or unread else None
 
 
 async def do_set_unread(
@@ -82,6 +96,7 @@ async def do_set_unread(
     post, channel = await access_post(services, session, post_id)
     viewed_at, at = post.create_at - 1, now_ms()
     reply_alone = bool(post.root_id) and not how.collapsed_threads_supported
+    has_device = await push_targets.may_reach(services, user_id)
     async with services.db.transaction() as tx:
         if reply_alone:
             await threads.hold(tx, post.root_id, user_id, channel.id, at=at)
@@ -113,7 +128,7 @@ async def do_set_unread(
         )  # fmt: skip
         data = {name: getattr(state, name) for name in names} | {"post_id": post_id}
         copy = to_user("post_unread", data, user_id, channel_id=channel.id, team_id=channel.team_id)
-        announce(tx, user_key(user_id), [copy])
+        announce(tx, user_key(user_id), [copy], push=BadgePush(user_id) if has_device else None)
     return state
 
 

@@ -45,6 +45,11 @@ class Cache:
         self.on_drop: Callable[[Sequence[str]], None] = lambda keys: None  # for what is kept elsewhere
         self._hits = 0  # not yet in HITS, whose lock costs more than the look-up
 
+    @property
+    def in_use(self) -> bool:
+        """False while it is bypassed: every get() loads."""
+        return monotonic() <= self._valid_until
+
     def peek(self, key: str) -> Any | None:
         """Return the value at once, or None if it has to be loaded."""
         row = self._rows.get(key)

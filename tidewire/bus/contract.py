@@ -56,9 +56,12 @@ Item = Events | Ephemeral | Epoch | Lost
 class Producer(Protocol):
     """Puts entries on the bus."""
 
-    async def publish(self, entries: Sequence[Entry], invalidates: Sequence[str] = ()) -> None:
+    async def publish(
+        self, entries: Sequence[Entry], invalidates: Sequence[str] = (), decisions: Sequence[bytes] = ()
+    ) -> None:
         """Return when every entry is on the bus; before them, tell all caches to drop these keys.
 
+        decisions: what the push worker is to decide on (envelope.encode_decision), on its queue when this returns.
         Raises: Unavailable if that is not certain; some may be there, publishing all again is harmless.
         """
 
@@ -81,6 +84,12 @@ class Producer(Protocol):
         """Tell whether the bus still has these entries, the last that were published before its present epoch.
 
         A carrier loses its end or everything, so with these all others are there. Raises: Unavailable.
+        """
+
+    async def undecided(self) -> tuple[int, int]:
+        """Return how many decisions the push worker has before it, and beyond how many the oldest are dropped.
+
+        Raises: Unavailable.
         """
 
     async def set_repaired(self) -> None:

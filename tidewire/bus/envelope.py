@@ -103,11 +103,46 @@ class Copy(msgspec.Struct, frozen=True, array_like=True):
     guests: list[str] | None = None
 
 
+class PostPush(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """A new post that phones may have to hear of.
+
+    mentions: whom it mentions, as its first copy has them. every_push: members who want every post pushed; None: ask.
+    """
+
+    post_id: str
+    mentions: list[str] = []
+    every_push: list[str] | None = None
+
+
+class ReadPush(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A user has read something at one of his sessions: what his other devices show of it may go.
+
+    channel_ids: channels that held mentions; unread_ids: others that held unread posts. root_id: a thread of the one
+    channel instead.
+    """
+
+    user_id: str
+    session_id: str
+    channel_ids: list[str] = []
+    unread_ids: list[str] = []
+    root_id: str = ""
+
+
+class BadgePush(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """The number on the apps of a user may have changed, and nothing else."""
+
+    user_id: str
+
+
+Push = PostPush | ReadPush | BadgePush
+
+
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
     """One announcement: effects are applied before any copy goes out.
 
     key: the ordering key, see `channel_key` and its siblings.
     at: creation, Unix milliseconds. invalidates: cache keys, as in tidewire/bus/invalidation.py.
+    push: what the push worker is to decide on, if this can lead to a push; of a post without its mentions.
     """
 
     key: str
@@ -115,11 +150,20 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     copies: list[Copy] = []
     at: int = 0
     invalidates: list[str] = []
+    push: Push | None = None
+
+
+class Decision(msgspec.Struct, frozen=True, array_like=True):
+    """A push that waits for its decision. at: ms, when what it is about was announced."""
+
+    at: int
+    push: Push
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Envelope)
 _copy_decoder = msgspec.msgpack.Decoder(Copy)
+_decision_decoder = msgspec.msgpack.Decoder(Decision)
 
 
 def encode(envelope: Envelope) -> bytes:
@@ -135,9 +179,9 @@ def decode(data: bytes) -> Envelope:
     return _decoder.decode(data)
 
 
-# Envelope of five: a channel's key of 28 bytes; then no effects and one Copy of 17 whose body has a 16-bit length. Both
+# Envelope of six: a channel's key of 28 bytes; then no effects and one Copy of 17 whose body has a 16-bit length. Both
 # numbers of fields are fixed here: who adds one has to see whether it names receivers.
-_HEAD, _ONE_COPY = b"\x95\xbcc:", b"\x90\x91\xdc\x00\x11\xc5"
+_HEAD, _ONE_COPY = b"\x96\xbcc:", b"\x90\x91\xdc\x00\x11\xc5"
 # What follows a Copy's body: no user, a channel id of 26 bytes; then no team, not everyone, nobody left out, for any
 # role, no connection.
 _TO_CHANNEL, _TO_NOBODY_ELSE = b"\xa0\xba", b"\xa0\xc2\x90\x00\xa0"
@@ -161,6 +205,24 @@ def goes_to_key_only(key: str, data: bytes) -> bool:
     False: it does not, or more than a few bytes must be read to know.
     """
     return first_of_interest([(key, 0, data)], 0, {}, {}) == 1
+
+
+def encode_decision(envelope: Envelope) -> bytes | None:
+    """Return what the push worker is to decide on, or None: the announcement leads to no push."""
+    push = envelope.push
+    if push is None:
+        return None
+    if type(push) is PostPush:  # in the outbox its mentions stand once
+        push = PostPush(push.post_id, envelope.copies[0].mentions, push.every_push)
+    return _encoder.encode(Decision(envelope.at, push))
+
+
+def decode_decision(data: bytes) -> Decision:
+    """Return the decision of these bytes.
+
+    Raises: msgspec.DecodeError if they are not one.
+    """
+    return _decision_decoder.decode(data)
 
 
 def encode_copy(copy: Copy) -> bytes:

@@ -18,6 +18,7 @@ class MemoryBus:
         self.streams: list[list[Entry]] = [[] for _ in range(shards)]
         self.ephemeral: list[bytes] = []
         self.invalidated: list[str] = []
+        self.decisions: list[bytes] = []
         self.up = True
         self.epoch = 0
         self.repaired_epoch = 0
@@ -56,12 +57,15 @@ class MemoryProducer:
         new, self._epoch = self._epoch != self._bus.epoch, self._bus.epoch
         return new
 
-    async def publish(self, entries: Sequence[Entry], invalidates: Sequence[str] = ()) -> None:
+    async def publish(
+        self, entries: Sequence[Entry], invalidates: Sequence[str] = (), decisions: Sequence[bytes] = ()
+    ) -> None:
         """See `contract.Producer.publish`."""
         self._check_up()
         if self._epoch != self._bus.epoch:
             raise Unavailable("redis")
         self._bus.invalidated.extend(invalidates)
+        self._bus.decisions.extend(decisions)
         for entry in entries:
             self._bus.streams[shard_of(entry[0], len(self._bus.streams))].append(entry)
         await self._bus.notify()
@@ -83,6 +87,11 @@ class MemoryProducer:
         """See `contract.Producer.holds`."""
         self._check_up()
         return all(any(entry in stream for stream in self._bus.streams) for entry in newest)
+
+    async def undecided(self) -> tuple[int, int]:
+        """See `contract.Producer.undecided`."""
+        self._check_up()
+        return len(self._bus.decisions), 1_000
 
     async def set_repaired(self) -> None:
         """See `contract.Producer.set_repaired`."""

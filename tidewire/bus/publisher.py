@@ -39,6 +39,9 @@ DELETE_EVERY_S = 1.0
 log = structlog.get_logger(__name__)
 PUBLISHED = Counter("tidewire_bus_published", "Announcements put on the bus.", ["how"])
 WAITING = Gauge("tidewire_bus_waiting", "Announcements that wait in memory.", multiprocess_mode="livesum")
+UNDECIDED = Gauge(
+    "tidewire_push_undecided", "Announcements that wait for the push worker.", multiprocess_mode="livemax"
+)
 
 
 class Outbox(Protocol):
@@ -91,6 +94,7 @@ class Publisher:
         self._published: list[int] = []
         self._aging: list[int] = []  # published a tick ago and still not marked by a flush
         self._deleted_at = 0.0
+        self._overflows = False
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
         self._may_pump = asyncio.Event()
@@ -171,14 +175,18 @@ class Publisher:
 
     async def _publish(self, entries: list[Entry], how: str) -> None:
         invalidates: list[str] = []
+        decisions: list[bytes] = []
         for key, n, data in entries:
             try:  # 0.9 µs for 1.7 KB; to save it, rows would carry the keys twice
-                invalidates += envelope.decode(data).invalidates
+                announced = envelope.decode(data)
+                invalidates += announced.invalidates
+                if (decision := envelope.encode_decision(announced)) is not None:
+                    decisions.append(decision)
             except (
                 msgspec.DecodeError
             ):  # a bug of ours; gateways count it and go on, and so must the rows behind it
                 log.exception("envelope cannot be read", key=key, n=n)
-        await self._producer.publish(entries, invalidates)
+        await self._producer.publish(entries, invalidates, decisions)
         PUBLISHED.labels(how).inc(len(entries))
 
     def _fall_back(self, error: Unavailable) -> None:
@@ -253,7 +261,17 @@ class Publisher:
         if monotonic() - self._deleted_at > DELETE_EVERY_S:
             await self._outbox.delete(now_ms() - self._retention_ms)
             self._deleted_at = monotonic()
+            await self._watch_undecided()
         return bool(rows)
+
+    async def _watch_undecided(self) -> None:
+        """Count what waits for the push worker; say once when it is so much that the oldest is dropped."""
+        waiting, limit = await self._producer.undecided()
+        UNDECIDED.set(waiting)
+        overflows = waiting >= limit
+        if overflows and not self._overflows:
+            log.error("no push worker keeps up: of what it has to decide on the oldest is dropped", waiting=waiting)
+        self._overflows = overflows
 
     async def _publish_all(self) -> None:
         """The bus began a new epoch: unless it kept everything, give it every row again, in order."""

@@ -2,7 +2,8 @@
 
 One Redis or Valkey, with any number of shards; `rediss://` and passwords by the URL. Entries of `tw:events:<shard>`
 have the fields k (ordering key), n (number), e (envelope); of `tw:ephemeral` e (a copy); of `tw:invalidate` k
-(cache keys, space separated). `tw:repaired` names the epoch in which the outbox was last published again.
+(cache keys, space separated); of `push:decide` d (a decision, see bus/push_decide.py). `tw:repaired` names the epoch in
+which the outbox was last published again.
 """
 
 import asyncio
@@ -27,6 +28,11 @@ EPHEMERAL_LENGTH = 10_000
 EPHEMERAL_QUEUE = 5_000
 # A cache that did not read for 2.5 s is bypassed and emptied, so nobody needs more than that.
 INVALIDATE_RETENTION_MS = 30_000
+DECIDE = "push:decide"
+# Some 60 MB of references to posts, which wait for the push worker: an hour of 130 a second, and what is older is too
+# old to be pushed. Only where none runs are so many ever there.
+DECIDE_LENGTH = 500_000
+ADD_DECISION: tuple[Word, ...] = ("XADD", DECIDE, "MAXLEN", "~", DECIDE_LENGTH, "*", "d")
 
 
 def events_stream(shard: int) -> str:
@@ -68,7 +74,9 @@ class RedisProducer:
         new, self._new = self._new, False
         return new
 
-    async def publish(self, entries: Sequence[Entry], invalidates: Sequence[str] = ()) -> None:
+    async def publish(
+        self, entries: Sequence[Entry], invalidates: Sequence[str] = (), decisions: Sequence[bytes] = ()
+    ) -> None:
         """See `contract.Producer.publish`. Source for the trimming: `bus.stream_retention_s`."""
         if not (entries or invalidates):
             return
@@ -89,6 +97,7 @@ class RedisProducer:
             oldest = now - self._retention_ms
             trim = ("XADD", events_stream(shard), "MINID", "~", oldest)
             commands.append((*trim, "*", "k", key, "n", n, "e", envelope))
+        commands += [(*ADD_DECISION, data) for data in decisions]
         if len(commands) > 1:
             # Readers are woken by EXEC and get all of it in one answer; without, by the first XADD, and send to every
             # socket twice: what costs 1.5 times as much for a burst of eight (bench/peers).
@@ -126,6 +135,11 @@ class RedisProducer:
             if not pairs <= {(fields[1], fields[3]) for _, fields in tail}:
                 return False
         return True
+
+    async def undecided(self) -> tuple[int, int]:
+        """See `contract.Producer.undecided`."""
+        (waiting,) = await self._calls([("XLEN", DECIDE)])
+        return waiting, DECIDE_LENGTH
 
     async def set_repaired(self) -> None:
         """See `contract.Producer.set_repaired`."""

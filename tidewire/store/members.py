@@ -139,10 +139,18 @@ async def leave_team(tx: Transaction, team_id: str, user_id: str) -> list[str]:
     return sorted(row["channel_id"] for row in await tx.fetch(_Q["leave_channels_of_team"], team_id, user_id))
 
 
-async def view(tx: Transaction, user_id: str, channel_ids: list[str], *, at: int) -> dict[str, int]:
-    """Mark channels read; return channel id → its last_post_at, for those the user is in."""
-    rows = await tx.fetch(_Q["view_channels"], user_id, channel_ids, at)
-    return {row["channel_id"]: row["last_post_at"] for row in rows}
+class Viewed(NamedTuple):
+    """A channel that was marked read. mentioned, unread: it held unread mentions, unread posts."""
+
+    channel_id: str
+    last_post_at: int
+    mentioned: bool
+    unread: bool
+
+
+async def view(tx: Transaction, user_id: str, channel_ids: list[str], *, at: int) -> list[Viewed]:
+    """Mark channels read; return those that the user is in."""
+    return [Viewed(*row) for row in await tx.fetch(_Q["view_channels"], user_id, channel_ids, at)]
 
 
 async def unread(source: Source, user_id: str, channel_id: str) -> Unread | None:

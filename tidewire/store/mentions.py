@@ -10,7 +10,7 @@ _Q = sql.load("mentions")
 
 
 class MemberSettings(NamedTuple):
-    """An active member's name and those of his settings that concern mentions, as stored; None: not set."""
+    """An active member's name and those of his settings that concern mentions and pushes, as stored; None: not set."""
 
     user_id: str
     username: str
@@ -25,6 +25,8 @@ class MemberSettings(NamedTuple):
     channel_desktop: str | None
     channel_desktop_threads: str | None
     follows_all: str | None
+    push: str | None = None
+    channel_push: str | None = None
 
 
 def _settings(rows: list[Record]) -> list[MemberSettings]:

@@ -11,8 +11,11 @@ from tests.fixtures.postgres import TEMPLATE, Postgres
 from tests.fixtures.redis import Redis
 from tests.shared.bus_contract import Inbox
 from tidewire.bus import envelope
+from tidewire.bus import publisher as publishing
+from tidewire.bus import redis as redis_bus
 from tidewire.bus.publisher import Publisher
-from tidewire.bus.redis import RedisProducer
+from tidewire.bus.redis import DECIDE, RedisProducer
+from tidewire.bus.redis_client import RedisClient
 from tidewire.bus.redis_reader import RedisReader
 from tidewire.store.db import Database
 from tidewire.store.outbox import Outbox
@@ -284,3 +287,62 @@ async def test_a_frozen_redis_costs_no_commit(database_url: str, own_redis: Redi
         await worker.announce(CHANNELS[0])
         await check_complete(inbox, database_url)
     await worker.close()
+
+
+async def decided_on(client: RedisClient) -> list[str]:
+    """Return the posts that wait for the push worker."""
+    entries = await client.call("XRANGE", DECIDE, "-", "+")
+    found = [envelope.decode_decision(fields[1]).push for _, fields in entries]
+    return [push.post_id for push in found if isinstance(push, envelope.PostPush)]
+
+
+async def announce_post(worker: Worker, post_id: str) -> None:
+    """Commit an announcement that may lead to a push."""
+    key = envelope.channel_key(CHANNELS[0])
+    announced = envelope.Envelope(key, copies=[envelope.Copy(b"{")], push=envelope.PostPush(post_id))
+    async with worker.db.transaction() as tx:
+        tx.announce(key, envelope.encode(announced))
+
+
+async def test_what_may_be_pushed_reaches_the_push_worker(database_url: str, redis_url: str) -> None:
+    """With the event, by whoever publishes it: its own worker, or the one that repairs after a death."""
+    await seed(database_url)
+    client = RedisClient(redis_url)
+    worker = await Worker(database_url, redis_url).start()
+    async with inbox_of(redis_url) as inbox:
+        await announce_post(worker, "live")
+        await worker.announce(CHANNELS[1])  # leads to nothing
+        await check_complete(inbox, database_url)
+        assert await decided_on(client) == ["live"]
+        await worker.die()
+        await announce_post(worker, "orphan")  # commits; nobody is there to publish it
+        await worker.db.close()
+        heir = await Worker(database_url, redis_url).start()
+        await check_complete(inbox, database_url)
+        assert (await decided_on(client))[-1:] == ["orphan"]
+        await heir.close()
+    await client.close()
+
+
+async def test_a_queue_without_a_push_worker_stays_small_and_is_told_of(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(publishing.log, "error", lambda event, **fields: said.append(event))
+    monkeypatch.setattr(publishing, "DELETE_EVERY_S", 0.0)
+    monkeypatch.setattr(redis_bus, "DECIDE_LENGTH", 300)
+    trim = [300 if word == 500_000 else word for word in redis_bus.ADD_DECISION]
+    monkeypatch.setattr(redis_bus, "ADD_DECISION", tuple(trim))
+    await seed(database_url)
+    client = RedisClient(redis_url)
+    worker = await Worker(database_url, redis_url).start()
+    for number in range(700):
+        await announce_post(worker, str(number))
+    await worker.until(lambda: bool(said))
+    assert len(said) == 1
+    assert "push worker" in said[0]
+    kept = await decided_on(client)
+    assert 300 <= len(kept) < 700  # in whole blocks of a hundred
+    assert kept[-1] == "699"
+    await worker.close()
+    await client.close()

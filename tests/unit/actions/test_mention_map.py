@@ -7,6 +7,7 @@ from tidewire.actions.mention_map import (
     DESKTOP,
     DESKTOP_MENTIONED,
     EVERY_POST,
+    EVERY_PUSH,
     FOLLOWS_ALL,
     KEYWORDS_PER_USER,
     make_map,
@@ -41,6 +42,9 @@ DEFAULT = MemberSettings(
         ({"channel_desktop": "none"}, CHANNEL_WIDE),
         ({"channel_desktop": "mention", "channel_desktop_threads": "all"}, CHANNEL_WIDE | THREADS),
         ({"follows_all": "on"}, CHANNEL_WIDE | THREADS | FOLLOWS_ALL),
+        ({"push": "all"}, CHANNEL_WIDE | THREADS | EVERY_PUSH),
+        ({"push": "none", "channel_push": "all"}, CHANNEL_WIDE | THREADS | EVERY_PUSH),
+        ({"push": "all", "channel_push": "mention"}, CHANNEL_WIDE | THREADS),
     ],
 )
 def test_what_a_member_wants(changes: dict[str, str | None], flags: int) -> None:
@@ -56,6 +60,8 @@ def test_the_map_of_a_channel() -> None:
     assert small.names == {"ann": "A", "bob": "B"}
     assert (small.keywords, small.first_names) == ({"fog": ["A"], "tide": ["A"]}, {"Ann": ["A"]})
     assert (small.follows_all, small.every_post) == (["A"], ["A"])
+    pushed = make_map([ann, DEFAULT._replace(push="all")], whole=True)
+    assert (small.every_push, pushed.every_push) == ([], ["B"])
     large = make_map([ann], whole=False)
     assert (large.names, large.keywords, large.every_post) == (None, small.keywords, [])
     many = DEFAULT._replace(keywords=",".join(f"k{i}" for i in range(1000)))

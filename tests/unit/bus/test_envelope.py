@@ -40,6 +40,10 @@ envelopes = st.builds(
     copies=st.lists(copies, max_size=4),
     at=st.integers(0, 2**53),
     invalidates=st.lists(st.text(), max_size=3),
+    push=st.none()
+    | st.builds(ev.PostPush, ids, every_push=st.none() | st.lists(ids, max_size=2))
+    | st.builds(ev.ReadPush, ids, ids, st.lists(ids, max_size=2), st.lists(ids, max_size=2), st.text(max_size=3))
+    | st.builds(ev.BadgePush, ids),
 )
 
 
@@ -64,6 +68,21 @@ def test_a_reader_fills_fields_an_older_producer_did_not_send() -> None:
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         ev.decode(data)
+
+
+def test_a_decision_on_a_post_has_the_mentions_of_its_copy() -> None:
+    copy = ev.Copy(b"{", channel_id="x", mentions=["ann", "bob"], name="posted")
+    data = ev.encode_decision(ev.Envelope("c:x", copies=[copy], at=7, push=ev.PostPush("p", every_push=["cat"])))
+    assert data is not None
+    assert ev.decode_decision(data) == ev.Decision(7, ev.PostPush("p", ["ann", "bob"], ["cat"]))
+
+
+def test_other_decisions_stay_as_they_are() -> None:
+    push = ev.ReadPush("ann", "s", ["c"], root_id="r")
+    data = ev.encode_decision(ev.Envelope("u:ann", at=7, push=push))
+    assert data is not None
+    assert ev.decode_decision(data) == ev.Decision(7, push)
+    assert ev.encode_decision(ev.Envelope("u:ann")) is None
 
 
 def test_keys_spread_over_shards() -> None:

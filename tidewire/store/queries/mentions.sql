@@ -7,7 +7,8 @@ SELECT u.id, u.username, u.first_name, u.notify_props ->> 'mention_keys' AS keyw
     u.notify_props ->> 'desktop' AS desktop, u.notify_props ->> 'desktop_threads' AS desktop_threads,
     m.notify_props ->> 'ignore_channel_mentions' AS ignore_channel_wide, m.notify_props ->> 'mark_unread' AS mark_unread,
     m.notify_props ->> 'desktop' AS channel_desktop, m.notify_props ->> 'desktop_threads' AS channel_desktop_threads,
-    m.notify_props ->> 'channel_auto_follow_threads' AS follows_all
+    m.notify_props ->> 'channel_auto_follow_threads' AS follows_all,
+    u.notify_props ->> 'push' AS push, m.notify_props ->> 'push' AS channel_push
 FROM channel_members m JOIN users u ON u.id = m.user_id
 WHERE m.channel_id = $1 AND u.delete_at = 0 AND m.user_id > $3
 ORDER BY m.user_id LIMIT $2;
@@ -19,7 +20,8 @@ SELECT u.id, u.username, u.first_name, u.notify_props ->> 'mention_keys' AS keyw
     u.notify_props ->> 'desktop' AS desktop, u.notify_props ->> 'desktop_threads' AS desktop_threads,
     m.notify_props ->> 'ignore_channel_mentions' AS ignore_channel_wide, m.notify_props ->> 'mark_unread' AS mark_unread,
     m.notify_props ->> 'desktop' AS channel_desktop, m.notify_props ->> 'desktop_threads' AS channel_desktop_threads,
-    m.notify_props ->> 'channel_auto_follow_threads' AS follows_all
+    m.notify_props ->> 'channel_auto_follow_threads' AS follows_all,
+    u.notify_props ->> 'push' AS push, m.notify_props ->> 'push' AS channel_push
 FROM channel_members m JOIN users u ON u.id = m.user_id
 WHERE m.channel_id = $1 AND u.delete_at = 0 AND m.user_id = ANY(ARRAY(
     SELECT k.id FROM users k JOIN channel_members y ON y.channel_id = $1 AND y.user_id = k.id
@@ -34,7 +36,8 @@ SELECT u.id, u.username, u.first_name, u.notify_props ->> 'mention_keys' AS keyw
     u.notify_props ->> 'desktop' AS desktop, u.notify_props ->> 'desktop_threads' AS desktop_threads,
     m.notify_props ->> 'ignore_channel_mentions' AS ignore_channel_wide, m.notify_props ->> 'mark_unread' AS mark_unread,
     m.notify_props ->> 'desktop' AS channel_desktop, m.notify_props ->> 'desktop_threads' AS channel_desktop_threads,
-    m.notify_props ->> 'channel_auto_follow_threads' AS follows_all
+    m.notify_props ->> 'channel_auto_follow_threads' AS follows_all,
+    u.notify_props ->> 'push' AS push, m.notify_props ->> 'push' AS channel_push
 FROM channel_members m JOIN users u ON u.id = m.user_id
 WHERE m.channel_id = $1 AND m.user_id = ANY($2::text[]) AND u.delete_at = 0;
 

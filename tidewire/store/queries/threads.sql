@@ -7,7 +7,8 @@ SELECT t.following, u.id, u.username, u.first_name, u.notify_props ->> 'mention_
     u.notify_props ->> 'desktop' AS desktop, u.notify_props ->> 'desktop_threads' AS desktop_threads,
     m.notify_props ->> 'ignore_channel_mentions' AS ignore_channel_wide, m.notify_props ->> 'mark_unread' AS mark_unread,
     m.notify_props ->> 'desktop' AS channel_desktop, m.notify_props ->> 'desktop_threads' AS channel_desktop_threads,
-    m.notify_props ->> 'channel_auto_follow_threads' AS follows_all
+    m.notify_props ->> 'channel_auto_follow_threads' AS follows_all,
+    u.notify_props ->> 'push' AS push, m.notify_props ->> 'push' AS channel_push
 FROM thread_members t JOIN channel_members m ON m.channel_id = t.channel_id AND m.user_id = t.user_id
 JOIN users u ON u.id = t.user_id
 WHERE t.root_id = $1 AND u.delete_at = 0 ORDER BY t.user_id LIMIT $2;
