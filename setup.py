@@ -1,4 +1,4 @@
-"""Builds the compiled half of hotpath/. All other metadata is in pyproject.toml.
+"""Builds the compiled half of hotpath/ and loadtest/swarm/. All other metadata is in pyproject.toml.
 
 HOTPATH_DEBUG=1 builds with bounds, None and overflow checks, symbols and an annotated .html beside each source.
 """
@@ -13,11 +13,12 @@ DEBUG = os.environ.get("HOTPATH_DEBUG") == "1"
 
 extensions = [
     Extension(
-        f"hotpath.{source.stem}",
+        ".".join(source.with_suffix("").parts),
         [str(source)],
         extra_compile_args=["-O0", "-g"] if DEBUG else ["-O2"],
     )
-    for source in sorted(Path("hotpath").glob("*.pyx"))
+    for folder in (Path("hotpath"), Path("loadtest/swarm"))
+    for source in sorted(folder.glob("*.pyx"))
 ]
 
 directives = {"language_level": 3}

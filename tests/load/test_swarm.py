@@ -1,0 +1,117 @@
+"""The swarm against the whole product: its figures are the gateways' own, to the frame."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from loadtest.swarm.herd import Herd, Plan
+from loadtest.swarm.tally import Tally
+from loadtest.tokens import read_tokens
+from tests.fixtures.serve import ROOT, Serve, running
+
+PEOPLE = 120
+
+
+@pytest.fixture(scope="module")
+def two_gateways() -> Iterator[Serve]:
+    """A product with two gateways that nobody else uses."""
+    with running("--gateways", "2") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tokens(two_gateways: Serve, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its users, all in one channel."""
+    file = tmp_path_factory.mktemp("swarm") / "tokens"
+    seed = ["seed", "--users", str(PEOPLE), "--tokens", str(file), "--data-dir", str(two_gateways.data_dir)]
+    subprocess.run([sys.executable, "-m", "tidewire", "loadtest", *seed], cwd=ROOT, check=True, timeout=60)
+    return file
+
+
+def hosts(server: Serve) -> tuple[str, ...]:
+    return tuple(url.removeprefix("http://") for url in server.gateways)
+
+
+def sums(server: Serve) -> dict[str, float]:
+    """Return each metric of the gateways, both together and over all labels."""
+    found: dict[str, float] = {}
+    for line in httpx.get(server.metrics + "/metrics").text.splitlines():
+        if 'process="gateway-' in line:
+            name, value = line.split("{")[0], line.rsplit(" ", 1)[1]
+            found[name] = found.get(name, 0.0) + float(value)
+    return found
+
+
+def wait_for(right: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not right():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def post(server: Serve, tokens: Path, count: int) -> None:
+    author = read_tokens(tokens)[0]
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {author.token}"}) as client:
+        for _ in range(count):
+            message = f"tw-sent:{int(time.time() * 1e6):016}"
+            answer = client.post("/api/v4/posts", json={"channel_id": author.channel_id, "message": message})
+            assert answer.status_code == 201, answer.text
+
+
+def test_sent_is_received_to_the_frame(two_gateways: Serve, tokens: Path) -> None:
+    before, tally = sums(two_gateways), Tally()
+    herd = Herd(Plan(tokens, PEOPLE, hosts(two_gateways), ping_s=2.0, descriptors=64 + 50), tally.add)
+    try:
+        assert len(herd.pids) == 3  # 50 sockets each
+        herd.connect(500)
+        wait_for(lambda: tally.open == PEOPLE)
+        post(two_gateways, tokens, 10)
+        wait_for(lambda: tally.count("posted") == 10 * PEOPLE)
+        herd.drop()
+        wait_for(lambda: tally.open == 0)
+        post(two_gateways, tokens, 3)
+        herd.connect(500, resume=True)
+        wait_for(lambda: tally.count("posted") == 13 * PEOPLE)
+        herd.say(PEOPLE - 1, "get_statuses_by_ids", user_ids=[read_tokens(tokens)[0].user_id])
+        wait_for(lambda: tally.times["ping"].count > 0)
+    finally:
+        herd.stop()
+    assert herd.broken == ""
+    assert (tally.count("resumed"), tally.count("gaps"), tally.errors) == (PEOPLE, 0, {})
+    assert tally.times["delivery"].count == 13 * PEOPLE
+    wait_for(lambda: sums(two_gateways)["tidewire_gate_sockets"] == before["tidewire_gate_sockets"])
+    sent = {name: value - before.get(name, 0.0) for name, value in sums(two_gateways).items()}
+    upgrades = tally.count("fresh") + tally.count("resumed")  # each answer counts as a frame there
+    assert tally.count("frames") + tally.count("pings") + upgrades == sent["tidewire_gate_frames_per_send_sum"]
+    assert tally.count("bytes") == sent["tidewire_gate_sent_bytes_total"]
+    assert tally.count("events") == sent["tidewire_gate_delivered_total"] + tally.count("fresh")  # and each one's hello
+
+
+def test_it_runs_alone_and_prints_json(two_gateways: Serve, tokens: Path) -> None:
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "loadtest.swarm", "--seconds", "0.5", *words]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    gateways = [word for host in hosts(two_gateways) for word in ("--ws-host", host)]
+    done = run(*gateways, "--tokens", str(tokens), "--connections", "40", "--auth", "challenge")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["open_at_the_end"], figures["counts"]["fresh"], figures["errors"]) == (40, 40, {})
+    nobody = run("--ws-host", "127.0.0.1:1", "--tokens", str(tokens), "--connections", "5")
+    assert nobody.returncode == 3
+    assert json.loads(nobody.stdout)["errors"] == {"connect: Connection refused": 5}
+    for words, message in (
+        (["--ws-host", "nowhere", "--tokens", str(tokens)], "nowhere is no HOST:PORT"),
+        ([*gateways, "--tokens", str(ROOT / "README.md")], "README.md"),
+        ([*gateways, "--tokens", str(tokens), "--connections", "2000", "--descriptors", "70"], "raise the limit"),
+    ):
+        wrong = run(*words)
+        assert (wrong.returncode, wrong.stdout) == (1, "")
+        assert message in wrong.stderr
+        assert "Traceback" not in wrong.stderr
