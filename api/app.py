@@ -24,7 +24,7 @@ from api.not_implemented import OPERATIONS
 from api.proxies import Proxies
 from api.rates import Rates
 from api.routing import PREFIX, ROUTES, Created, Raw, Route, Stream
-from api.webapp import WebApp, sub_path
+from api.webapp import WebApp, may_compress, serves_pages, sub_path
 from tidewire.actions import audits, mfa
 from tidewire.actions.services import Services
 from tidewire.wire.errors import AppError
@@ -32,6 +32,7 @@ from tidewire.wire.ids import new_token
 
 _MYSELF = PREFIX + "/users/me"  # answered without a second factor: clients ask it who must set one up
 JSON = "application/json"  # exactly: the official client takes anything else as text
+COMPRESSED = frozenset({JSON, "application/x-ndjson"})
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Permissions-Policy": ""}
 _encode = msgspec.json.Encoder().encode
 _log = structlog.get_logger("api")
@@ -110,13 +111,15 @@ class Api:
             resp.status = answer.status
             resp.data = answer.data
             resp.content_type = answer.content_type
-            return
-        if isinstance(answer, Stream):
+        elif isinstance(answer, Stream):
             resp.stream = answer.pieces
             resp.content_type = answer.content_type
-            return
-        resp.data = answer if isinstance(answer, bytes) else _encode(answer)
-        resp.content_type = JSON
+        else:
+            resp.data = answer if isinstance(answer, bytes) else _encode(answer)
+            resp.content_type = JSON
+        # The balancer compresses what is marked so; never what an account's secrets may be in (BREACH).
+        if resp.content_type in COMPRESSED and not route.audit and may_compress(services.config):
+            resp.append_header("Vary", "Accept-Encoding")
 
     def _fail(self, error: Exception, resp: falcon.asgi.Response, request_id: str, path: str) -> None:
         body, retry_after_s = describe(error, request_id, path)
@@ -172,7 +175,8 @@ class Api:
         """Answer what no route matches: JSON below /api, the page everywhere else."""
         assert resp is not None, "a WebSocket came to the API: Granian has them switched off"
         request_id = self._prepare(req, resp)
-        if req.path.startswith("/api/") or req.method not in ("GET", "HEAD"):
+        pages = self.services is None or serves_pages(self.services.config)
+        if req.path.startswith("/api/") or req.method not in ("GET", "HEAD") or not pages:
             self._fail(AppError("api.context.404.app_error", 404), resp, request_id, "unknown")
             await drain(req)
             return

@@ -218,6 +218,9 @@ class Call:
         return self.proxies.address(self.req)
 
     def not_modified(self, etag: str) -> bool:
-        """Set the ETag; tell whether the client has this version. Compared as a string, without quotes."""
+        """Set the ETag; tell whether the client has this version. Compared as a string, without quotes.
+
+        A balancer that compressed the answer took the ETag for a quoted one and wrote `<etag>-gzip"`.
+        """
         self.resp.set_header("ETag", etag)
-        return self.header("If-None-Match") == etag
+        return self.header("If-None-Match").removesuffix('"').removesuffix("-gzip") == etag

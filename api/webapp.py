@@ -83,6 +83,16 @@ def sub_path(site_url: str) -> str:
     return path if _SAFE_PATH.fullmatch(path) else ""  # it becomes part of a script
 
 
+def may_compress(config: Config) -> bool:
+    """Tell whether answers are compressed for those who take it. Source: Mattermost API v4, WebserverMode."""
+    return config.text("ServiceSettings.WebserverMode") == "gzip"
+
+
+def serves_pages(config: Config) -> bool:
+    """Tell whether anything but the API is served. Source: as may_compress."""
+    return config.text("ServiceSettings.WebserverMode") != "disabled"
+
+
 class WebApp:
     """A folder with a built client. Raises: FileNotFoundError if it has no page."""
 
@@ -101,14 +111,14 @@ class WebApp:
         sub = sub_path(config.text("ServiceSettings.SiteURL"))
         path = req.path[len(sub) :] if sub and req.path.startswith(sub + "/") else req.path
         if path == "/static" or path.startswith("/static/"):
-            await self._static(req, resp, path[len("/static/") :], sub)
+            await self._static(req, resp, config, path[len("/static/") :], sub)
         elif path in PLAIN and (file := await self._find(path[1:])) is not None:
-            await self._send(req, resp, file, CHECKED, sub)
+            await self._send(req, resp, config, file, CHECKED, sub)
         else:
             await self._root_page(req, resp, config, sub)
 
     async def _static(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str, sub: str
+        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, config: Config, name: str, sub: str
     ) -> None:
         file = await self._find(name)
         if file is None:
@@ -118,7 +128,7 @@ class WebApp:
             resp.data = b"404 page not found\n"
             return
         caching = CHECKED if name.endswith(("remote_entry.js", ".html")) else LONG
-        await self._send(req, resp, file, caching, sub)
+        await self._send(req, resp, config, file, caching, sub)
 
     async def _find(self, name: str) -> File | None:
         known = self._files.get(name)
@@ -157,9 +167,15 @@ class WebApp:
         return File(path, etag, kind, stat.st_size, data, packed, monotonic())
 
     async def _send(
-        self, req: falcon.asgi.Request, resp: falcon.asgi.Response, file: File, caching: str, sub: str
+        self,
+        req: falcon.asgi.Request,
+        resp: falcon.asgi.Response,
+        config: Config,
+        file: File,
+        caching: str,
+        sub: str,
     ) -> None:
-        data, packed, etag = file.data, file.gzip, file.etag
+        data, packed, etag = file.data, file.gzip if may_compress(config) else b"", file.etag
         if sub and data and file.path.name.endswith((".css", "manifest.json")):
             data, packed, etag = _moved(data, sub), b"", f'{etag[:-1]}-{sub.encode().hex()}"'
         resp.set_header("Cache-Control", caching)
@@ -188,7 +204,7 @@ class WebApp:
         resp.set_header("X-Frame-Options", "SAMEORIGIN")
         resp.set_header("Content-Security-Policy", page.policy)
         resp.content_type = TYPES[".html"]
-        _body(req, resp, page.data, page.gzip, page.etag)
+        _body(req, resp, page.data, page.gzip if may_compress(config) else b"", page.etag)
 
     async def _load_page(self, site_name: str, sub: str) -> Page:
         file = await self._find(self._page_name)

@@ -3,7 +3,9 @@
 One keep-alive connection for each user, raw sockets and one epoll; when the last call of a start is answered, the user
 starts again, as a first visit: no If-None-Match.
 
-    python -m bench.booter PORT TOKENS_FILE
+    python -m bench.booter PORT TOKENS_FILE [ENCODING]
+
+ENCODING: what they accept, by default `identity`.
 
 Lines on stdin: `go SECONDS`; then it answers `done BOOTS FAILED P50_MS P99_MS`, times of whole starts. Everything but
 200 is counted as failed, and named on stderr.
@@ -25,7 +27,9 @@ STATUSES = 40  # people of whom a sidebar wants to know
 class Browser:
     """One user and his connection. `next` is the number of the call that is sent next."""
 
-    def __init__(self, port: int, token: str, user_id: str, channel_id: str, team_id: str, others: list[str]) -> None:
+    def __init__(
+        self, port: int, encoding: str, token: str, user_id: str, channel_id: str, team_id: str, others: list[str]
+    ) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._requests: list[bytes] = []
@@ -34,7 +38,7 @@ class Browser:
             data = b"" if body is None else json.dumps(body).encode()
             head = (
                 f"{method} /api/v4{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-                f"Accept-Encoding: identity\r\nContent-Length: {len(data)}\r\n\r\n"
+                f"Accept-Encoding: {encoding}\r\nContent-Length: {len(data)}\r\n\r\n"
             )
             self._requests.append(head.encode() + data)
             self.paths.append(path)
@@ -104,10 +108,12 @@ def run(browsers: list[Browser], seconds: float) -> str:
 
 def main() -> None:
     """Connect, then obey."""
-    port, tokens = sys.argv[1:]
+    port, tokens, encoding = [*sys.argv[1:], "identity"][:3]
     users = [line.split() for line in Path(tokens).read_text().splitlines()]
     others = [user[1] for user in users][:STATUSES]
-    browsers = [Browser(int(port), token, me, channel, team, others) for token, me, _, channel, team in users]
+    browsers = [
+        Browser(int(port), encoding, token, me, channel, team, others) for token, me, _, channel, team in users
+    ]
     for line in sys.stdin:
         print(run(browsers, float(line.split()[1])), flush=True)
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,11 +100,13 @@ def api(running: Services, scratch: Path) -> Iterator[tuple[int, int]]:
         process.wait(20)
 
 
-def turn(poster: Program, api_pid: int, running: Services, seconds: float) -> Turn:
-    """Post for so long and measure everybody."""
+def turn(
+    poster: Program, api_pid: int, running: Services, seconds: float, others: Sequence[int] = ()
+) -> Turn:
+    """Post for so long and measure everybody. others: processes of the measurement that are no noise either."""
     postgres, redis = [tree([pid]) for pid in running.pids]
     before = cpu_seconds(postgres), cpu_seconds(redis)
-    watch = Watch(api_pid, [*running.pids, poster.pid])
+    watch = Watch(api_pid, [*running.pids, poster.pid, *others])
     poster.say(f"go {seconds}")
     posts, failed, p50, p99 = poster.hear("done")
     window = watch.stop()
@@ -131,12 +133,14 @@ def measure(
             poster.end()
 
 
-def quiet_turns(program: Program, pid: int, running: Services, options: argparse.Namespace) -> list[Turn]:
-    """Return turns until there are as many quiet ones as wanted, or patience ends."""
-    turn(program, pid, running, options.seconds)  # warm: connections, plans, caches
+def quiet_turns(
+    program: Program, pid: int, running: Services, options: argparse.Namespace, others: Sequence[int] = ()
+) -> list[Turn]:
+    """Return turns until there are as many quiet ones as wanted, or patience ends. others: as in `turn`."""
+    turn(program, pid, running, options.seconds, others)  # warm: connections, plans, caches
     turns: list[Turn] = []
     for _ in range(options.turns * PATIENCE):
-        turns.append(turn(program, pid, running, options.seconds))
+        turns.append(turn(program, pid, running, options.seconds, others))
         if sum(one.window.quiet for one in turns) == options.turns:
             break
     return turns

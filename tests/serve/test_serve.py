@@ -13,6 +13,7 @@ import websockets
 import websockets.sync.client
 
 from tests.fixtures.serve import ROOT, Runner, Serve, free_port
+from tests.serve.compression import check_compression
 from tests.serve.conftest import Launch
 from tests.serve.talk import log_in, make_user, wait_answer
 
@@ -55,6 +56,10 @@ def test_sockets_reach_the_gateways(running: Serve) -> None:
             socket.send('{"seq":1,"action":"authentication_challenge","data":{"token":"wrong"}}')
             with pytest.raises(websockets.ConnectionClosed):
                 socket.recv(timeout=30)
+
+
+def test_answers_are_compressed(running: Serve) -> None:
+    check_compression(running.url)
 
 
 def test_metrics_of_all_processes(running: Serve) -> None:

@@ -17,6 +17,7 @@ from websockets.typing import Origin
 
 from tests.conformance.test_node_client import NODE, STEPS
 from tests.fixtures.serve import Serve
+from tests.serve.compression import Browser, check_packed
 from tests.serve.talk import log_in, make_user
 
 # Mattermost API v4, "Log in": only who says that he is a browser gets cookies.
@@ -66,6 +67,7 @@ def test_cookies_are_secure(secure: Secure) -> None:
     make_user(secure.url, verify=secure.context)
     answer = log_in(secure.url, verify=secure.context, headers=BROWSER)
     assert answer.status_code == 200
+    check_packed(Browser(secure.url, verify=secure.context))
     jar: http.cookiejar.CookieJar = answer.cookies.jar
     cookies = {cookie.name: cookie for cookie in jar}
     assert set(cookies) >= {"MMAUTHTOKEN", "MMUSERID", "MMCSRF"}

@@ -12,6 +12,14 @@ _AWAY = (
     '{"id":"api.context.unavailable.app_error","message":"The server is starting or busy; try again.",'
     '"detailed_error":"","request_id":"","status_code":503}'
 )
+# Of what the API marks by `Vary: Accept-Encoding`: it knows what holds secrets, and what WebserverMode says. Not in the
+# API, whose core is the scarce one: a browser's start (298 KB, 25 KB compressed) would take 1.1 ms more of its 7.8.
+# Here it takes 0.4 ms, in other threads. Only gzip: Mattermost API v4, conventions. 1 KiB: below, little is saved.
+COMPRESSION = """encode {
+			gzip 1
+			minimum_length 1024
+			match header Vary *Accept-Encoding*
+		}"""
 SOCKETS = "^(/.*)?/api/v[0-9]+/(users/)?websocket/?$"
 
 
@@ -67,6 +75,7 @@ def caddyfile(settings: Settings, layout: Layout, gateway_ports: Sequence[int]) 
 		}}
 	}}""",
         f"""handle {{
+		{COMPRESSION}
 		reverse_proxy unix/{_quoted(layout.api_socket)} {{
 			lb_try_duration 5s
 			lb_try_interval 50ms

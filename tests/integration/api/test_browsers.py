@@ -41,7 +41,7 @@ async def test_only_listed_origins_may_call(people: People) -> None:
     told = await people.member.request("GET", "/users/me", headers={"Origin": APP})
     assert told.headers["access-control-allow-origin"] == APP
     assert told.headers["access-control-expose-headers"] == "X-Version-ID, Token"
-    assert told.headers["vary"] == "Origin"
+    assert told.headers["vary"] == "Origin, Accept-Encoding"
     assert "access-control-allow-credentials" not in told.headers
     for origin in ("https://app.example.evil.com", "http://app.example", "null", APP + ":444"):
         answer = await people.member.request("GET", "/users/me", headers={"Origin": origin})
