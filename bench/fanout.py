@@ -24,7 +24,7 @@ from loadtest.seed import Plan, SeededUser, seed
 from tidewire.store.db import Database
 
 # CPU per delivery as a multiple of the C loop's: (least connections, burst) → at most.
-TARGETS = {(1, 1): 1.3, (1, 8): 0.28, (10_000, 8): 0.22}
+TARGETS = {(1, 1): 1.05, (1, 8): 0.28, (10_000, 8): 0.22}
 
 
 def target(connections: int, burst: int) -> Target | None:

@@ -10,7 +10,7 @@ import structlog
 
 from gateway.history import History
 from gateway.relay import Relay
-from tidewire.bus.contract import Ephemeral, Epoch, Events, Lost, Reader
+from tidewire.bus.contract import Ephemeral, Epoch, Events, Lost, Place, Reader
 from tidewire.bus.envelope import shard_of
 from tidewire.wire.errors import Unavailable
 
@@ -36,9 +36,9 @@ class Feed:
         hold_ms: int,
         retention_s: float,
         history: History,
-        applied: Callable[[int], None] = lambda published_ms: None,
+        applied: Callable[[Sequence[Place]], None] = lambda places: None,
     ) -> None:
-        """applied(published_ms): a batch is queued, whose oldest event was published then."""
+        """applied(places): a batch is queued, whose events stood there."""
         self._reader = reader
         self._relay = relay
         self._load_numbers = load_numbers
@@ -55,25 +55,27 @@ class Feed:
 
     async def run(self) -> None:
         """Apply what the reader brings."""
-        loop = asyncio.get_running_loop()
+        clock, history, begun = asyncio.get_running_loop().time, self._history, False
         items: AsyncIterator[object] = self._reader.batches()
         async for item in items:
-            self._history.begin(self._reader.starts)
+            if not begun:
+                history.begin(self._reader.starts)
+                begun = True
             if isinstance(item, Events):
-                stretch = self._history.add(item, loop.time())
-                while stretch.done < len(item.entries):
+                stretch, count = history.add(item, clock()), len(item.entries)
+                while stretch.done < count:
                     if stretch.done:
                         await asyncio.sleep(0)
-                    stretch.done = self._relay.offer_from(item.entries, stretch.done, loop.time, SLICE_S)
-                self.read += len(item.entries)
-                self._applied(item.places[0][0])
+                    stretch.done = self._relay.offer_from(item.entries, stretch.done, clock, SLICE_S)
+                self.read += count
+                self._applied(item.places)
             elif isinstance(item, Ephemeral):
                 for data in item.copies:
                     self._relay.offer_ephemeral(data)
                 await asyncio.sleep(0)
             elif isinstance(item, Epoch):
                 self.epochs += 1
-                self._history.restart(item.shard)
+                history.restart(item.shard)
                 log.warning("events are read again", shard=item.shard)
             elif isinstance(item, Lost):
                 self.lost += 1

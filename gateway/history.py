@@ -16,7 +16,7 @@ LIMIT_BYTES = 16 << 20  # 2 s at 5,000 events/s of 1.5 KB
 
 
 class Stretch:
-    """A batch. done: how many of its entries have been applied."""
+    """A batch. done: how many of its entries have been applied; all, once another batch is here."""
 
     __slots__ = ("at", "bytes", "done", "events")
 
@@ -33,14 +33,14 @@ class Stretch:
 class _Shard:
     def __init__(self) -> None:
         self.after: Place = (0, 0)  # everything behind this place is in `stretches`
-        self.position: Place = (0, 0)  # everything up to it has been applied, but for the last stretch's
+        self.position: Place = (0, 0)  # everything up to it has been applied, and what `stretches` say
         self.stretches: deque[Stretch] = deque()
 
     def reached(self) -> Place:
         """Return the place through which everything has been applied."""
-        last = self.stretches[-1] if self.stretches else None
-        if last is not None and last.done:
-            return last.events.places[last.done - 1]
+        for stretch in reversed(self.stretches):
+            if stretch.done:
+                return stretch.events.places[stretch.done - 1]
         return self.position
 
 
@@ -49,6 +49,7 @@ class History:
 
     def __init__(self, shards: int) -> None:
         self._shards = [_Shard() for _ in range(shards)]
+        self._order: deque[Stretch] = deque()  # of all shards, oldest first
         self._bytes = 0
         self._begun = False
 
@@ -62,18 +63,17 @@ class History:
 
     def add(self, events: Events, now: float) -> Stretch:
         """Keep a batch that is about to be applied; the caller counts on in its `done`."""
-        shard = self._shards[events.shard]
-        shard.position = shard.reached()
-        stretch = Stretch(events, now)
-        shard.stretches.append(stretch)
+        order, stretch = self._order, Stretch(events, now)
         self._bytes += stretch.bytes
-        for one in self._shards:
-            while len(one.stretches) > 1 and (
-                one.stretches[0].at < now - KEEP_S or self._bytes > LIMIT_BYTES
-            ):
-                gone = one.stretches.popleft()
-                one.after = gone.events.places[-1]
-                self._bytes -= gone.bytes
+        while order and (order[0].at < now - KEEP_S or self._bytes > LIMIT_BYTES):
+            gone = order.popleft()
+            shard = self._shards[gone.events.shard]
+            shard.stretches.popleft()
+            shard.position = gone.events.places[-1]
+            shard.after = max(shard.after, shard.position)
+            self._bytes -= gone.bytes
+        self._shards[events.shard].stretches.append(stretch)
+        order.append(stretch)
         return stretch
 
     def restart(self, number: int) -> None:
@@ -81,6 +81,7 @@ class History:
         shard = self._shards[number]
         shard.after = max(shard.after, shard.reached())
         self._bytes -= sum(stretch.bytes for stretch in shard.stretches)
+        self._order = deque(stretch for stretch in self._order if stretch.events.shard != number)
         shard.stretches.clear()
         shard.position = (0, 0)
 

@@ -65,6 +65,7 @@ class Presence:
         self._looks: dict[str, str] = {}  # user with a socket here → the channel he looks at
         self._looked: dict[str, None] = {}  # whose that changed in this second
         self._unsaved: dict[str, tuple[str, int]] = {}  # user → status and last activity, not yet in PostgreSQL
+        self._shown = ("", 0)  # the last such pair: who came in one tick shares the object
         self._live: list[bytes] = [self._process]
         self._beaten = False
 
@@ -168,6 +169,8 @@ class Presence:
     async def _save(self) -> None:
         """Write down what the next SAVE_USERS showed. Raises: Unavailable; it will be tried again."""
         taken = {user_id: self._unsaved.pop(user_id) for user_id in list(islice(self._unsaved, SAVE_USERS))}
+        if not self._unsaved:
+            self._unsaved = {}  # an emptied dict keeps what it took for a storm
         if not taken:
             return
         try:
@@ -226,7 +229,7 @@ class Presence:
             self.away(user_id)
 
     async def _flush(self) -> None:
-        users = list(self._changed)[:FLUSH_USERS]
+        users = list(islice(self._changed, FLUSH_USERS))
         held = held_key(self._process.decode())
         now: dict[str, Seen] = {}
         commands: list[tuple[Word, ...]] = []
@@ -263,7 +266,12 @@ class Presence:
             before, status = combine(fields, self._live), combine(after, self._live).status
             if before.status != status:
                 changed[user_id] = status
-            self._unsaved[user_id] = (status, max(seen.last_activity_at, before.last_activity_at))
+            shown = (status, max(seen.last_activity_at, before.last_activity_at))
+            if shown != self._shown:
+                self._shown = shown
+            self._unsaved[user_id] = self._shown
+        if not self._changed:
+            self._changed = {}
         await self._announce(changed)
 
     async def _announce(self, changed: dict[str, str]) -> None:

@@ -17,5 +17,6 @@ cdef class Entries:
     cdef Py_ssize_t size
     cdef Py_ssize_t cap
     cdef readonly size_t size_bytes
+    cdef int _reserve(self, Py_ssize_t cap) except -1
     cdef int _append(self, const EntryAt* one) except -1
     cdef tuple _get(self, Py_ssize_t index)

@@ -6,6 +6,10 @@ Entry = tuple[str, int, bytes]
 class Answers:
     """Cuts what comes from Redis (RESP 2) into whole answers. Each byte is looked at once."""
 
+    def get_buffer(self, hint: int) -> memoryview:
+        """Return where the next bytes may be written (`asyncio.BufferedProtocol`): valid until any other call."""
+    def buffer_updated(self, size: int) -> None:
+        """Take what was written there. Raises: ValueError if that is more than there was room for."""
     def feed(self, data: bytes) -> None:
         """Add what was read."""
     def next(self) -> bytes | None:

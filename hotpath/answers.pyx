@@ -9,10 +9,21 @@ mean.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcpy, memmove
+from cpython.buffer cimport PyBUF_WRITE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.ref cimport PyObject, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeASCII
 
+cdef extern from "Python.h":
+    PyObject* new_bytes "PyBytes_FromStringAndSize"(const char* data, Py_ssize_t size) except NULL
+    int _PyBytes_Resize(PyObject** bytes_, Py_ssize_t size) except -1
+
 cdef enum:
+    ROOM = 1 << 16           # offered to each read at least
+    ROOM_MAX = 1 << 21       # a new buffer has room for the last answer twice, this at most: for one read of all
+    UNCOPIED = 1 << 14       # a smaller answer is copied: then the buffer stays, and is warm
+    ENTRY_BYTES = 24         # of the smallest entry, on the wire
     BULK_MAX = 1 << 29       # 512 MiB: Redis' own limit of a value
     ARRAY_MAX = 1 << 24
     NUMBER_MAX = 18          # digits: all that surely fit 64 bits
@@ -56,72 +67,115 @@ cdef Bytes _bulk(Bytes at, Bytes end, Bytes* data, int64_t* size) noexcept nogil
 
 
 cdef class Answers:
-    """See answers.pyi."""
+    """See answers.pyi. The buffer is a bytes object, so that a large answer that fills it becomes one uncopied."""
 
-    cdef uint8_t* buffer
+    cdef PyObject* block         # the buffer; NULL: none yet, or handed over
     cdef size_t cap
+    cdef size_t next_cap         # of the next buffer
     cdef size_t start            # of the answer that is coming
     cdef size_t at               # values before here are whole
     cdef size_t end
     cdef uint64_t pending        # values that this answer still lacks; 0: between two answers
 
-    def __dealloc__(self):
-        free(self.buffer)
+    def __cinit__(self):
+        self.next_cap = ROOM
 
-    def feed(self, bytes data not None):
-        cdef size_t size = PyBytes_GET_SIZE(data), cap
-        cdef uint8_t* buffer
-        if size == 0:
-            return                   # there may be no buffer yet
+    def __dealloc__(self):
+        Py_XDECREF(self.block)
+
+    cdef int _make_room(self, size_t size) except -1:
+        """See to it that so many bytes fit behind `end`."""
+        cdef size_t cap
+        cdef uint8_t* data
         if self.start == self.end:
             self.start = self.at = self.end = 0
-        elif self.end + size > self.cap and self.start:
-            memmove(self.buffer, self.buffer + self.start, self.end - self.start)
+        if self.cap - self.end >= size:
+            return 0
+        if self.start:
+            data = <uint8_t*>PyBytes_AS_STRING(<object>self.block)
+            memmove(data, data + self.start, self.end - self.start)
             self.at -= self.start
             self.end -= self.start
             self.start = 0
-        if self.end + size > self.cap:
-            cap = max(self.cap * 2, self.end + size, <size_t>65536)
-            buffer = <uint8_t*>realloc(self.buffer, cap)
-            if buffer == NULL:
-                raise MemoryError
-            self.buffer = buffer
-            self.cap = cap
-        memcpy(self.buffer + self.end, PyBytes_AS_STRING(data), size)
+            if self.cap - self.end >= size:
+                return 0
+        cap = max(self.cap * 2, self.next_cap, self.end + size)
+        if self.block == NULL:
+            self.block = new_bytes(NULL, cap)
+        else:
+            self.cap = 0                 # resizing frees the block if it fails
+            _PyBytes_Resize(&self.block, cap)
+        self.cap = cap
+        return 0
+
+    def get_buffer(self, Py_ssize_t hint):
+        self._make_room(ROOM)
+        return PyMemoryView_FromMemory(PyBytes_AS_STRING(<object>self.block) + self.end, self.cap - self.end,
+                                       PyBUF_WRITE)
+
+    def buffer_updated(self, size_t size):
+        if size > self.cap - self.end:
+            raise ValueError("more than the buffer holds")
         self.end += size
 
+    def feed(self, bytes data not None):
+        cdef size_t size = PyBytes_GET_SIZE(data)
+        self._make_room(size)
+        if size:                         # else there may be no buffer yet
+            memcpy(PyBytes_AS_STRING(<object>self.block) + self.end, PyBytes_AS_STRING(data), size)
+        self.end += size
+
+    cdef object _take(self):
+        """Return the answer that ends at `at`."""
+        cdef size_t size = self.at - self.start
+        cdef PyObject* whole
+        self.next_cap = min(max(size * 2, <size_t>ROOM), <size_t>ROOM_MAX)
+        if size < UNCOPIED or self.start or self.at != self.end:
+            taken = PyBytes_FromStringAndSize(PyBytes_AS_STRING(<object>self.block) + self.start, size)
+            self.start = self.at
+            return taken
+        whole = self.block
+        self.block = NULL
+        self.cap = self.start = self.at = self.end = 0
+        _PyBytes_Resize(&whole, size)
+        taken = <object>whole
+        Py_XDECREF(whole)
+        return taken
+
     def next(self):
+        cdef Bytes buffer
         cdef Bytes line
-        cdef Bytes after
-        cdef Bytes end = self.buffer + self.end
+        cdef Bytes end
         cdef int64_t n = 0
         cdef uint8_t kind
+        if self.block == NULL:
+            return None
+        buffer = <Bytes>PyBytes_AS_STRING(<object>self.block)
+        end = buffer + self.end
         if self.pending == 0:
             self.pending = 1
         while self.at < self.end:
-            kind = self.buffer[self.at]
-            line = <Bytes>memchr(self.buffer + self.at, 10, self.end - self.at)
+            kind = buffer[self.at]
+            line = _number(buffer + self.at + 1, end, &n) if kind == 36 or kind == 42 else NULL    # $ and *
             if line == NULL:
-                return None
-            line += 1
-            if kind == 36 or kind == 42:                     # $ and *
-                after = _number(self.buffer + self.at + 1, end, &n)
-                if after != line or n > (BULK_MAX if kind == 36 else ARRAY_MAX):
+                line = <Bytes>memchr(buffer + self.at, 10, self.end - self.at)
+                if line == NULL:
+                    return None
+                if kind != 43 and kind != 45 and kind != 58:   # + - :
                     raise ValueError("not an answer of Redis")
-                if kind == 42:
-                    self.pending += <uint64_t>(n if n > 0 else 0)
-                elif n >= 0:
-                    if end - line < n + 2:
-                        return None
-                    line += n + 2
-            elif kind != 43 and kind != 45 and kind != 58:   # + - :
+                line += 1
+            elif n > (BULK_MAX if kind == 36 else ARRAY_MAX):
                 raise ValueError("not an answer of Redis")
-            self.at = line - self.buffer
+            elif kind == 42:
+                self.pending += <uint64_t>(n if n > 0 else 0)
+            elif n >= 0:
+                if end - line < n + 2:
+                    return None
+                line += n + 2
+            self.at = line - buffer
             self.pending -= 1
             if self.pending == 0:
-                whole = PyBytes_FromStringAndSize(<char*>self.buffer + self.start, self.at - self.start)
-                self.start = self.at
-                return whole
+                return self._take()
         return None
 
 
@@ -131,16 +185,17 @@ cdef class Entries:
     def __dealloc__(self):
         free(self.at)
 
+    cdef int _reserve(self, Py_ssize_t cap) except -1:
+        cdef EntryAt* at = <EntryAt*>realloc(self.at, cap * sizeof(EntryAt))
+        if at == NULL:
+            raise MemoryError
+        self.at = at
+        self.cap = cap
+        return 0
+
     cdef int _append(self, const EntryAt* one) except -1:
-        cdef Py_ssize_t cap
-        cdef EntryAt* at
         if self.size == self.cap:
-            cap = self.cap * 2 if self.cap else 16
-            at = <EntryAt*>realloc(self.at, cap * sizeof(EntryAt))
-            if at == NULL:
-                raise MemoryError
-            self.at = at
-            self.cap = cap
+            self._reserve(self.cap * 2)
         self.at[self.size] = one[0]
         self.size += 1
         self.size_bytes += one.data_size
@@ -249,6 +304,7 @@ def shape_streams(bytes raw not None):
             return None
         entries, witness = Entries(), []
         entries.raw = raw
+        entries._reserve(min(count, (end - at) // ENTRY_BYTES + 1))
         for k in range(count):
             at = _entry(at, end, start, entries, witness if k == count - 1 else None)
             if at == NULL:

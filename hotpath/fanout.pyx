@@ -10,10 +10,10 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from hotpath.deflate import PACK_FROM_BYTES, pack
 from hotpath.outbox cimport (BLANKS_MAX, PACKED, PERSONAL_MAX, Shelf, TAIL_ACK, USER_ID_MAX,
-                             encode_event as _encode_event, outbox_advance, outbox_fill, outbox_push, outbox_waiting,
-                             shared_data, shared_let_go, shared_new, shared_pack)
+                             encode_event as _encode_event, outbox_advance, outbox_cursor, outbox_fill, outbox_push,
+                             outbox_waiting, shared_data, shared_let_go, shared_new, shared_pack)
 from hotpath.ring cimport RING_SENDS, ring_add, ring_submit
-from hotpath.slots cimport (BLOCKED, CLOSING, DIRTY, DRAINED, FAILED, FREE, LOST, MARKED, OPEN, RELEASED,
+from hotpath.slots cimport (BLOCKED, CLOSING, DIRTY, DRAINED, ENCRYPTED, FAILED, FREE, LOST, MARKED, OPEN, RELEASED,
                             SILENT, SLOW, Flight, Slot)
 from hotpath.tls cimport tls_send
 
@@ -286,6 +286,8 @@ cdef void mark_dirty(Crowd* crowd, uint32_t slot) noexcept nogil:
     if s.flags & (DIRTY | BLOCKED) or s.fd < 0:
         return
     s.flags |= DIRTY
+    if crowd.dirty_count == 0:
+        crowd.dirty_head = 0             # else every page of the ring comes into use, and stays
     at = crowd.dirty_head + crowd.dirty_count
     if at >= crowd.capacity:
         at -= crowd.capacity
@@ -327,7 +329,6 @@ cdef int fan_out(Crowd* crowd, Shared* shared, const uint32_t* slots, uint32_t c
         slot = slots[i]
         if i + 8 < count and slots[i + 8] < crowd.high:
             tw_prefetch(&crowd.slots[slots[i + 8]])
-            tw_prefetch(<const char*>&crowd.slots[slots[i + 8]] + 128)
         if i + 4 < count and slots[i + 4] < crowd.high:
             s = &crowd.slots[slots[i + 4]]
             if s.box.cap:
@@ -372,13 +373,8 @@ cdef int fan_out(Crowd* crowd, Shared* shared, const uint32_t* slots, uint32_t c
 cdef inline void _prefetch_slot(const Crowd* crowd, uint32_t ahead) noexcept nogil:
     """Fetch what the flush will touch of the slot that is dirty `ahead` places on: it costs nothing during a send."""
     cdef uint32_t at = crowd.dirty_head + ahead
-    cdef const char* s
     if ahead < crowd.dirty_count:
-        s = <const char*>&crowd.slots[crowd.dirty[at if at < crowd.capacity else at - crowd.capacity]]
-        tw_prefetch(s)
-        tw_prefetch(s + 64)
-        tw_prefetch(s + 128)
-        tw_prefetch(s + 192)
+        tw_prefetch(&crowd.slots[crowd.dirty[at if at < crowd.capacity else at - crowd.capacity]])
 
 
 cdef inline void _prefetch_ring(const Crowd* crowd, uint32_t ahead) noexcept nogil:
@@ -387,21 +383,21 @@ cdef inline void _prefetch_ring(const Crowd* crowd, uint32_t ahead) noexcept nog
     if ahead < crowd.dirty_count:
         s = &crowd.slots[crowd.dirty[at if at < crowd.capacity else at - crowd.capacity]]
         if s.box.ring != NULL:
-            tw_prefetch(&s.box.ring[s.box.cursor & (s.box.cap - 1)])
+            tw_prefetch(&s.box.ring[outbox_cursor(&s.box) & (s.box.cap - 1)])
 
 
 cdef void _take(Crowd* crowd, uint32_t slot, bint batch) noexcept nogil:
     """Send every frame that waits for this connection, up to SCRATCH bytes, or let it fly with the batch."""
     cdef Slot* s = &crowd.slots[slot]
     cdef Flight* flight = &crowd.flights[crowd.ring.added]
-    cdef bint tls = s.tls.sock != NULL, full = 0
+    cdef bint tls = (s.flags & ENCRYPTED) != 0, full = 0
     cdef Py_ssize_t sent
     flight.slot = slot
     flight.notes_only = s.state != OPEN
     flight.size = outbox_fill(&s.box, s.user, s.user_size, flight.notes_only, tls,
                               crowd.scratch + crowd.scratched, SCRATCH - crowd.scratched, &flight.marks)
     if tls and (flight.size or s.tls.pending != NULL):
-        sent = tls_send(&s.tls, flight.marks.piece[0].data, flight.size, &full)
+        sent = tls_send(s.tls, flight.marks.piece[0].data, flight.size, &full)
         _landed(crowd, flight, sent, full)
     elif flight.size == 0:
         _go_on(crowd, slot, flight.notes_only)
@@ -451,7 +447,7 @@ cdef void _landed(Crowd* crowd, Flight* flight, Py_ssize_t sent, bint full) noex
 
 cdef inline void _go_on(Crowd* crowd, uint32_t slot, bint notes_only) noexcept nogil:
     cdef Slot* s = &crowd.slots[slot]
-    if s.box.notes or (s.box.cursor < s.box.next and not notes_only):
+    if s.box.notes or (s.box.waits and not notes_only):
         mark_dirty(crowd, slot)
     elif s.state == CLOSING:
         mark(crowd, slot, DRAINED)

@@ -49,5 +49,6 @@ cdef Found reader_parse(Reader* r, const Limits* limits, uint8_t* data, size_t s
 cdef void reader_done(Reader* r) noexcept nogil
 cdef void reader_fail(Reader* r) noexcept nogil
 cdef void reader_clear(Reader* r) noexcept nogil
+cdef bint reader_at_rest(const Reader* r) noexcept nogil
 cdef uint32_t encode_head(uint8_t* out, uint8_t opcode, uint64_t size) noexcept nogil
 cdef uint8_t utf8_check(uint8_t state, const uint8_t* data, size_t size) noexcept nogil

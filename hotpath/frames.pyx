@@ -323,6 +323,11 @@ cdef void reader_clear(Reader* r) noexcept nogil:
     memset(r, 0, sizeof(Reader))
 
 
+cdef bint reader_at_rest(const Reader* r) noexcept nogil:
+    """Tell whether a new reader would do as well: no message is open, no frame begun, and the end has not come."""
+    return not (r.ended or r.head_len or r.in_payload or r.message)
+
+
 cdef uint32_t encode_head(uint8_t* out, uint8_t opcode, uint64_t size) noexcept nogil:
     """Write the head of an unfragmented server frame (RFC 6455 5.2): 2, 4 or 10 bytes. Return how many."""
     cdef int i

@@ -78,7 +78,7 @@ class Gate:
         """Give the first event of a new connection this seq instead of 0; False, with nothing changed, if it has
         events already or is closing. Replies that wait go out before it."""
     def set_user(self, slot: int, user_id: bytes, bits: int) -> None:
-        """Say who it is: the id (at most 32 bytes) that tails name, and role bits ADMIN, GUEST, MFA_OK, POSTED_ACK.
+        """Say who it is: the id (at most 26 bytes) that tails name, and role bits ADMIN, GUEST, MFA_OK, POSTED_ACK.
 
         Raises: ValueError if the id is another than before and events are there already.
         """

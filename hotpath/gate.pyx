@@ -15,20 +15,21 @@ from cpython.exc cimport PyErr_SetFromErrno
 
 from hotpath.deflate import BadMessage, inflate
 from hotpath.fanout cimport HINT_OMIT, SCRATCH, Event, SlotSet, fan_out, flush_dirty, mark, mark_dirty, watch
-from hotpath.frames cimport (BROKEN, CLOSE, NEED_MORE, PING, PONG, TEXT, Found, Frame, Limits, reader_clear,
-                             reader_done, reader_fail, reader_parse)
+from hotpath.frames cimport (BROKEN, CLOSE, NEED_MORE, PING, PONG, TEXT, Found, Frame, Limits, reader_done,
+                             reader_fail, reader_parse)
 from hotpath.linux cimport (EAGAIN, EFD_CLOEXEC, EFD_NONBLOCK, EINTR, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR,
                             EPOLLHUP, EPOLLIN, EPOLLOUT, EWOULDBLOCK, MSG_DONTWAIT, close, epoll_create1, epoll_ctl,
                             epoll_event, epoll_wait, errno, eventfd, read, recv, tw_prepare_socket)
 from hotpath.outbox cimport (ENTRY_BITS, PERSONAL_ROOM, TAIL_BITS, USER_ID_MAX, Note, Outbox, Shared,
-                             outbox_drop_notes, outbox_raw, outbox_restart, outbox_ring, outbox_stash, outbox_waiting,
-                             personal_fill, shared_data)
+                             outbox_base, outbox_cursor, outbox_drop_notes, outbox_raw, outbox_restart, outbox_ring,
+                             outbox_stash, outbox_waiting, personal_fill, shared_data)
 from hotpath.ring cimport RING_SENDS, ring_close, ring_open
-from hotpath.slots cimport (BLOCKED, CLOSING, DEAD, DIRTY, DRAINED, ENDED, ENDING, FAILED, FREE, KEEP, LOST, MARKED,
-                            NONE, OPEN, PEER_CLOSED, RELEASED, SHUT, SILENT, SLOW, WHY_ERROR, WHY_LOCAL, WHY_NONE,
-                            WHY_PEER, WHY_PROTOCOL, Crowd, Flight, Slot, add_note, begin_close, drop_socket, end_socket,
-                            evict, free_if_done, pop_free, settle_slot, start_clock, tick_slot, wake)
-from hotpath.tls cimport tls_close, tls_hold, tls_recv
+from hotpath.slots cimport (BLOCKED, CLOSING, DEAD, DIRTY, DRAINED, ENCRYPTED, ENDED, ENDING, FAILED, FREE, KEEP, LOST,
+                            MARKED, NONE, OPEN, PEER_CLOSED, RELEASED, SHUT, SILENT, SLOW, WHY_ERROR, WHY_LOCAL,
+                            WHY_NONE, WHY_PEER, WHY_PROTOCOL, Crowd, Flight, Slot, add_note, begin_close, drop_socket,
+                            end_socket, evict, forget_reader, free_if_done, pop_free, settle_reader, settle_slot,
+                            slot_reader, start_clock, tick_slot, wake)
+from hotpath.tls cimport Tls, tls_close, tls_hold, tls_recv
 
 cdef enum:
     OP_TEXT = 1
@@ -40,6 +41,8 @@ cdef enum:
     QUANTUM = 2048
     BATCH = 128              # sockets read in one poll, before the event loop has its turn
     SWEEP = 4096             # slots looked at in one slice, by timers and by the budget
+    CACHE_LINE = 64
+    LINGER_MAX_MS = 1 << 30  # 12 days: slots know times by their last 32 bits
 
 cdef tuple WHY_NAMES = ("none", "peer", "timeout", "slow", "protocol", "error", "local")
 cdef uint64_t WAKE = 0xFFFFFFFFFFFFFFFF
@@ -55,6 +58,7 @@ cdef class Gate:
     """See the module and gate.pyi for what each method promises."""
 
     cdef Crowd crowd
+    cdef void* slab              # the memory of crowd.slots, which begin on a line of the cache
     cdef Limits limits
     cdef object on_message
     cdef object on_close
@@ -82,11 +86,12 @@ cdef class Gate:
         self.crowd.budget = budget_bytes
         self.crowd.ping_ms = ping_interval_ms
         self.crowd.timeout_ms = read_timeout_ms
-        self.crowd.linger_ms = linger_ms
+        self.crowd.linger_ms = min(linger_ms, LINGER_MAX_MS)
         self.crowd.free_first = self.crowd.free_last = NONE
         self.crowd.current = -1
         # calloc of untouched pages costs address space only: the array never moves, and grows by being used.
-        self.crowd.slots = <Slot*>calloc(capacity, sizeof(Slot))
+        self.slab = calloc(<size_t>capacity * sizeof(Slot) + CACHE_LINE, 1)
+        self.crowd.slots = <Slot*>((<uintptr_t>self.slab + CACHE_LINE - 1) & ~<uintptr_t>(CACHE_LINE - 1))
         self.crowd.dirty = <uint32_t*>calloc(capacity, sizeof(uint32_t))
         self.crowd.marked = <uint32_t*>calloc(capacity, sizeof(uint32_t))
         self.crowd.hints = <uint8_t*>calloc(capacity, 1)
@@ -94,7 +99,7 @@ cdef class Gate:
         self.crowd.scratch = <uint8_t*>malloc(SCRATCH)
         self.crowd.flights = <Flight*>malloc(RING_SENDS * sizeof(Flight))
         self.input = <uint8_t*>malloc(INPUT)
-        if (self.crowd.slots == NULL or self.crowd.dirty == NULL or self.crowd.marked == NULL
+        if (self.slab == NULL or self.crowd.dirty == NULL or self.crowd.marked == NULL
                 or self.crowd.ending == NULL
                 or self.crowd.hints == NULL or self.crowd.scratch == NULL or self.crowd.flights == NULL
                 or self.input == NULL):
@@ -114,18 +119,18 @@ cdef class Gate:
         if self.crowd.slots != NULL:
             for i in range(self.crowd.high):
                 if self.crowd.slots[i].state != FREE:
-                    if self.crowd.slots[i].tls.sock != NULL:
-                        tls_close(&self.crowd.slots[i].tls)
+                    if self.crowd.slots[i].flags & ENCRYPTED:
+                        tls_close(self.crowd.slots[i].tls)
                     elif self.crowd.slots[i].fd >= 0:
                         close(self.crowd.slots[i].fd)
-                    reader_clear(&self.crowd.slots[i].reader)
+                    forget_reader(&self.crowd.slots[i])
                     outbox_drop_notes(&self.crowd.slots[i].box, 0)
                     outbox_restart(&self.crowd.shelf, &self.crowd.slots[i].box)
         if self.crowd.epoll >= 0:
             close(self.crowd.epoll)
         if self.crowd.wake_fd >= 0:
             close(self.crowd.wake_fd)
-        free(self.crowd.slots)
+        free(self.slab)
         free(self.crowd.dirty)
         free(self.crowd.marked)
         free(self.crowd.hints)
@@ -219,6 +224,10 @@ cdef class Gate:
     def adopt(self, int fd, bytes leftover=b"", bytes answer=b"", *, bint deflate=False, tls=None):
         cdef uint32_t slot
         cdef Slot* s
+        cdef Tls* held
+        if self.crowd.free_first == NONE and self.crowd.high == self.crowd.capacity:
+            raise OverflowError("every slot is taken")
+        held = tls_hold(tls) if tls is not None else NULL
         # Half of the numbers rest while there are others, so that one is not used again at once.
         if self.crowd.free_first != NONE and self.crowd.used * 2 < self.crowd.high:
             slot = pop_free(&self.crowd)
@@ -226,21 +235,20 @@ cdef class Gate:
             slot = self.crowd.high
             self.crowd.high += 1
             self.crowd.slots[slot].fd = -1
-        elif self.crowd.free_first != NONE:
-            slot = pop_free(&self.crowd)
         else:
-            raise OverflowError("every slot is taken")
+            slot = pop_free(&self.crowd)
         s = &self.crowd.slots[slot]
         tw_prepare_socket(fd)
         s.fd = fd
-        if tls is not None:
-            tls_hold(&s.tls, tls)
-            self.crowd.tls_sockets += 1
         s.generation += 1
         s.state = OPEN
         s.flags = (s.flags & (DIRTY | MARKED)) | KEEP
-        s.reader.deflate = s.box.deflate = deflate
-        s.pong_ms = s.ping_ms = self.crowd.now_ms
+        if held != NULL:
+            s.tls = held
+            s.flags |= ENCRYPTED
+            self.crowd.tls_sockets += 1
+        s.box.deflate = deflate
+        s.pong_ms = s.ping_ms = <uint32_t>self.crowd.now_ms
         watch(&self.crowd, slot, 1)
         self.crowd.live += 1
         self.crowd.used += 1
@@ -264,7 +272,7 @@ cdef class Gate:
             return False
         if o.flags & (SILENT | LOST | RELEASED) or not o.flags & KEEP:
             return False
-        if next_seq < o.box.base or next_seq > o.box.cursor:
+        if next_seq < outbox_base(&o.box) or next_seq > outbox_cursor(&o.box):
             return False
         same_user = n.user_size == o.user_size and memcmp(n.user, o.user, n.user_size) == 0
         if n.user_size and not same_user:
@@ -275,16 +283,16 @@ cdef class Gate:
         # The socket, what it has read, and the replies that wait for it move; the new slot is empty then.
         o.fd = n.fd
         o.tls = n.tls
-        memset(&n.tls, 0, sizeof(n.tls))
+        n.tls = NULL
         o.generation += 1
         o.state = OPEN
-        o.flags = (o.flags & (DIRTY | MARKED | ENDING)) | KEEP | (n.flags & BLOCKED)
+        o.flags = (o.flags & (DIRTY | MARKED | ENDING)) | KEEP | (n.flags & (BLOCKED | ENCRYPTED))
         o.end_why = WHY_NONE                         # an end not told yet is void
         o.reader = n.reader
-        memset(&n.reader, 0, sizeof(n.reader))
+        n.reader = NULL
         o.pong_ms = n.pong_ms
         o.ping_ms = n.ping_ms
-        o.box.cursor = next_seq
+        o.box.waits = <uint32_t>(o.box.next - next_seq)
         o.box.first = n.box.first
         o.box.last = n.box.last
         o.box.notes = n.box.notes
@@ -316,7 +324,9 @@ cdef class Gate:
         cdef uint8_t own[PERSONAL_ROOM]
         cdef uintptr_t entry
         cdef Shared* shared
-        if s.flags & (SILENT | LOST | RELEASED) or not s.flags & KEEP or first < s.box.base or first > s.box.cursor:
+        if s.flags & (SILENT | LOST | RELEASED) or not s.flags & KEEP:
+            return None
+        if first < outbox_base(&s.box) or first > outbox_cursor(&s.box):
             return None
         events = []
         while seq < s.box.next:
@@ -337,7 +347,7 @@ cdef class Gate:
         cdef Slot* s = self._slot(slot)
         if s.state != OPEN or s.flags & (SILENT | ENDED) or s.box.next != 0:
             return False
-        s.box.base = s.box.cursor = s.box.next = seq     # replies that wait stand before every event still
+        s.box.next = seq     # replies that wait stand before every event still
         return True
 
     def set_user(self, uint32_t slot, bytes user_id not None, int bits):
@@ -345,7 +355,7 @@ cdef class Gate:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(user_id)
         if size > USER_ID_MAX:
             raise ValueError("user id too long")
-        if s.box.base != s.box.next and (size != s.user_size or memcmp(PyBytes_AS_STRING(user_id), s.user, size)):
+        if s.box.kept and (size != s.user_size or memcmp(PyBytes_AS_STRING(user_id), s.user, size)):
             raise ValueError("a connection with events can't change its user")
         memcpy(s.user, PyBytes_AS_STRING(user_id), size)
         s.user_size = <uint8_t>size
@@ -516,12 +526,12 @@ cdef class Gate:
         cdef Slot* s = &self.crowd.slots[slot]
         cdef size_t want = QUANTUM
         cdef Py_ssize_t n
-        if s.reader.in_payload:
+        if s.reader != NULL and s.reader.in_payload:
             want = s.reader.left + QUANTUM
             if want > INPUT:
                 want = INPUT
-        if s.tls.sock != NULL and not s.flags & SHUT:    # later only the end is waited for
-            n = tls_recv(&s.tls, self.input, INPUT)
+        if s.flags & ENCRYPTED and not s.flags & SHUT:    # later only the end is waited for
+            n = tls_recv(s.tls, self.input, INPUT)
             if n < 0:
                 return 0
         else:
@@ -545,20 +555,25 @@ cdef class Gate:
         while self.crowd.current >= 0:
             slot = <uint32_t>self.crowd.current
             s = &self.crowd.slots[slot]
-            found = reader_parse(&s.reader, &self.limits, data, size, &used, &frame)
+            if slot_reader(s) == NULL:
+                end_socket(&self.crowd, slot, 1006, WHY_ERROR)
+                drop_socket(&self.crowd, slot)
+                break
+            found = reader_parse(s.reader, &self.limits, data, size, &used, &frame)
             data += used
             size -= used
             if found == NEED_MORE:
+                settle_reader(s)
                 break
             if found == PING:
                 if s.state == OPEN:
                     add_note(&self.crowd, slot, OP_PONG, frame.data, frame.size)
-                reader_done(&s.reader)
+                reader_done(s.reader)
             elif found == PONG:
-                s.pong_ms = self.crowd.now_ms
-                reader_done(&s.reader)
+                s.pong_ms = <uint32_t>self.crowd.now_ms
+                reader_done(s.reader)
             elif found == CLOSE:
-                reader_done(&s.reader)
+                reader_done(s.reader)
                 self._on_peer_close(slot, frame.code)
             elif found == BROKEN:
                 if s.state == OPEN:
@@ -567,7 +582,7 @@ cdef class Gate:
                     drop_socket(&self.crowd, slot)
             else:
                 payload = PyBytes_FromStringAndSize(<char*>frame.data, frame.size)
-                reader_done(&s.reader)
+                reader_done(s.reader)
                 if s.state == OPEN and not s.flags & SILENT:
                     if frame.packed:
                         payload = self._inflate(slot, payload, found == TEXT)
@@ -585,7 +600,7 @@ cdef class Gate:
         try:
             return inflate(data, self.limits.max_message, text)
         except BadMessage as bad:
-            reader_fail(&self.crowd.slots[slot].reader)
+            reader_fail(self.crowd.slots[slot].reader)
             begin_close(&self.crowd, slot, bad.code, WHY_PROTOCOL)
         return None
 

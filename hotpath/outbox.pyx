@@ -21,7 +21,7 @@ cdef enum:
     RSV1 = 64                # RFC 7692: this message is compressed
     RING_START = 4
     NAMED_FROM = 4096        # copying costs less below some 3 KiB: bench/c/copy_or_iovec.c
-    # Longest tail: 2 x (14 + 2 x quotes + id) + should_ack + seq; 256 leaves room over 32-byte ids.
+    # Longest tail: 2 x (14 + 2 x quotes + id) + should_ack + seq; 256 leaves room over 26-byte ids.
     TAIL_MAX = 256
 
 
@@ -127,7 +127,7 @@ cdef bint _resize(Shelf* shelf, Outbox* box, uint32_t cap) noexcept nogil:
         ring = <uintptr_t*>malloc(cap * sizeof(uintptr_t))
         if ring == NULL:
             return 0
-        seq = box.base
+        seq = outbox_base(box)
         while seq < box.next:
             ring[seq & (cap - 1)] = outbox_ring(box)[seq & (box.cap - 1)]
             seq += 1
@@ -143,15 +143,15 @@ cdef bint _resize(Shelf* shelf, Outbox* box, uint32_t cap) noexcept nogil:
 
 
 cdef inline void _drop_oldest(Shelf* shelf, Outbox* box) noexcept nogil:
-    _unref(shelf, _shared(outbox_ring(box)[box.base & (box.cap - 1)]))
-    box.base += 1
+    _unref(shelf, _shared(outbox_ring(box)[outbox_base(box) & (box.cap - 1)]))
+    box.kept -= 1
 
 
 cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t bits, uint32_t retain) noexcept nogil:
     """Append an event; it gets the seq box.next. Of the sent ones the last `retain` - 1 stay. 0 if memory is out."""
-    while box.base < box.cursor and box.next - box.base >= retain:
+    while box.kept > box.waits and box.kept >= retain:
         _drop_oldest(shelf, box)
-    if box.next - box.base == box.cap:
+    if box.kept == box.cap:
         if not _resize(shelf, box, box.cap * 2 if box.cap > 1 else RING_START if box.cap else 1):
             return 0
     if shared.rings == 0:
@@ -159,18 +159,20 @@ cdef bint outbox_push(Shelf* shelf, Outbox* box, Shared* shared, uint8_t bits, u
     shared.rings += 1
     outbox_ring(box)[box.next & (box.cap - 1)] = <uintptr_t>shared | bits
     box.next += 1
+    box.kept += 1
+    box.waits += 1
     return 1
 
 
 cdef void outbox_trim(Shelf* shelf, Outbox* box, uint32_t retain) noexcept nogil:
     """Drop what a burst left behind: sent events beyond `retain`, and ring entries far beyond need."""
     cdef uint32_t cap = box.cap
-    while box.base < box.cursor and box.next - box.base > retain:
+    while box.kept > box.waits and box.kept > retain:
         _drop_oldest(shelf, box)
-    if box.base == box.next:
+    if box.kept == 0:
         cap = 0
     else:
-        while cap > RING_START and (box.next - box.base) * 4 <= cap:
+        while cap > RING_START and <uint64_t>box.kept * 4 <= cap:
             cap >>= 1
     if cap != box.cap:
         _resize(shelf, box, cap)         # if memory is out the larger ring simply stays
@@ -341,7 +343,7 @@ cdef size_t outbox_fill(Outbox* box, const uint8_t* user, uint8_t user_size, bin
     cdef uint8_t* copied = out           # from here on no piece names what is in the buffer
     cdef size_t most = room
     cdef Note* note = box.first
-    cdef uint64_t seq = box.cursor
+    cdef uint64_t seq = outbox_cursor(box)
     cdef uintptr_t entry
     cdef Shared* shared
     cdef size_t skip = box.sent, tail, size
@@ -388,7 +390,7 @@ cdef void outbox_advance(Outbox* box, size_t sent, const Marks* marks) noexcept 
         if marks.is_note[i]:
             _pop_note(box)
         else:
-            box.cursor += 1
+            box.waits -= 1
         i += 1
     box.sent = <uint32_t>sent
 
@@ -408,19 +410,20 @@ cdef bint outbox_stash(Outbox* box, const uint8_t* user, uint8_t user_size) noex
     cdef uint8_t* out
     cdef size_t skip = 0, tail, room, size
     cdef uint32_t head
-    if box.sent == 0 or (box.first != NULL and box.first.at <= box.cursor):
+    cdef uint64_t seq = outbox_cursor(box)
+    if box.sent == 0 or (box.first != NULL and box.first.at <= seq):
         return 1                         # nothing, or a note, is partly out
-    entry = outbox_ring(box)[box.cursor & (box.cap - 1)]
+    entry = outbox_ring(box)[seq & (box.cap - 1)]
     shared = _shared(entry)
     bits = _bits(box, entry)
     body = _body(shared, bits, user, user_size, own, &size)
-    tail = encode_event(ends, shared, bits, user, user_size, box.cursor, &head)
+    tail = encode_event(ends, shared, bits, user, user_size, seq, &head)
     room = head + size + tail
     note = <Note*>malloc(sizeof(Note) + room)
     if note == NULL:
         return 0
     note.size = <uint32_t>room
-    note.at = box.cursor
+    note.at = seq
     out = <uint8_t*>(note + 1)
     _copy_part(ends, head, &skip, &out, &room)
     _copy_part(body, size, &skip, &out, &room)
@@ -430,7 +433,7 @@ cdef bint outbox_stash(Outbox* box, const uint8_t* user, uint8_t user_size) noex
     if box.last == NULL:
         box.last = note
     box.notes += 1
-    box.cursor += 1
+    box.waits -= 1
     return 1
 
 
@@ -456,10 +459,10 @@ cdef void outbox_drop_notes(Outbox* box, bint keep_started) noexcept nogil:
 cdef void outbox_restart(Shelf* shelf, Outbox* box) noexcept nogil:
     """Drop all events and begin again at seq 0; notes stay, before the next event (call outbox_stash first)."""
     cdef Note* note = box.first
-    while box.base < box.next:
+    while box.kept:
         _drop_oldest(shelf, box)
     _resize(shelf, box, 0)
-    box.base = box.cursor = box.next = 0
+    box.next = box.waits = 0
     while note != NULL:
         note.at = 0
         note = note.next
@@ -481,10 +484,10 @@ cdef bint outbox_evict(Shelf* shelf, Outbox* box, uint64_t floor) noexcept nogil
     Call outbox_stash() first: an event that is partly out must not go.
     """
     cdef bint lost = 0
-    while box.base < box.next and _shared(outbox_ring(box)[box.base & (box.cap - 1)]).order < floor:
-        if box.base == box.cursor:
+    while box.kept and _shared(outbox_ring(box)[outbox_base(box) & (box.cap - 1)]).order < floor:
+        if box.kept == box.waits:
             lost = 1
-            box.cursor += 1
+            box.waits -= 1
         shelf.evicted += 1
         _drop_oldest(shelf, box)
     return lost

@@ -30,6 +30,7 @@ cdef enum Flag:
     MARKED = 2048      # SLOW, FAILED or DRAINED, and in the list of marked slots
     ENDED = 8192       # on_close of this socket is due or told
     KEEP = 4096        # stays after its end until release() or take_over()
+    ENCRYPTED = 16384  # with a socket: all of fd's bytes go through tls
 
 cdef enum Why:         # of an end, for on_close
     WHY_NONE = 0
@@ -43,22 +44,25 @@ cdef enum Why:         # of an end, for on_close
 cdef enum:
     NONE = 0xFFFFFFFF      # no slot
 
+# Two lines of the processor's cache: what a fan-out and a flush ask of a slot is in the first. Times are the last 32
+# bits of the loop's milliseconds: differences count, see age_ms().
 cdef struct Slot:
     Outbox box
-    Reader reader
-    Tls tls                  # with a socket: all of fd's bytes go through it
     int fd                   # -1: no socket
-    uint32_t generation      # rises with every socket that comes or goes; epoll events carry it
-    uint32_t next_free
     uint16_t flags
-    uint16_t end_code        # for on_close
-    uint8_t end_why
     uint8_t state
     uint8_t bits             # ADMIN, GUEST, MFA_OK, POSTED_ACK
+
+    Reader* reader           # NULL: it stands between two messages, and has not ended; see slot_reader()
+    Tls* tls                 # while ENCRYPTED
+    uint32_t generation      # rises with every socket that comes or goes; epoll events carry it
+    uint32_t next_free
+    uint32_t pong_ms         # last pong, or the start
+    uint32_t ping_ms         # OPEN: last ping sent, or the start; CLOSING: when the socket is dropped at the latest
+    uint16_t end_code        # for on_close
+    uint8_t end_why
     uint8_t user_size
     uint8_t user[USER_ID_MAX]
-    int64_t pong_ms          # last pong, or the start
-    int64_t ping_ms          # OPEN: last ping sent, or the start; CLOSING: when the socket is dropped at the latest
 
 # What one connection has under way in a flush.
 cdef struct Flight:
@@ -129,7 +133,13 @@ cdef struct Crowd:
     bint sweeping
     uint32_t sweep_at
 
+cdef inline uint32_t age_ms(const Crowd* crowd, uint32_t since_ms) noexcept nogil:
+    return <uint32_t>crowd.now_ms - since_ms
+
 cdef uint32_t pop_free(Crowd* crowd) noexcept nogil
+cdef Reader* slot_reader(Slot* s) noexcept nogil
+cdef void settle_reader(Slot* s) noexcept nogil
+cdef void forget_reader(Slot* s) noexcept nogil
 cdef void wake(Crowd* crowd) noexcept nogil
 cdef void start_clock(Crowd* crowd, int64_t now_ms) noexcept nogil
 cdef void add_note(Crowd* crowd, uint32_t slot, uint8_t opcode, const uint8_t* data, size_t size) noexcept nogil

@@ -5,8 +5,10 @@ Plain C over the crowd's flat array: no Python, no parsing. Nothing here calls b
 (on_close is due) and the event loop is woken.
 """
 
+from libc.stdlib cimport calloc, free
+
 from hotpath.fanout cimport flush_slot, mark, mark_dirty
-from hotpath.frames cimport reader_clear
+from hotpath.frames cimport reader_at_rest, reader_clear
 from hotpath.linux cimport (EPOLL_CTL_DEL, SHUT_WR, close, epoll_ctl, epoll_event, shutdown, write)
 from hotpath.outbox cimport (outbox_drop_notes, outbox_evict, outbox_note, outbox_restart, outbox_stash, outbox_trim,
                              outbox_waiting, shelf_floor)
@@ -26,6 +28,28 @@ cdef uint32_t pop_free(Crowd* crowd) noexcept nogil:
     return slot
 
 
+cdef Reader* slot_reader(Slot* s) noexcept nogil:
+    """Return the slot's reader, a new one if it had nothing to remember; NULL if memory is out."""
+    if s.reader == NULL:
+        s.reader = <Reader*>calloc(1, sizeof(Reader))
+        if s.reader != NULL:
+            s.reader.deflate = s.box.deflate
+    return s.reader
+
+
+cdef void settle_reader(Slot* s) noexcept nogil:
+    """Give the reader's memory back if it has nothing to remember: most sockets are idle most of the time."""
+    if s.reader != NULL and reader_at_rest(s.reader):
+        forget_reader(s)
+
+
+cdef void forget_reader(Slot* s) noexcept nogil:
+    if s.reader != NULL:
+        reader_clear(s.reader)
+        free(s.reader)
+        s.reader = NULL
+
+
 cdef void wake(Crowd* crowd) noexcept nogil:
     """Make fileno() readable: something waits for the next poll()."""
     cdef uint64_t one = 1
@@ -38,8 +62,8 @@ cdef void start_clock(Crowd* crowd, int64_t now_ms) noexcept nogil:
     cdef uint32_t i
     crowd.ticked_ms = now_ms
     for i in range(crowd.high):
-        crowd.slots[i].pong_ms += now_ms
-        crowd.slots[i].ping_ms += now_ms
+        crowd.slots[i].pong_ms += <uint32_t>now_ms
+        crowd.slots[i].ping_ms += <uint32_t>now_ms
 
 
 cdef void add_note(Crowd* crowd, uint32_t slot, uint8_t opcode, const uint8_t* data, size_t size) noexcept nogil:
@@ -71,7 +95,7 @@ cdef void begin_close(Crowd* crowd, uint32_t slot, uint16_t code, Why why) noexc
         return
     outbox_drop_notes(&s.box, 1)
     s.state = CLOSING
-    s.ping_ms = crowd.now_ms + crowd.linger_ms
+    s.ping_ms = <uint32_t>(crowd.now_ms + crowd.linger_ms)
     payload[0] = <uint8_t>(code >> 8)
     payload[1] = <uint8_t>code
     add_note(crowd, slot, OP_CLOSE, payload, 0 if code == 1005 else 2)
@@ -105,8 +129,9 @@ cdef void drop_socket(Crowd* crowd, uint32_t slot) noexcept nogil:
         crowd.live -= 1                           # the caller knows: no on_close
         s.flags |= ENDED
     epoll_ctl(crowd.epoll, EPOLL_CTL_DEL, s.fd, &event)
-    if s.tls.sock != NULL:
-        tls_close(&s.tls)
+    if s.flags & ENCRYPTED:
+        tls_close(s.tls)
+        s.tls = NULL
         crowd.tls_sockets -= 1
     else:
         close(s.fd)
@@ -114,8 +139,8 @@ cdef void drop_socket(Crowd* crowd, uint32_t slot) noexcept nogil:
     crowd.sockets -= 1
     s.generation += 1
     s.state = DEAD
-    s.flags &= ~<uint16_t>(BLOCKED | SHUT | PEER_CLOSED | SLOW | FAILED | DRAINED)
-    reader_clear(&s.reader)
+    s.flags &= ~<uint16_t>(BLOCKED | SHUT | PEER_CLOSED | SLOW | FAILED | DRAINED | ENCRYPTED)
+    forget_reader(s)
     outbox_drop_notes(&s.box, 0)
     if crowd.current == <int64_t>slot:
         crowd.current = -1
@@ -148,13 +173,13 @@ cdef void tick_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
     if s.state == FREE:
         return
     if s.state == OPEN:
-        if crowd.now_ms - s.pong_ms >= crowd.timeout_ms:
+        if age_ms(crowd, s.pong_ms) >= crowd.timeout_ms:
             end_socket(crowd, slot, 1006, WHY_TIMEOUT)
             drop_socket(crowd, slot)
-        elif crowd.now_ms - s.ping_ms >= crowd.ping_ms:
-            s.ping_ms = crowd.now_ms
+        elif age_ms(crowd, s.ping_ms) >= crowd.ping_ms:
+            s.ping_ms = <uint32_t>crowd.now_ms
             add_note(crowd, slot, OP_PING, NULL, 0)
-    elif s.state == CLOSING and crowd.now_ms >= s.ping_ms:
+    elif s.state == CLOSING and <int32_t>age_ms(crowd, s.ping_ms) >= 0:
         drop_socket(crowd, slot)
     outbox_trim(&crowd.shelf, &s.box, crowd.retain)
 
@@ -166,12 +191,13 @@ cdef void settle_slot(Crowd* crowd, uint32_t slot) noexcept nogil:
         drop_socket(crowd, slot)
     elif s.flags & SLOW and s.state == OPEN:
         begin_close(crowd, slot, 1013, WHY_SLOW)
-    elif s.flags & DRAINED and s.state == CLOSING and (s.flags & PEER_CLOSED or s.reader.ended):
+    elif (s.flags & DRAINED and s.state == CLOSING
+            and (s.flags & PEER_CLOSED or (s.reader != NULL and s.reader.ended))):
         # Our close frame is out: end our side, then wait for the peer's end, so that a reset can't overtake it.
         if not s.flags & SHUT:
             s.flags |= SHUT
-            if s.tls.sock != NULL:
-                tls_shut(&s.tls)
+            if s.flags & ENCRYPTED:
+                tls_shut(s.tls)
             shutdown(s.fd, SHUT_WR)
 
 

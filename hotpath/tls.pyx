@@ -10,6 +10,7 @@ from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdlib cimport free, malloc
 
 from ssl import SSLWantReadError, SSLWantWriteError
 
@@ -17,11 +18,15 @@ cdef enum:
     RECORD = 16384           # bytes of one TLS record at most: RFC 8446 5.1
 
 
-cdef void tls_hold(Tls* tls, object sock) noexcept:
-    """Hold a socket until tls_close."""
+cdef Tls* tls_hold(object sock) except NULL:
+    """Hold a socket until tls_close, which frees what is returned."""
+    cdef Tls* tls = <Tls*>malloc(sizeof(Tls))
+    if tls == NULL:
+        raise MemoryError
     Py_INCREF(sock)
     tls.sock = <void*>sock
     tls.pending = NULL
+    return tls
 
 
 cdef Py_ssize_t tls_recv(Tls* tls, uint8_t* data, size_t size) noexcept with gil:
@@ -109,4 +114,4 @@ cdef void tls_close(Tls* tls) noexcept with gil:
     if tls.pending != NULL:
         Py_DECREF(<object>tls.pending)
     Py_DECREF(sock)
-    tls.sock = tls.pending = NULL
+    free(tls)

@@ -42,6 +42,18 @@ class Answers:
 
     def __init__(self) -> None:
         self._data = b""
+        self._room = bytearray()
+
+    def get_buffer(self, hint: int) -> memoryview:
+        """Return where the next bytes may be written."""
+        self._room = bytearray(max(hint, 65536))
+        return memoryview(self._room)
+
+    def buffer_updated(self, size: int) -> None:
+        """Take what was written there."""
+        if size > len(self._room):
+            raise ValueError("more than the buffer holds")
+        self.feed(bytes(self._room[:size]))
 
     def feed(self, data: bytes) -> None:
         """Add what was read."""

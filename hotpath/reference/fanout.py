@@ -6,7 +6,7 @@ from hotpath.deflate import PACK_FROM_BYTES, end_of, pack
 from hotpath.reference.frames import RSV1, TEXT, encode_head
 
 MENTION, FOLLOW, ACK = 1, 2, 4
-USER_ID_MAX = 32
+USER_ID_MAX = 26
 PERSONAL_MAX, BLANKS_MAX = 512, 8  # bytes of a personal event, ids to be filled in
 
 

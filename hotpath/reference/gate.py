@@ -253,7 +253,7 @@ class Gate:
 
     def set_user(self, slot: int, user_id: bytes, bits: int) -> None:
         s = self._slot(slot)
-        if len(user_id) > 32:
+        if len(user_id) > 26:
             raise ValueError("user id too long")
         if s.box.ring and user_id != s.user:
             raise ValueError("a connection with events can't change its user")

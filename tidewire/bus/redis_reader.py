@@ -37,11 +37,20 @@ class _Stream:
 
     def __init__(self, name: str, shard: int) -> None:
         self.name, self.shard = name, shard
-        self.position: Place = (0, 0)
+        self.at = b"0-0"  # the position as Redis writes it
         # The last entry seen: the witness that the stream is still the same.
-        self.last: tuple[Place, list[bytes]] | None = None
+        self.last: tuple[bytes, list[bytes]] | None = None
         self.doubt_since = 0.0  # not 0: the witness is gone, a `Lost` is due once repair is through
         self.repair_end: Place | None = None
+
+    @property
+    def position(self) -> Place:
+        """Where reading goes on: behind this place."""
+        return _id(self.at)
+
+    @position.setter
+    def position(self, place: Place) -> None:
+        self.at = _text(place).encode()
 
 
 class _Places(Sequence[Place]):
@@ -73,6 +82,8 @@ class RedisReader:
         self._batch = batch
         self._events = [_Stream(events_stream(shard), shard) for shard in range(shards)]
         self._ephemeral = _Stream(EPHEMERAL, -1)
+        self._streams = {stream.name.encode(): stream for stream in [*self._events, self._ephemeral]}
+        self._names = [stream.name for stream in self._streams.values()]
         self._epoch = ""
         self._ready = asyncio.Event()
         self._starts: list[Place] = []
@@ -133,10 +144,10 @@ class RedisReader:
         epoch = await epoch_of(link)
         items: list[Item] = []
         if not self._ready.is_set():
-            for stream in [*self._events, self._ephemeral]:
+            for stream in self._streams.values():
                 stream.last = await _last_entry(link, stream.name)
                 if stream.last:
-                    stream.position = stream.last[0]
+                    stream.at = stream.last[0]
             self._begin()
         elif self._epoch:
             for stream in self._events:
@@ -145,7 +156,7 @@ class RedisReader:
             if epoch != self._epoch:
                 self._ephemeral.position = (0, 0)
                 if last := await _last_entry(link, EPHEMERAL):
-                    self._ephemeral.position = last[0]
+                    self._ephemeral.at = last[0]
         if items:
             log.warning("bus stream changed", epoch=epoch, before=self._epoch, shards=len(items))
         self._epoch = epoch
@@ -156,9 +167,9 @@ class RedisReader:
         """Move back if the stream may be another one than the one we read; tell whether we did."""
         gone = False
         if stream.last is not None:
-            at = _text(stream.last[0])
+            at, fields = stream.last
             found = await link.call("XRANGE", stream.name, at, at, timeout_s=ANSWER_TIMEOUT_S)
-            gone = not found or found[0][1] != stream.last[1]
+            gone = not found or found[0][1] != fields
         if not new_epoch and not gone:
             return False
         if gone:
@@ -167,7 +178,6 @@ class RedisReader:
         return True
 
     async def _read(self, link: Link) -> list[Item]:
-        streams = [*self._events, self._ephemeral]
         doubt = any(stream.doubt_since for stream in self._events)
         answer = await link.call(
             "XREAD",
@@ -176,20 +186,19 @@ class RedisReader:
             "BLOCK",
             BLOCK_MS // 10 if doubt else BLOCK_MS,
             "STREAMS",
-            *[stream.name for stream in streams],
-            *[_text(stream.position) for stream in streams],
+            *self._names,
+            *[stream.at for stream in self._streams.values()],
             timeout_s=READ_TIMEOUT_S,
         )
         self._heard = monotonic()
         items: list[Item] = []
-        by_name = {stream.name.encode(): stream for stream in streams}
         for name, entries, last in answer or ():
-            stream = by_name[name]
-            stream.position = _id(entries.place(len(entries) - 1))
+            stream = self._streams[name]
+            stream.at = entries.place(len(entries) - 1)
             if stream is self._ephemeral:
                 items.append(Ephemeral(entries.copies()))
                 continue
-            stream.last = stream.position, last
+            stream.last = stream.at, last
             items.append(Events(stream.shard, entries, _Places(entries)))
         if doubt:
             items += [Lost(stream.shard) for stream in self._events if await self._settled(link, stream)]
@@ -204,7 +213,7 @@ class RedisReader:
             if not repaired and monotonic() - stream.doubt_since < REPAIR_WAIT_S:
                 return False
             last = await _last_entry(link, stream.name)
-            stream.repair_end = last[0] if last else (0, 0)
+            stream.repair_end = _id(last[0]) if last else (0, 0)
         if stream.position < stream.repair_end:
             return False
         stream.doubt_since = 0.0
@@ -221,9 +230,9 @@ class RedisReader:
         self._ready.set()
 
 
-async def _last_entry(link: Link, name: str) -> tuple[Place, list[bytes]] | None:
+async def _last_entry(link: Link, name: str) -> tuple[bytes, list[bytes]] | None:
     found: list[Any] = await link.call("XREVRANGE", name, "+", "-", "COUNT", 1, timeout_s=ANSWER_TIMEOUT_S)
-    return (_id(found[0][0]), found[0][1]) if found else None
+    return (found[0][0], found[0][1]) if found else None
 
 
 def _id(text: bytes) -> Place:
