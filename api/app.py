@@ -20,6 +20,7 @@ from api.auth import COOKIE_TOKEN, authenticate
 from api.call import Call
 from api.drain import drain
 from api.errors import describe
+from api.files import PUBLIC
 from api.not_implemented import OPERATIONS
 from api.proxies import Proxies
 from api.rates import Rates
@@ -112,13 +113,16 @@ class Api:
             resp.data = answer.data
             resp.content_type = answer.content_type
         elif isinstance(answer, Stream):
+            resp.status = answer.status
             resp.stream = answer.pieces
             resp.content_type = answer.content_type
         else:
             resp.data = answer if isinstance(answer, bytes) else _encode(answer)
             resp.content_type = JSON
-        # The balancer compresses what is marked so; never what an account's secrets may be in (BREACH).
-        if resp.content_type in COMPRESSED and not route.audit and may_compress(services.config):
+        # The balancer compresses what is marked so; never what an account's secrets may be in (BREACH), nor files, of
+        # which a client may want a part.
+        whole = resp.content_type in COMPRESSED and resp.get_header("Accept-Ranges") is None
+        if whole and not route.audit and may_compress(services.config):
             resp.append_header("Vary", "Accept-Encoding")
 
     def _fail(self, error: Exception, resp: falcon.asgi.Response, request_id: str, path: str) -> None:
@@ -229,10 +233,11 @@ class Application(falcon.asgi.App[Any, Any]):
         if scope.get("http_version") == "1":
             scope["http_version"] = "1.0"
         path = scope.get("path", "")
-        if not path.startswith(PREFIX) and PREFIX + "/" in path and self.state.services is not None:
+        below = PREFIX + "/" in path or "/files/" in path
+        if not path.startswith((PREFIX, "/files/")) and below and self.state.services is not None:
             # The site's address has a path, and its clients call below it.
             sub = sub_path(self.state.services.config.text("ServiceSettings.SiteURL"))
-            if sub and path.startswith(f"{sub}{PREFIX}/"):
+            if sub and path.startswith((f"{sub}{PREFIX}/", f"{sub}/files/")):
                 scope["path"] = path[len(sub) :]
         await super().__call__(scope, receive, send)
 
@@ -255,6 +260,8 @@ def build(state: Api) -> Application:
             resource.on_head = resource.on_get  # type: ignore[attr-defined]  # attributes are made just above
         resource.on_options = state.preflight  # type: ignore[attr-defined]  # as above
         app.add_route(PREFIX + path, resource)
+        if path == PUBLIC:
+            app.add_route(path, resource)
     app.add_sink(state.not_found, prefix="/")
 
     async def on_http_error(

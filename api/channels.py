@@ -8,6 +8,7 @@ from tidewire.actions.channel_moves import Conversion, Move
 from tidewire.actions.channels import NewChannel
 from tidewire.actions.post_lists import View
 from tidewire.store import channels as store
+from tidewire.store import files as file_store
 from tidewire.store import teams as team_store
 from tidewire.wire.errors import body_param
 from tidewire.wire.ids import is_id
@@ -120,11 +121,12 @@ async def convert_group(call: Call) -> Channel:
 
 @route("GET", "/channels/{channel_id}/stats")
 async def get_stats(call: Call) -> dict[str, str | int]:
-    """Counts of a channel. Files are not kept by this server, so there are none; -1 where they were not asked for."""
+    """Counts of a channel; files_count is -1 where it was not asked for."""
     channel_id = call.path_id("channel_id")
     await permissions.access_channel(call.services, call.login, channel_id, "read_channel")
     stats = await store.stats(call.services.db, channel_id)
-    files = -1 if call.flag("exclude_files_count") else 0
+    db, without = call.services.db, call.flag("exclude_files_count")
+    files = -1 if without else await file_store.count_in_channel(db, channel_id)
     return {"channel_id": channel_id, **stats._asdict(), "files_count": files}
 
 

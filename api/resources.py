@@ -11,6 +11,7 @@ from api import (  # noqa: F401  (for their routes)
     config,
     console,
     drafts,
+    files,
     first_screen,
     guests,
     member_settings,

@@ -35,6 +35,7 @@ class Stream:
 
     pieces: AsyncIterator[bytes]
     content_type: str
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)

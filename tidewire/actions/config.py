@@ -25,6 +25,14 @@ BUILD = "tidewire"
 # Which settings of ours stand behind which keys: they give the default, and when given explicitly they win.
 SETTINGS: dict[str, tuple[str, str]] = {
     "ExperimentalSettings.RestrictSystemAdmin": ("site", "restrict_admin"),
+    "FileSettings.AmazonS3AccessKeyId": ("files", "s3_access_key"),
+    "FileSettings.AmazonS3Bucket": ("files", "s3_bucket"),
+    "FileSettings.AmazonS3Endpoint": ("files", "s3_endpoint"),
+    "FileSettings.AmazonS3PathPrefix": ("files", "s3_prefix"),
+    "FileSettings.AmazonS3Region": ("files", "s3_region"),
+    "FileSettings.AmazonS3SSL": ("files", "s3_tls"),
+    "FileSettings.AmazonS3SecretAccessKey": ("files", "s3_secret_key"),
+    "FileSettings.DriverName": ("files", "driver"),
     "PrivacySettings.ShowEmailAddress": ("users", "show_email"),
     "PrivacySettings.ShowFullName": ("users", "show_full_name"),
     "ServiceSettings.MaximumLoginAttempts": ("limits", "login_attempts"),

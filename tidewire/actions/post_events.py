@@ -24,6 +24,10 @@ def posted(
         "set_online": set_online,
         "post": as_text(post),
     }
+    if post.metadata.files:
+        data["otherFile"] = "true"  # texts, as the contract has them
+        if any(file.mime_type.startswith("image/") for file in post.metadata.files):
+            data["image"] = "true"
     copy = Copy(
         encode_prefix("posted", data, channel_id=channel.id),
         channel_id=channel.id,

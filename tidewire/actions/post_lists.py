@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
+from tidewire.actions import files
 from tidewire.actions.permissions import has_system
 from tidewire.actions.post_rules import blank
 from tidewire.actions.posts import access_post, readable_channel
@@ -16,7 +17,7 @@ from tidewire.actions.users import get_users, view_for
 from tidewire.store import post_extras, reactions
 from tidewire.store import posts as store
 from tidewire.wire.errors import AppError, body_param, forbidden
-from tidewire.wire.models import Channel, Post, PostList, PostMetadata, Session
+from tidewire.wire.models import Channel, Post, PostList, Session
 
 SINCE_POSTS = 1000  # Mattermost API v4: the most a `since` list holds
 PINNED_POSTS = 1000  # the contract names no pages for them
@@ -200,14 +201,14 @@ async def get_posts(services: Services, session: Session, ids: Sequence[str]) ->
     for channel_id in {post.channel_id for post in found}:
         readable[channel_id] = await readable_channel(services, session, channel_id) is not None
     found = [post for post in found if readable[post.channel_id]]
-    await _add_reactions(services, found)
+    await _add_metadata(services, found)
     return found
 
 
 async def get_post(services: Services, session: Session, post_id: str, *, deleted: bool) -> Post:
     """Return a post with its reactions. Raises: 403 for deleted ones without the right to them; 404."""
     post, _ = await access_post(services, session, post_id, deleted=deleted)
-    await _add_reactions(services, [post])
+    await _add_metadata(services, [post])
     return post
 
 
@@ -246,18 +247,19 @@ async def _list(
 async def complete(
     services: Services, session: Session, posts: Collection[Post], *, extended: bool
 ) -> None:
-    """Add reactions to posts of store.posts and, if extended, their participants as the caller may see them."""
-    await _add_reactions(services, posts)
+    """Add files and reactions to posts, and if extended their participants as the caller may see them."""
+    await _add_metadata(services, posts)
     if extended:
         await _add_participants(services, session, posts)
 
 
-async def _add_reactions(services: Services, posts: Collection[Post]) -> None:
+async def _add_metadata(services: Services, posts: Collection[Post]) -> None:
+    await files.add_to_posts(services.db, posts)
     reacted = [post for post in posts if post.has_reactions and not post.delete_at]
     if reacted:
         found = await reactions.of_posts(services.db, [post.id for post in reacted])
         for post in reacted:
-            post.metadata = PostMetadata(reactions=found.get(post.id, []))
+            post.metadata.reactions = found.get(post.id, [])
 
 
 async def _add_participants(services: Services, session: Session, posts: Collection[Post]) -> None:

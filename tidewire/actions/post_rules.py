@@ -61,6 +61,7 @@ class PostChange(msgspec.Struct):
     message: str | None = None
     props: dict[str, Any] | None = None
     is_pinned: bool | None = None
+    file_ids: list[str] | None = None
 
 
 def check_message(message: str) -> None:
@@ -94,9 +95,6 @@ def check_new_post(body: NewPostBody) -> None:
         raise AppError("model.post.is_valid.type.app_error", 400, "Invalid type.")
     if len(body.type) > 26 or len(body.pending_post_id) > PENDING_RUNES:
         raise body_param("pending_post_id" if len(body.type) <= 26 else "post.type")
-    if body.file_ids:
-        # Nothing can be uploaded yet, so every id is one of a file that is not the author's.
-        raise body_param("file_ids")
     check_message(body.message)
     if body.props:
         check_props(body.props)

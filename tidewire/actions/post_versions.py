@@ -1,6 +1,6 @@
 """Old versions of a post: its author reads and restores them. Source: Mattermost API v4, posts."""
 
-from tidewire.actions import posts
+from tidewire.actions import files, posts
 from tidewire.actions.permissions import has_channel
 from tidewire.actions.post_rules import PostChange
 from tidewire.actions.services import Services
@@ -17,17 +17,18 @@ async def list_versions(services: Services, session: Session, post_id: str) -> l
     found = await store.versions(services.db, post_id, VERSIONS_MAX)
     if not found:
         raise posts.post_missing()
+    await files.add_to_posts(services.db, found, deleted=True)
     return found
 
 
 async def do_restore(services: Services, session: Session, post_id: str, version_id: str) -> Post:
-    """Give a post the words of an old version, by an edit. Raises: as do_edit_post; 400 for no version of it."""
+    """Give a post the words and files of an old version, by an edit. Raises: as do_edit_post; 400 for none of its."""
     await _access(services, session, post_id)
     old = await store.version(services.db, post_id, version_id)
     if old is None:
         text = "This is no earlier version of the post."
         raise AppError("app.post.restore_post_version.not_an_history_item.app_error", 400, text)
-    return await posts.do_edit_post(services, session, post_id, PostChange(message=old.message))
+    return await posts.do_edit_post(services, session, post_id, PostChange(message=old.message, file_ids=old.file_ids))
 
 
 async def _access(services: Services, session: Session, post_id: str) -> None:

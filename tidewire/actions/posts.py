@@ -5,13 +5,13 @@ announcement of a post is always its row.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from msgspec import structs
 
-from tidewire.actions import mentions, post_events, post_rules
+from tidewire.actions import files, mentions, post_events, post_rules
 from tidewire.actions.mentions import Audience, Root
 from tidewire.actions.permissions import (
     access_channel,
@@ -26,10 +26,11 @@ from tidewire.actions.users import get_user
 from tidewire.bus.envelope import channel_key
 from tidewire.store import posts as store
 from tidewire.store import reactions
+from tidewire.store.db import Transaction
 from tidewire.store.post_batch import NewPost
 from tidewire.wire.errors import AppError, forbidden
 from tidewire.wire.ids import new_id, now_ms
-from tidewire.wire.models import Channel, Post, PostMetadata, Session
+from tidewire.wire.models import Channel, Post, Session
 
 # Roots that this worker has seen alive. A root stays one until it is deleted, and that the group commit checks itself;
 # this only keeps most bad ones from getting there.
@@ -67,6 +68,13 @@ async def do_create_post(
         hashtags=post_rules.find_hashtags(body.message),
         pending_post_id=body.pending_post_id,
     )
+    if body.file_ids:
+        post.file_ids = files.check_ids(body.file_ids)
+        try:
+            found = await files.check_attachable(services.db, session, channel.id, post.file_ids)
+        except AppError as error:  # of a post sent again, they are attached already
+            return await _first_or_raise(services, post, error)
+        post.metadata.files = [files.attached(file, post) for file in found]
     return await do_write(services, session, channel, post, user.username, root=root, set_online=set_online)
 
 
@@ -104,7 +112,7 @@ async def do_write(
     except Repeated as repeated:
         return await _first_post(services, post, repeated.post_id)
     except Refused:
-        return await _why_refused(services, post)
+        return await _why_refused(services, session, post)
     if root is None:
         _note_root(post.id, _root(post, audience.mentions if channel.type not in "DG" else None))
     return post
@@ -175,19 +183,31 @@ async def _first_post(services: Services, post: Post, first_id: str) -> Post:
     rows = await store.load(services.db, [first_id])
     if not rows:
         raise AppError("api.post.deduplicate_create_post.failed_to_get", 404, "The post was deleted.")
+    await files.add_to_posts(services.db, rows)
     return structs.replace(rows[0], pending_post_id=post.pending_post_id)
 
 
-async def _why_refused(services: Services, post: Post) -> Post:
+async def _why_refused(services: Services, session: Session, post: Post) -> Post:
     """Return the first post of a repeated pending id, else raise what was wrong with this one."""
+    error = _archived("api.post.create_post.can_not_post_to_deleted.error")
+    try:
+        if post.root_id:
+            _roots.pop(post.root_id, None)
+            await _check_root(services, post.channel_id, post.root_id)
+        if post.file_ids:
+            await files.check_attachable(services.db, session, post.channel_id, post.file_ids)
+    except AppError as found:
+        error = found
+    return await _first_or_raise(services, post, error)
+
+
+async def _first_or_raise(services: Services, post: Post, error: AppError) -> Post:
+    """Return the post that the author's pending id became, else raise the error."""
     if post.pending_post_id:
         first_id = await services.posts.first_post_id(post.user_id, post.pending_post_id)
         if first_id is not None:
             return await _first_post(services, post, first_id)
-    if post.root_id:
-        _roots.pop(post.root_id, None)
-        await _check_root(services, post.channel_id, post.root_id)
-    raise _archived("api.post.create_post.can_not_post_to_deleted.error")
+    raise error
 
 
 # -- one post that is there ----------------------------------------------------------------------------------------
@@ -235,8 +255,10 @@ async def do_edit_post(services: Services, session: Session, post_id: str, chang
         )
     if change.message is not None:
         post_rules.check_message(change.message)
+    wanted = None if change.file_ids is None else files.check_ids(change.file_ids)
+    if change.message not in (None, post.message) or wanted not in (None, post.file_ids):
         limit_s = services.config.number("ServiceSettings.PostEditTimeLimit")
-        if limit_s >= 0 and change.message != post.message and now_ms() > post.create_at + limit_s * 1000:
+        if limit_s >= 0 and now_ms() > post.create_at + limit_s * 1000:
             raise AppError(
                 "api.post.update_post.permissions_time_limit.app_error",
                 400,
@@ -245,11 +267,14 @@ async def do_edit_post(services: Services, session: Session, post_id: str, chang
     if change.props is not None:
         post_rules.check_props(change.props)
 
-    def edit(post: Post, now: int) -> bool:
+    async def edit(tx: Transaction, post: Post, now: int) -> bool:
         edited = change.message is not None and change.message != post.message
         if change.message is not None and edited:
             post.message = change.message
             post.hashtags = post_rules.find_hashtags(change.message)
+        if wanted is not None and await files.do_change(tx, session, post, wanted, now):
+            edited = True
+        if edited:
             post.edit_at = now
         if change.props is not None:
             post.props = post_rules.client_props(change.props, post.props)
@@ -271,7 +296,7 @@ async def do_pin_post(services: Services, session: Session, post_id: str, *, pin
         "api.post.update_post.can_not_update_post_in_deleted.error",
     )
 
-    def pin(post: Post, now: int) -> bool:
+    async def pin(tx: Transaction, post: Post, now: int) -> bool:
         post.is_pinned = pinned
         return False
 
@@ -309,17 +334,21 @@ async def _check_change(
         raise _archived(archived_id)
 
 
-async def _change(services: Services, post_id: str, change: Callable[[Post, int], bool]) -> Post:
-    """Lock a post, let `change` edit it (it tells whether the message changed), write and announce it."""
+async def _change(
+    services: Services, post_id: str, change: Callable[[Transaction, Post, int], Awaitable[bool]]
+) -> Post:
+    """Lock a post, let `change` edit it (it tells whether the old version is to be kept), write and announce it."""
     async with services.db.transaction() as tx:
         post = await store.lock(tx, post_id)
         if post is None:
             raise post_missing()
         # Clients keep the state with the later update_at: it must grow with every change, whatever the clocks say.
         post.update_at = max(now_ms(), post.update_at + 1)
-        await store.update(tx, post, keep=change(post, post.update_at))
+        keep = await change(tx, post, post.update_at)
+        await store.update(tx, post, keep=keep)
         if post.has_reactions:
-            post.metadata = PostMetadata(reactions=await reactions.of_locked(tx, post_id))
+            post.metadata.reactions = await reactions.of_locked(tx, post_id)
+        await files.add_to_posts(tx, [post])
         tx.announce(channel_key(post.channel_id), post_events.edited(post))
     return post
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tidewire.actions.config import Config
+    from tidewire.actions.file_janitor import Janitor
+    from tidewire.actions.file_store import FileStore
     from tidewire.actions.login_limits import Throttle
     from tidewire.actions.mail import Mailer
     from tidewire.actions.post_writer import PostWriter
@@ -40,6 +42,8 @@ class Services:
     roles: "Roles"
     workshop: "Workshop"
     mail: "Mailer"
+    files: "FileStore"
+    janitor: "Janitor"
 
     @property
     def version_id(self) -> str:

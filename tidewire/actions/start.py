@@ -6,6 +6,8 @@ from time import monotonic
 
 from tidewire.actions.choose_status import DndSweep
 from tidewire.actions.config import Config
+from tidewire.actions.file_janitor import Janitor
+from tidewire.actions.file_store import FileStore
 from tidewire.actions.login_limits import Throttle
 from tidewire.actions.mail import Mailer
 from tidewire.actions.post_writer import PostWriter
@@ -81,8 +83,26 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         news = ThreadNews()
         stack.push_async_callback(news.close)
         throttle = Throttle(client)
+        files = await FileStore.open(settings, config, db)
+        janitor = Janitor(db, files)
+        janitor.start()
+        stack.push_async_callback(janitor.close)
         services = Services(
-            settings, db, cache, producer, client, throttle, posts, news, typists, config, roles, workshop, mailer
+            settings,
+            db,
+            cache,
+            producer,
+            client,
+            throttle,
+            posts,
+            news,
+            typists,
+            config,
+            roles,
+            workshop,
+            mailer,
+            files,
+            janitor,
         )
         news.start(services)
         reminders = ReminderSweep()

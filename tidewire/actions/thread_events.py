@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Raw, Struct, json
 
+from tidewire.actions import files
 from tidewire.actions.copies import to_user
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import Copy
@@ -14,7 +15,7 @@ from tidewire.store import posts, reactions, users
 from tidewire.store.db import Transaction
 from tidewire.store.threads import ThreadState
 from tidewire.wire.events import as_text
-from tidewire.wire.models import Post, PostMetadata
+from tidewire.wire.models import Post
 from tidewire.wire.views import profile_view
 
 _encode = json.Encoder().encode
@@ -63,7 +64,8 @@ async def load_view(services: Services, tx: Transaction, root_id: str) -> Thread
     if post is None:
         return None
     if post.has_reactions:
-        post.metadata = PostMetadata(reactions=await reactions.of_locked(tx, root_id))
+        post.metadata.reactions = await reactions.of_locked(tx, root_id)
+    await files.add_to_posts(tx, [post])
     ids = [user.id for user in post.participants or ()]
     profiles = {user.id: user for user in await users.by_ids(tx, ids)} if ids else {}
     show_email = services.config.flag("PrivacySettings.ShowEmailAddress")

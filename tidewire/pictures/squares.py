@@ -51,7 +51,7 @@ def _square(path: str, max_pixels: int) -> bytes:
             "RGB", (2 * SIDE, 2 * SIDE)
         )  # JPEG: decodes an eighth of the pixels where that is enough
         picture.load()
-        turned = _upright(picture)
+        turned = upright(picture)
         plain = turned.convert("RGBA" if turned.has_transparency_data else "RGB")
     plain.info.clear()
     return encode(_middle(plain))
@@ -66,7 +66,8 @@ def _middle(picture: Image.Image) -> Image.Image:
     )
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def upright(picture: Image.Image) -> Image.Image:
+    """Return the picture turned as its EXIF says."""
     try:
         if picture.getexif().get(_ORIENTATION, 1) == 1:
             return picture

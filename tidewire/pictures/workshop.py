@@ -10,19 +10,24 @@ import os
 import resource
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
 
 import structlog
 
+from tidewire.pictures.previews import Previews, make_previews
 from tidewire.pictures.squares import NotAPicture, make_square
 from tidewire.wire.errors import Unavailable
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 JOB_S = 5.0  # the largest JPEG allowed takes 0.4 s on a slow core
 START_S = 20.0  # of a new process: 0.3 s, more while a machine starts everything at once
-WAITING_MAX = 16
+# Who waits for his own picture may hear 503 and try again; a file has been sent already, and lies on the disk.
+WAITING_MAX, FILES_WAITING_MAX = 16, 64
 # Enough for an RGBA picture of the 33 megapixels that are allowed by default, twice, and Python.
 MEMORY_BYTES = 1 << 30
 
@@ -43,19 +48,19 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _job(path: str, max_pixels: int, seconds: float) -> bytes:
+def _job(make: Callable[[str, int], T], path: str, max_pixels: int, seconds: float) -> T:
     signal.signal(
         signal.SIGALRM, signal.SIG_DFL
     )  # ends the process; a Python handler would wait for C code to return
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return make_square(path, max_pixels)
+        return make(path, max_pixels)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class Workshop:
-    """Makes squares in another process, which starts at the first job and lives until close()."""
+    """Makes squares and previews in another process, which starts at the first job and lives until close()."""
 
     def __init__(self, *, job_s: float = JOB_S) -> None:
         self._job_s = job_s
@@ -70,21 +75,28 @@ class Workshop:
         Raises: NotAPicture, also for what took too long or too much memory; TooManyPixels; Unavailable when too many
         wait already.
         """
-        if self._waiting >= WAITING_MAX:
+        return await self._in_turn(make_square, path, max_pixels, WAITING_MAX)
+
+    async def make_previews(self, path: str, max_pixels: int) -> Previews:
+        """Return the smaller pictures of a file. Raises: as make_square."""
+        return await self._in_turn(make_previews, path, max_pixels, FILES_WAITING_MAX)
+
+    async def _in_turn(self, make: Callable[[str, int], T], path: str, max_pixels: int, waiting_max: int) -> T:
+        if self._waiting >= waiting_max:
             raise Unavailable("pictures")
         self._waiting += 1
         try:
             async with self._turn:
-                return await self._run(path, max_pixels)
+                return await self._run(make, path, max_pixels)
         finally:
             self._waiting -= 1
 
-    async def _run(self, path: str, max_pixels: int) -> bytes:
+    async def _run(self, make: Callable[[str, int], T], path: str, max_pixels: int) -> T:
         loop = asyncio.get_running_loop()
         try:
             pool = await self._open()
             async with asyncio.timeout(self._job_s + 1):
-                return await loop.run_in_executor(pool, _job, path, max_pixels, self._job_s)
+                return await loop.run_in_executor(pool, _job, make, path, max_pixels, self._job_s)
         except (BrokenProcessPool, TimeoutError) as error:
             log.warning("picture worker ended", reason=type(error).__name__)
             self.close()

@@ -259,6 +259,22 @@ class Limits(Section):
     logins_per_minute: int = _knob(60, "Failed logins per minute from one address; 0: no limit.", ge=0)
 
 
+class Files(Section):
+    """What people upload. What is not given here is a matter of the configuration, FileSettings."""
+
+    directory: str = _knob(
+        "", "Folder for files, and for what is being received; empty: files in the data directory of serve."
+    )
+    driver: Literal["local", "amazons3"] = _knob("local", "Where files are kept: in the folder (local) or in S3.")
+    s3_bucket: str = _knob("", "Bucket.")
+    s3_endpoint: str = _knob("", "Host and port of another S3 than Amazon's.")
+    s3_region: str = _knob("", "Region; empty: us-east-1.")
+    s3_prefix: str = _knob("", "What the names of all objects begin with.")
+    s3_access_key: str = _knob("", "Access key id; empty: what the machine's environment or role gives.", secret=True)
+    s3_secret_key: str = _knob("", "Secret access key.", secret=True)
+    s3_tls: bool = _knob(True, "Speak https with the endpoint.")
+
+
 class Web(Section):
     """The web page."""
 
@@ -313,6 +329,7 @@ class Settings(Section):
     users: Users = Users()
     teams: Teams = Teams()
     limits: Limits = Limits()
+    files: Files = Files()
     web: Web = Web()
     metrics: Metrics = Metrics()
     log: Log = Log()

@@ -166,8 +166,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction; what it announces is numbered and written to the outbox last, and published after commit.
 
-        Lock order for all code: revisions, posts, threads, thread members, channel members, channels, teams, users,
-        pictures, outbox.
+        Lock order for all code: revisions, posts, files, threads, thread members, channel members, channels, teams,
+        users, pictures, outbox.
         """
         async with self.connection() as connection, connection.transaction():
             tx = Transaction(connection)

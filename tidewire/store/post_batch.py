@@ -156,6 +156,12 @@ class Batch:
                 11,
             ),
         ]
+        self._files = _columns(
+            sorted(
+                (one, p.id, p.user_id, p.channel_id, p.create_at) for p in rows if p.file_ids for one in p.file_ids
+            ),
+            5,
+        )
         self._channels = _columns(
             [
                 (key, c.events, c.counted, c.counted_root, c.at, c.root_at, c.alive)
@@ -178,6 +184,7 @@ class Batch:
             self.created_at,
             self.worker,
             self.payload,
+            *self._files,
         )
         assert row is not None
         return self._committed(row)

@@ -186,6 +186,7 @@ async def update(tx: Transaction, post: Post, *, keep: bool) -> None:
         post.is_pinned,
         post.edit_at,
         post.update_at,
+        post.file_ids,
     )
 
 

@@ -1,7 +1,8 @@
 """Takes a team's rows away for good. Who may ask for that, and what is told, is tidewire.actions.team_deletion."""
 
-from tidewire.store import sql
+from tidewire.store import files, sql
 from tidewire.store.db import Database, Transaction
+from tidewire.wire.ids import now_ms
 
 _Q = sql.load("team_deletion")
 POSTS_AT_ONCE = 1000  # some 20 ms of one core
@@ -25,6 +26,7 @@ async def delete_rows(db: Database, team_id: str, channel_ids: list[str]) -> Non
     """Delete what is left of a team that nobody is in: posts some at a time, then the rest at once."""
     while await db.fetch(_Q["delete_some_posts"], channel_ids, POSTS_AT_ONCE):
         pass
+    await files.delete_in_channels(db, channel_ids, now_ms())
     async with db.transaction() as tx:
         for name in (
             "delete_sidebars",

@@ -2,6 +2,7 @@
 
 postgres/ valkey/ caddy/   data of the services        bin/   programs that their account could not reach
 log/      what the databases write                     run/   sockets, Caddyfile; remade at each start
+files/    what people upload
 """
 
 import fcntl
@@ -39,6 +40,11 @@ class Layout:
     def bin(self) -> Path:
         """Where programs are copied that the databases' account cannot reach."""
         return self.data / "bin"
+
+    @property
+    def files(self) -> Path:
+        """Where the API keeps files."""
+        return self.data / "files"
 
     @property
     def log(self) -> Path:

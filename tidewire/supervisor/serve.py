@@ -257,6 +257,7 @@ class Run:
     async def _start_api(self, shared: dict[str, dict[str, str]]) -> None:
         path = self._layout.api_socket
         own = {"uds": str(path), "workers": str(self._settings.serve.api_workers)}
+        files = {"directory": self._settings.files.directory or str(self._layout.files)}
 
         async def before() -> None:
             path.unlink(missing_ok=True)
@@ -265,7 +266,7 @@ class Run:
             Spec(
                 "api",
                 [*_python(), "api"],
-                env=child_environment({**shared, "api": own}),
+                env=child_environment({**shared, "api": own, "files": files}),
                 ready=lambda: expect_ok(path, "/api/v4/system/ping"),
                 before=before,
             )

@@ -8,6 +8,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from tidewire.wire.files import FileInfo
+
 
 class User(Struct, omit_defaults=False):
     """The account as its owner sees it; `wire.views` makes the other views. No password hash in here."""
@@ -265,7 +267,7 @@ class PostMetadata(Struct, omit_defaults=True):
 
     embeds: list[Any] = field(default_factory=list)
     emojis: list[Any] = field(default_factory=list)
-    files: list[Any] = field(default_factory=list)
+    files: list[FileInfo] = field(default_factory=list)
     images: dict[str, Any] = field(default_factory=dict)
     reactions: list[Reaction] = field(default_factory=list)
     priority: dict[str, Any] | None = None

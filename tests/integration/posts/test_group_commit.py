@@ -355,12 +355,16 @@ async def test_row_locks_are_taken_in_the_order_of_the_arrays(database_url: str,
         if filled:
             (channel, *_), (ada, *_) = await add_channels(db, 60, 20)
             await asyncio.gather(*[writer.write(make(channel, ada)) for _ in range(60)])
+            await db.execute(
+                "INSERT INTO files (id, user_id, channel_id, create_at, update_at, name, extension, size, mime_type,"
+                " sha256, key) SELECT 'f' || i, 'u', 'c', 1, 1, 'n', '', 1, '', '', '' FROM generate_series(1, 200) i"
+            )
             await db.execute("ANALYZE")
         connection = await db.connect(**PLANNING)
         try:
             await connection.execute("PREPARE batch AS " + sql.load("post_writes")["create_batch"])
             plan = await connection.fetchval(
-                f"EXPLAIN (FORMAT JSON) EXECUTE batch({', '.join(['NULL'] * 47)})"
+                f"EXPLAIN (FORMAT JSON) EXECUTE batch({', '.join(['NULL'] * 52)})"
             )
         finally:
             await connection.close()
@@ -383,7 +387,7 @@ async def test_row_locks_are_taken_in_the_order_of_the_arrays(database_url: str,
 
     walk(json.loads(plan)[0]["Plan"])
     assert updates.pop("thread_members") == ["Function Scan"]
-    for table in ("posts", "channel_members", "channels"):
+    for table in ("posts", "files", "channel_members", "channels"):
         outer, *inner = updates[table]
         assert outer == "Function Scan", updates[table]
         assert set(inner) == {"Index Scan"}, updates[table]

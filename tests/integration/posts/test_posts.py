@@ -92,7 +92,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"type": "custom_" + "x" * 20}, "api.context.invalid_body_param.app_error"),
     ({"root_id": "x"}, "api.post.create_post.root_id.app_error"),
     ({"root_id": "a" * 26}, "api.post.create_post.root_id.app_error"),
-    ({"file_ids": ["a" * 26]}, "api.context.invalid_body_param.app_error"),
+    ({"file_ids": ["a"]}, "api.context.invalid_body_param.app_error"),
     ({"pending_post_id": "x" * 65}, "api.context.invalid_body_param.app_error"),
     ({"channel_id": ""}, "api.context.invalid_body_param.app_error"),
     ({"message": 5}, "api.context.invalid_body_param.app_error"),

@@ -1,10 +1,10 @@
 -- name: create_batch
 -- The group commit: all that a batch of new posts changes, in one round trip and one commit.
--- Every array is sorted by its key and names a row once: that is the lock order (pending ids, posts, threads, thread
+-- Every array is sorted by its key and names a row once: that is the lock order (pending ids, posts, files, threads, thread
 -- members, channel members, channels, outbox), and PostgreSQL silently loses the second change of a row within one
 -- statement. The sum of counts makes the parts run in the written order, the channels (hottest rows) last; without it no
 -- order is promised.
--- All or nothing: a repeated pending id, a root that is gone, a missing or archived channel divide by zero.
+-- All or nothing: a repeated pending id, a root that is gone, a file that is not to be had, a missing or archived channel divide by zero.
 -- It wants plan_cache_mode = force_generic_plan: re-planning costs more than the statement (580 against 280 µs for one post).
 WITH q AS (
     INSERT INTO pending_posts AS x (user_id, pending_post_id, post_id, at)
@@ -20,6 +20,12 @@ WITH q AS (
     FROM unnest($5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
         $13::text[], $14::text[])
         g(id, at, user_id, channel_id, root_id, message, type, props, hashtags, file_ids)
+    RETURNING 1
+), f AS (
+    -- A file is attached by its uploader, in its channel, once.
+    UPDATE files x SET post_id = g.post_id, update_at = g.at
+    FROM unnest($48::text[], $49::text[], $50::text[], $51::text[], $52::bigint[]) g(id, post_id, user_id, channel_id, at)
+    WHERE x.id = g.id AND x.user_id = g.user_id AND x.channel_id = g.channel_id AND x.post_id = '' AND x.delete_at = 0
     RETURNING 1
 ), r AS (
     UPDATE posts x SET update_at = greatest(x.update_at, g.at)
@@ -85,13 +91,13 @@ WITH q AS (
     FROM unnest($38::text[], $39::int[], $40::int[], $41::int[], $42::bigint[], $43::bigint[], $44::bool[])
         g(id, events, counted, counted_root, at, root_at, alive)
     WHERE x.id = g.id AND (x.delete_at = 0 OR NOT g.alive)
-        AND (SELECT count(*) FROM q) + (SELECT count(*) FROM p) + (SELECT count(*) FROM r) + (SELECT count(*) FROM t)
+        AND (SELECT count(*) FROM q) + (SELECT count(*) FROM p) + (SELECT count(*) FROM f) + (SELECT count(*) FROM r) + (SELECT count(*) FROM t)
             + (SELECT count(*) FROM tm) + (SELECT count(*) FROM m) + (SELECT count(*) FROM u) >= 0
     RETURNING x.id, x.event_n
 )
 INSERT INTO outbox (created_at, worker, payload, keys, ns)
 SELECT $45::bigint / (count(*) = cardinality($38) AND (SELECT count(*) FROM q) = cardinality($1)
-        AND (SELECT count(*) FROM r) = cardinality($15))::int,
+        AND (SELECT count(*) FROM r) = cardinality($15) AND (SELECT count(*) FROM f) = cardinality($48))::int,
     $46, $47, array_agg('c:' || c.id ORDER BY c.id), array_agg(c.event_n ORDER BY c.id)
 FROM c
 RETURNING id, keys, ns;

@@ -109,12 +109,20 @@ SELECT $2, create_at, $3, edit_at, $3, is_pinned, user_id, channel_id, root_id, 
 FROM posts WHERE id = $1;
 
 -- name: update_post
-UPDATE posts SET message = $2, props = $3, hashtags = $4, is_pinned = $5, edit_at = $6, update_at = $7 WHERE id = $1;
+UPDATE posts SET message = $2, props = $3, hashtags = $4, is_pinned = $5, edit_at = $6, update_at = $7, file_ids = $8
+WHERE id = $1;
 
 -- name: delete_thread
--- The post and, where it is a root, its replies. Roots are locked before their replies; nothing locks two roots' replies.
-UPDATE posts SET delete_at = $2, update_at = greatest(update_at + 1, $2), props = props || jsonb_build_object('deleteBy', $3::text)
-WHERE (id = $1 OR (root_id = $1 AND root_id <> '')) AND original_id = '' AND delete_at = 0;
+-- The post and, where it is a root, its replies, with their files. Roots are locked before their replies; nothing locks
+-- two roots' replies.
+WITH gone AS (
+    UPDATE posts SET delete_at = $2, update_at = greatest(update_at + 1, $2),
+        props = props || jsonb_build_object('deleteBy', $3::text)
+    WHERE (id = $1 OR (root_id = $1 AND root_id <> '')) AND original_id = '' AND delete_at = 0
+    RETURNING id, file_ids
+)
+UPDATE files SET delete_at = $2, update_at = $2
+WHERE delete_at = 0 AND post_id IN (SELECT id FROM gone WHERE file_ids <> '{}');
 
 -- name: end_thread
 -- The row stays for those who ask which of their threads were deleted; its followers count nothing of it any more.

@@ -1,0 +1,111 @@
+"""Files in request bodies, streamed to the disk: a multipart form, or the body as it is. Knows no rules of files."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import falcon
+from falcon.media import MultipartFormHandler
+from msgspec import Struct, field
+
+from api.call import Call
+from api.uploads import FORM_BYTES
+from tidewire.actions.file_uploads import Received
+from tidewire.store.incoming import Incoming
+from tidewire.wire.errors import AppError
+
+FILES = 10  # of one form, as many as a post holds
+# The longest silence, and the longest upload: 100 MiB at 470 kbit/s.
+IDLE_S, TOTAL_S = 30.0, 1800.0
+VALUE_BYTES = 256  # of a form's text field: ids, 26 characters
+_forms = MultipartFormHandler()
+_forms.parse_options.max_body_part_count = 4 * FILES
+_forms.parse_options.max_body_part_buffer_size = VALUE_BYTES
+
+
+class TooLarge(Exception):
+    """More than may be sent."""
+
+
+class Cut(Exception):
+    """The body ended before it was whole, or is no form."""
+
+
+class Form(Struct):
+    """What a form held. files: in order, with their names."""
+
+    channel_ids: list[str] = field(default_factory=list)
+    client_ids: list[str] = field(default_factory=list)
+    files: list[Received] = field(default_factory=list)
+
+
+def is_form(call: Call) -> bool:
+    """Tell whether the body is a multipart form."""
+    return call.header("Content-Type").partition(";")[0].strip().lower() == "multipart/form-data"
+
+
+async def pieces(call: Call, limit: int) -> AsyncIterator[bytes]:
+    """Pass the body on as it comes. Raises: TooLarge beyond the limit; Cut for one that falls silent or short."""
+    length = call.req.content_length
+    if length is not None and length > limit:
+        raise TooLarge
+    size = 0
+    stream = aiter(call.req.stream)
+    try:
+        async with asyncio.timeout(TOTAL_S):
+            while True:
+                async with asyncio.timeout(IDLE_S):
+                    piece = await anext(stream, None)
+                if piece is None:
+                    break
+                size += len(piece)
+                if size > limit:
+                    raise TooLarge
+                yield piece
+    except TimeoutError as error:
+        raise Cut from error
+    if length is not None and size < length:  # Falcon takes a client that is gone for the end
+        raise Cut
+
+
+async def receive_form(
+    call: Call, stack: AsyncExitStack, limit: int, check_channel: Callable[[str], Awaitable[Any]]
+) -> Form:
+    """Read a form; its files live as long as the stack. check_channel: called with the channel's id once it has come.
+
+    limit: of all files together. Raises: TooLarge, Cut; 400 for too many files; what check_channel raises.
+    """
+    form = Form()
+    source: Any = pieces(call, limit + FORM_BYTES)  # Falcon takes any source of chunks, whatever its type says
+    try:
+        parts = await _forms.deserialize_async(source, call.header("Content-Type"), call.req.content_length)
+        async for part in parts:
+            if part.name == "channel_id":
+                form.channel_ids.append((await part.get_data()).decode())
+                if len(form.channel_ids) == 1:
+                    await check_channel(form.channel_ids[0])
+            elif part.name == "client_ids":
+                form.client_ids.append((await part.get_data()).decode())
+            elif part.filename is not None:
+                if len(form.files) == FILES:
+                    error_id = "api.file.upload_file.incorrect_number_of_files.app_error"
+                    raise AppError(error_id, 400, f"At most {FILES} files at once.")
+                form.files.append(Received(await _receive(call, stack, part.stream, limit), part.filename))
+    except (falcon.HTTPError, ValueError) as error:
+        raise Cut from error
+    return form
+
+
+async def receive_body(call: Call, stack: AsyncExitStack, limit: int) -> Incoming:
+    """Read the body as one file, which lives as long as the stack. Raises: TooLarge, Cut."""
+    return await _receive(call, stack, pieces(call, limit), limit)
+
+
+async def _receive(call: Call, stack: AsyncExitStack, source: AsyncIterable[bytes], limit: int) -> Incoming:
+    file = await stack.enter_async_context(Incoming(call.services.files.objects.incoming))
+    async for piece in source:
+        if file.size + len(piece) > limit:
+            raise TooLarge
+        await file.write(piece)
+    return file

@@ -1,0 +1,152 @@
+"""The bytes of files, by key: on a disk or in S3, the same calls for both. Knows no rows, users or names of files.
+
+Keys are made by the server only. What is being received is a file of this machine's disk (`incoming`) until it is put.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import obstore
+from msgspec import Struct
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, S3Store
+
+from tidewire.wire.errors import Unavailable
+
+INCOMING = "incoming"
+# What one read or write of the store has in memory: a part of S3's uploads is at least 5 MiB.
+READ_BYTES, PART_BYTES, PARTS_AT_ONCE = 1 << 20, 8 << 20, 2
+
+
+class Missing(Exception):
+    """There is no such object."""
+
+
+class Opened(NamedTuple):
+    """An object that is being read: the size of all of it, and what was asked for, in pieces of about 1 MiB."""
+
+    size: int
+    pieces: AsyncIterator[bytes]
+
+
+class Place(Struct, frozen=True):
+    """Where objects are. bucket "": on the disk, in `directory`; its `incoming` is used in any case.
+
+    endpoint: host and port, "" for Amazon's own; prefix: what all keys begin with.
+    """
+
+    directory: str
+    bucket: str = ""
+    endpoint: str = ""
+    region: str = ""
+    access_key: str = ""
+    secret_key: str = ""
+    prefix: str = ""
+    tls: bool = True
+    timeout_ms: int = 30_000
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Turn what the store raises into what the callers of this module know."""
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError) as error:
+        raise Missing from error
+    except (BaseError, OSError) as error:
+        raise Unavailable("files") from error
+
+
+class Objects:
+    """Open for as long as its place does not change. Everything raises Unavailable when the store does not answer."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.incoming = Path(place.directory) / INCOMING
+        self._prefix = place.prefix.strip("/") + "/" if place.prefix.strip("/") else ""
+        self._store: LocalStore | S3Store
+        with _asking():
+            self.incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if place.bucket:
+                self._store = S3Store(place.bucket, **_s3(place))
+            else:
+                self._store = LocalStore(place.directory)
+                self._prefix = ""
+
+    async def put_file(self, key: str, path: Path) -> None:
+        """Make a file of `incoming` an object; on a disk it is moved, else it stays where it is."""
+        with _asking():
+            if self._place.bucket:
+                await obstore.put_async(
+                    self._store,
+                    self._prefix + key,
+                    path,
+                    chunk_size=PART_BYTES,
+                    max_concurrency=PARTS_AT_ONCE,
+                )
+            else:
+                await obstore.rename_async(self._store, f"{INCOMING}/{path.name}", key)
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Store a small object."""
+        with _asking():
+            await obstore.put_async(self._store, self._prefix + key, data, use_multipart=False)
+
+    async def get(self, key: str, start: int = 0, end: int | None = None) -> Opened:
+        """Open an object, from start up to end. Raises: Missing."""
+        options: Any = None if start == 0 and end is None else {"range": (start, end) if end else {"offset": start}}
+        with _asking():
+            found = await obstore.get_async(self._store, self._prefix + key, options=options)
+        return Opened(found.meta["size"], self._pieces(found))
+
+    async def size(self, key: str) -> int:
+        """Return an object's size. Raises: Missing."""
+        with _asking():
+            return (await obstore.head_async(self._store, self._prefix + key))["size"]
+
+    async def _pieces(self, found: Any) -> AsyncIterator[bytes]:
+        with _asking():
+            async for piece in found.stream(min_chunk_size=READ_BYTES):
+                yield bytes(piece)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; those that are not there are no error."""
+        for key in keys:
+            try:
+                with _asking():
+                    await obstore.delete_async(self._store, self._prefix + key)
+            except Missing:
+                pass
+
+    async def check(self) -> None:
+        """Raise Unavailable unless an object can be written and deleted."""
+        key = "check"
+        await self.put(key, b"tidewire")
+        await self.delete([key])
+
+    async def keys(self) -> list[str]:
+        """Return the keys of all objects. For tests and tools: it reads the whole store."""
+        found: list[str] = []
+        with _asking():
+            async for some in obstore.list(self._store, self._prefix or None):
+                found += [one["path"].removeprefix(self._prefix) for one in some]
+        return sorted(key for key in found if not key.startswith(INCOMING + "/"))
+
+
+def _s3(place: Place) -> dict[str, Any]:
+    scheme = "https" if place.tls else "http"
+    options: dict[str, Any] = {
+        "region": place.region or "us-east-1",
+        "client_options": {"allow_http": not place.tls, "timeout": timedelta(milliseconds=place.timeout_ms)},
+        "virtual_hosted_style_request": False,
+        "retry_config": {"max_retries": 3, "retry_timeout": timedelta(milliseconds=place.timeout_ms)},
+    }
+    if place.endpoint:
+        options["endpoint"] = f"{scheme}://{place.endpoint}"
+    if place.access_key:
+        options["access_key_id"] = place.access_key
+        options["secret_access_key"] = place.secret_key
+    return options
