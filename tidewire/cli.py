@@ -25,6 +25,7 @@ app = App(
 )
 settings_app = App(name="settings", help="Show, check and document the settings.")
 app.command(settings_app)
+app.command("tidewire.cli_push:app", name="push")  # imported when it is used
 
 
 @app.command

@@ -134,7 +134,7 @@ class Outbound:
         try:
             addresses = [str(ip_address(host))]
         except ValueError:
-            addresses = await _look_up(host, port)
+            addresses = await look_up(host, port)
         text = self._allowed()
         if text != self._list[0]:
             self._list = (text, AllowList(text))
@@ -170,7 +170,8 @@ def parse(text: str) -> Url:
     return url
 
 
-async def _look_up(host: str, port: int) -> list[str]:
+async def look_up(host: str, port: int) -> list[str]:
+    """Return the addresses behind a name, each one to be checked. Raises: FetchError if there are none."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -283,6 +283,62 @@ class Web(Section):
     )
 
 
+class Push(Section):
+    """Pushes to phones and browsers: the queue's consumers, and the push proxy, `tidewire push`."""
+
+    host: str = _knob("127.0.0.1", "Address that the push proxy listens on.")
+    port: int = _knob(8066, "Port that the push proxy listens on.", ge=1, le=65535)
+    workers: int = _knob(1, "Worker processes, each with connections of its own.", ge=1, le=64)
+    tls_cert: str = _knob("", "Certificate file (PEM, with its chain): speak TLS, where no balancer does.")
+    tls_key: str = _knob("", "Key file (PEM, PKCS 8) of the certificate.")
+    secret: str = _knob(
+        "", "What callers must send as X-Mattermost-Auth; sent along to proxy_url, too; empty: nothing.", secret=True
+    )
+    mattermost_config: str = _knob(
+        "", "Configuration file of Mattermost's push proxy (JSON): its app builds; other settings here win over it."
+    )
+    proxy_url: str = _knob("", "Address of another push proxy, which sends what has no app build here.")
+    vapid_key: str = _knob("", "P-256 key file (PEM) that identifies this server to browsers' push services.")
+    vapid_subject: str = _knob("", "mailto: or https: address of who runs this server, for push services.")
+    webpush_allowed: Words = _knob(
+        (), "host:port of push services that may be on private addresses and other ports than 443."
+    )
+    ca_file: str = _knob("", "Authorities (PEM) that providers' certificates may be signed by, besides the usual.")
+    apns_url: str = _knob("", "Address to use instead of Apple's.")
+    fcm_url: str = _knob("", "Address to use instead of Google's.")
+    apple_background: bool = _knob(
+        False, "Send clear and test as Apple's background pushes of low priority; false: as Mattermost's proxy does."
+    )
+    connections: int = _knob(2, "Connections of one worker to one provider.", ge=1, le=16)
+    in_flight: int = _knob(500, "Pushes of one target that one worker has under way.", ge=1, le=10_000)
+    attempt_timeout_s: float = _knob(8.0, "Deadline of one attempt at a provider.", gt=0, le=60)
+    answer_wait_s: float = _knob(
+        10.0, "How long a caller of the proxy waits for the provider's verdict; then OK: it is queued.", gt=0, le=25
+    )
+    message_age_s: float = _knob(3600.0, "Age at which a message is no longer tried, but a dead letter.", gt=0)
+    silent_age_s: float = _knob(300.0, "Age at which a badge or a cleared notification is dropped.", gt=0)
+    queue_limit: int = _knob(1_000_000, "Pushes of one target that may wait; above it 503.", ge=1)
+    replicas: int = _knob(0, "Replicas of Redis that must hold a push before it counts as accepted (WAIT).", ge=0)
+    claim_after_s: float = _knob(45.0, "Age at which what a dead worker had under way is taken over.", gt=0)
+    drain_s: float = _knob(10.0, "After SIGTERM: how long attempts may take to end.", ge=0)
+    throttle_per_s: int = _knob(2_000, "Requests per second of one caller in the long run; 0: no limit.", ge=0)
+    throttle_burst: int = _knob(10_000, "Requests of one caller at once besides.", ge=0)
+    throttle_headers: Words = _knob((), "Headers that tell callers apart; empty: their addresses do.")
+    throttle_callers: int = _knob(50_000, "Callers that are remembered.", ge=1)
+    metrics: bool = _knob(False, "Answer /metrics on the proxy's own port.")
+    body_limit_bytes: int = _knob(65_536, "Largest request body of the proxy.", ge=1024)
+
+    def check(self) -> None:
+        """TLS's and VAPID's two together; a running attempt is never taken over."""
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key go together")
+        if bool(self.vapid_key) != bool(self.vapid_subject):
+            raise ValueError("vapid_key and vapid_subject go together")
+        # Another proxy may take 20 s; and 5 more until the end of an attempt is written down.
+        if self.claim_after_s < max(self.attempt_timeout_s, 20.0 if self.proxy_url else 0.0) + 5:
+            raise ValueError("claim_after_s must be at least 5 above attempt_timeout_s, 25 with proxy_url")
+
+
 class Metrics(Section):
     """Prometheus. Never on the public origin."""
 
@@ -331,6 +387,7 @@ class Settings(Section):
     limits: Limits = Limits()
     files: Files = Files()
     web: Web = Web()
+    push: Push = Push()
     metrics: Metrics = Metrics()
     log: Log = Log()
     proxies: Proxies = Proxies()

@@ -1,0 +1,103 @@
+"""Connections to one provider: HTTP/2 over TLS by pyreqwest, re-used for every push, several where one is full.
+
+Redirects are not followed, nothing is decompressed, and every attempt has a deadline.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import ConnectTimeoutError, PyreqwestError, RequestTimeoutError
+
+from push.targets import BadConfig
+
+
+class Answer(NamedTuple):
+    """What came back. body: empty for a 200 that nobody wanted to read."""
+
+    status: int
+    body: bytes
+    retry_after: str | None
+
+
+class NoAnswer(Exception):
+    """The peer could not be reached, hung up or was too slow; str(): one word for metrics."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """How to reach a provider. ca_file: PEM of further authorities; connections: most that are held open."""
+
+    attempt_timeout_s: float = 8.0
+    connections: int = 2
+    ca_file: str = ""
+
+
+def builder(line: Line) -> ClientBuilder:
+    """Return what every client of ours has. Raises: BadConfig for a file of authorities that cannot be read."""
+    made = (
+        ClientBuilder()
+        .follow_redirects(False)
+        .referer(False)
+        .gzip(False)
+        .brotli(False)
+        .zstd(False)
+        .deflate(False)
+        .user_agent("Tidewire")
+        .timeout(timedelta(seconds=line.attempt_timeout_s))
+        .connect_timeout(timedelta(seconds=min(5.0, line.attempt_timeout_s)))
+        # A connection that died silently is noticed before the next push would wait for it.
+        .http2_keep_alive_interval(timedelta(seconds=15))
+        .http2_keep_alive_timeout(timedelta(seconds=10))
+        .http2_keep_alive_while_idle(True)
+        .pool_idle_timeout(timedelta(minutes=30))
+        # Answers are small, but thousands of them: credit for all of a second's errors.
+        .http2_initial_connection_window_size(1 << 20)
+    )
+    if line.ca_file:
+        try:
+            made = made.add_root_certificate_pem(Path(line.ca_file).read_bytes())
+        except (OSError, ValueError) as error:
+            raise BadConfig(f"{line.ca_file}: {getattr(error, 'strerror', None) or 'no certificate'}") from error
+    return made
+
+
+class Lines:
+    """Clients of one provider; each push takes the one with the least under way. Each client is one connection."""
+
+    def __init__(self, clients: list[Client]) -> None:
+        self._clients = clients
+        self._busy = [0] * len(clients)
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes, *, read: bool = False) -> Answer:
+        """Send one request. read: the body of a 200, too. Raises: NoAnswer."""
+        busy = self._busy
+        number = busy.index(min(busy)) if len(busy) > 1 else 0
+        busy[number] += 1
+        try:
+            response = await self._clients[number].post(url).headers(headers).body_bytes(body).build().send()
+            status = response.status
+            if status == 200 and not read:
+                return _OK
+            return Answer(status, bytes(await response.bytes()), response.get_header("retry-after"))
+        except PyreqwestError as error:
+            raise NoAnswer(word_for(error)) from error
+        finally:
+            busy[number] -= 1
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        for client in self._clients:
+            await client.close()
+
+
+_OK = Answer(200, b"", None)
+
+
+def word_for(error: PyreqwestError) -> str:
+    """Return one word for a metric's label."""
+    if isinstance(error, ConnectTimeoutError):
+        return "ConnectTimeout"
+    return "Timeout" if isinstance(error, RequestTimeoutError) else "RequestError"

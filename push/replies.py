@@ -1,0 +1,114 @@
+"""Tells callers of the proxy what became of their push, while they wait; across processes by a stream per process."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from tidewire.bus.resp import Link, Word
+from tidewire.wire.errors import Unavailable
+from tidewire.wire.push import Job
+
+LENGTH = 10_000
+KEEP_S = 60  # longer than any caller waits
+BLOCK_MS = 1_000
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `send_push` answers. Source: mattermost-push-proxy."""
+
+    status: Literal["OK", "REMOVE", "FAIL"]
+    error: str = ""
+
+
+OK = Outcome("OK")
+REMOVE = Outcome("REMOVE")
+
+
+@dataclass(frozen=True)
+class _Told:
+    apns_id: str
+    outcome: Outcome
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Told).decode
+
+
+def stream_of(process: str) -> str:
+    """Return the name of the stream that a process reads."""
+    return f"push:replies:{process}"
+
+
+class Replies:
+    """Who waits in this process. Bounded by the callers that are connected."""
+
+    def __init__(self, url: str, process: str) -> None:
+        self.process = process
+        self._url = url
+        self._waiting: dict[str, asyncio.Future[Outcome]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def expect(self, job: Job) -> asyncio.Future[Outcome]:
+        """Return what will hold the outcome; the job must carry `reply_to` of this process."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting[job.apns_id] = future
+        return future
+
+    def forget(self, job: Job) -> None:
+        """Nobody waits for the job any more."""
+        self._waiting.pop(job.apns_id, None)
+
+    def tell(self, job: Job, outcome: Outcome) -> list[tuple[Word, ...]]:
+        """Tell who waits for a job; returns the commands that tell it to another process."""
+        if job.reply_to == self.process:
+            self._end(job.apns_id, outcome)
+            return []
+        if not job.reply_to:
+            return []
+        stream = stream_of(job.reply_to)
+        data = _encode(_Told(job.apns_id, outcome))
+        return [("XADD", stream, "MAXLEN", "~", LENGTH, "*", "d", data), ("EXPIRE", stream, KEEP_S)]
+
+    def end_all(self) -> None:
+        """Let everybody go: what they gave is queued."""
+        for apns_id in list(self._waiting):
+            self._end(apns_id, OK)
+
+    def start(self) -> None:
+        """Hear what other processes tell."""
+        self._task = asyncio.create_task(self._listen())
+
+    async def close(self) -> None:
+        """Stop hearing."""
+        self.end_all()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def _end(self, apns_id: str, outcome: Outcome) -> None:
+        future = self._waiting.pop(apns_id, None)
+        if future is not None and not future.done():
+            future.set_result(outcome)
+
+    async def _listen(self) -> None:
+        last = b"0"
+        stream = stream_of(self.process)
+        link: Link | None = None
+        while True:
+            try:
+                if link is None or link.closed:
+                    link = await Link.open(self._url)
+                answer = await link.call("XREAD", "BLOCK", BLOCK_MS, "STREAMS", stream, last, timeout_s=3)
+                entries = answer[0][1] if answer else []
+                for _, fields in entries:
+                    told = _decode(fields[1])
+                    self._end(told.apns_id, told.outcome)
+                last = entries[-1][0] if entries else last
+            except Unavailable:
+                await asyncio.sleep(0.2)
+            except asyncio.CancelledError:
+                if link is not None:
+                    link.close()
+                raise

@@ -1,0 +1,156 @@
+"""The sending half of push in one process: a station per target, and what looks after them.
+
+`open_sender` is for whoever runs an event loop: the push proxy, and the worker of a Tidewire installation.
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib import resources
+
+import structlog
+
+from push import metrics
+from push.complaints import Complaints
+from push.dead import count_dead
+from push.ledger import Ledger
+from push.policy import Ages
+from push.providers.contract import Provider
+from push.replies import OK, Outcome, Replies
+from push.station import Shared, Station
+from tidewire.bus.push_queue import PushQueue, retry_of
+from tidewire.bus.redis_client import RedisClient
+from tidewire.settings import Settings
+from tidewire.wire.errors import Unavailable
+from tidewire.wire.ids import new_token, now_ms
+from tidewire.wire.push import Job
+
+TICK_S = 0.25  # how late a retry may come
+SLOW_TICK_S = 2.0  # gauges, claims, credentials
+MOVE_AT_ONCE = 500
+
+log = structlog.get_logger("push")
+_DUE = resources.files("push").joinpath("due.lua").read_text()
+
+
+class Sender:
+    """See the module."""
+
+    def __init__(self, settings: Settings, providers: Mapping[str, Provider]) -> None:
+        """providers: by the target's name."""
+        push, url = settings.push, settings.redis.url
+        self._push = push
+        self._client = RedisClient(url)
+        self._queue = PushQueue(url, limit=push.queue_limit, replicas=push.replicas)
+        self._ledger = Ledger(self._client)
+        # Not the same after a restart: what the old one had is claimed, never mistaken for our own.
+        consumer = f"{socket.gethostname()[:40]}-{new_token()[:10]}"
+        self._replies = Replies(url, consumer)
+        self._complaints = Complaints()
+        shared = Shared(
+            url,
+            self._client,
+            self._ledger,
+            self._replies,
+            self._complaints,
+            consumer,
+            Ages(push.message_age_s, push.silent_age_s),
+            push.in_flight,
+        )
+        self.stations = {target: Station(target, provider, shared) for target, provider in providers.items()}
+        self._keeper = asyncio.create_task(self._keep())
+        self._reached = 0.0  # when Redis last answered
+
+    @property
+    def ready(self) -> bool:
+        """True while Redis answers and a target is up."""
+        reached = time.monotonic() - self._reached < 3 * SLOW_TICK_S
+        return reached and any(station.breaker.closed for station in self.stations.values())
+
+    @property
+    def healthy(self) -> bool:
+        """True while this process does its work, whatever others do."""
+        return not self._keeper.done()
+
+    def start_replies(self) -> None:
+        """Hear of pushes that another process of the proxy has finished for callers of this one."""
+        self._replies.start()
+
+    async def add(self, jobs: list[Job]) -> None:
+        """See PushQueue.add."""
+        await self._queue.add(jobs)
+
+    async def submit(self, job: Job, wait_s: float) -> Outcome:
+        """Queue a push and return its outcome, or OK if it has none within wait_s: it is queued.
+
+        Raises: QueueFull, Unavailable.
+        """
+        job.reply_to = self._replies.process
+        outcome = self._replies.expect(job)
+        try:
+            await self._queue.add([job])
+            async with asyncio.timeout(wait_s):
+                return await outcome
+        except TimeoutError:
+            return OK
+        finally:
+            self._replies.forget(job)
+
+    async def close(self) -> None:
+        """Let attempts end, for drain_s at most, and leave everything else in Redis."""
+        self._replies.end_all()
+        self._keeper.cancel()
+        await asyncio.wait([self._keeper])
+        await asyncio.gather(*(station.stop(self._push.drain_s) for station in self.stations.values()))
+        if not await self._ledger.flush(2.0):
+            log.warning("what became of the last pushes is not written down; they are sent again")
+        await self._ledger.close()
+        await self._replies.close()
+        await self._queue.close()
+        await self._client.close()
+
+    async def _keep(self) -> None:
+        slow_at = 0.0
+        while True:
+            try:
+                await self._move()
+                if time.monotonic() - slow_at > SLOW_TICK_S:
+                    slow_at = time.monotonic()
+                    await self._look_after()
+                    self._reached = time.monotonic()
+            except Unavailable:
+                pass  # shown by `ready`; whoever adds a push is told
+            except Exception:  # a bug of ours must not end everything else
+                log.exception("looking after the queue failed")
+            self._complaints.roll(time.monotonic())
+            await asyncio.sleep(TICK_S)
+
+    async def _move(self) -> None:
+        """Put what is due back into the streams."""
+        now = now_ms()
+        await self._client.calls(
+            [
+                ("EVAL", _DUE, 3, retry_of(target), *station.streams, now, MOVE_AT_ONCE)
+                for target, station in self.stations.items()
+            ]
+        )
+
+    async def _look_after(self) -> None:
+        await asyncio.gather(*(station.provider.keep() for station in self.stations.values()))
+        min_idle_ms = int(self._push.claim_after_s * 1000)
+        for station in self.stations.values():
+            station.show(await self._client.calls(station.measures()))
+            await station.claim(min_idle_ms)
+        metrics.DEAD_LETTERS.set(await count_dead(self._client))
+
+
+@asynccontextmanager
+async def open_sender(settings: Settings, providers: Mapping[str, Provider]) -> AsyncIterator[Sender]:
+    """Send what is in the queue for these targets as long as the context lasts."""
+    sender = Sender(settings, providers)
+    try:
+        yield sender
+    finally:
+        await sender.close()
