@@ -1,5 +1,6 @@
 """The API process: Granian workers, each with its services. `run` is the parent, `create` a worker's application."""
 
+import gc
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +19,10 @@ from tidewire import log, metrics
 from tidewire.actions.start import open_services
 from tidewire.settings import Settings, load
 
+# New objects between two runs of the collector, and its runs between two of the next generation. A request makes some
+# 60 containers and no cycles; at Python's 700, 10, 10 looking for them took a tenth of the time of a post.
+GC_THRESHOLDS = 20_000, 20, 50
+
 
 class Lifespan:
     """Opens the services when the worker starts and closes them, in reverse order, when it stops."""
@@ -31,6 +36,9 @@ class Lifespan:
         """Called by Falcon at the ASGI start-up; a failure stops the worker."""
         self._state.services = await self._stack.enter_async_context(open_services(self._settings))
         await self._stack.enter_async_context(metrics.endpoint(self._settings.metrics, role="api"))
+        gc.collect()
+        gc.freeze()  # what the start made stays: the collector need not look at it
+        gc.set_threshold(*GC_THRESHOLDS)
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Called by Falcon at the ASGI shutdown."""

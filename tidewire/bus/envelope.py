@@ -207,6 +207,19 @@ def goes_to_key_only(key: str, data: bytes) -> bool:
     return first_of_interest([(key, 0, data)], 0, {}, {}) == 1
 
 
+# The end of an envelope that names no cache keys and no push: its time as 64 bits, an empty array, nil. No id or cache
+# key, which are ASCII, has the byte that says "64 bits follow".
+_AT_64, _AND_NO_MORE = 0xCF, b"\x90\xc0"
+
+
+def is_for_gateways_only(data: bytes) -> bool:
+    """Tell from a few bytes that an announcement drops nothing from caches and leads to no push, as nearly all.
+
+    False: it does, or more than a few bytes must be read to know.
+    """
+    return data.endswith(_AND_NO_MORE) and len(data) > 11 and data[-11] == _AT_64
+
+
 def encode_decision(envelope: Envelope) -> bytes | None:
     """Return what the push worker is to decide on, or None: the announcement leads to no push."""
     push = envelope.push

@@ -113,62 +113,51 @@ class Batch:
         self.worker = worker
         self.created_at = now_ms
         self.payload = _encode(announced)
-        pending = sorted(
-            (p.user_id, p.pending_post_id, p.id, p.create_at)
-            for p in (n.post for n in posts)
-            if p.pending_post_id
-        )
-        rows = sorted([new.post for new in posts], key=attrgetter("id"))
-        self._arrays: list[list[Any]] = [
-            *_columns(pending, 4),
-            [p.id for p in rows],
-            [p.create_at for p in rows],
-            [p.user_id for p in rows],
-            [p.channel_id for p in rows],
-            [p.root_id for p in rows],
-            [p.message for p in rows],
-            [p.type for p in rows],
-            [_encode_json(p.props).decode() if p.props else "{}" for p in rows],
-            [p.hashtags for p in rows],
-            [",".join(p.file_ids) for p in rows],
-            *_columns(
-                [(k, t.channel_id, t.at, t.replies, ",".join(t.users)) for k, t in sorted(threads.items())], 5
-            ),
-            *_columns(
-                [(*k, f.channel_id, f.at, f.viewed_at, f.mentions) for k, f in sorted(followers.items())], 6
-            ),
-            *_columns(
-                [
-                    (
-                        *key,
-                        m.views,
-                        m.own,
-                        m.own_root,
-                        m.seen,
-                        m.seen_root,
-                        m.mentions,
-                        m.mentions_root,
-                        m.urgent,
-                        m.at,
-                    )
-                    for key, m in sorted(members.items())
-                ],
-                11,
-            ),
-        ]
-        self._files = _columns(
-            sorted(
-                (one, p.id, p.user_id, p.channel_id, p.create_at) for p in rows if p.file_ids for one in p.file_ids
-            ),
-            5,
-        )
-        self._channels = _columns(
+        rows = [new.post for new in posts]
+        rows.sort(key=attrgetter("id"))
+        # In the order and shape of the statement's parameters.
+        self._rows: list[list[tuple[Any, ...]]] = [
+            sorted([(p.user_id, p.pending_post_id, p.id, p.create_at) for p in rows if p.pending_post_id]),
             [
-                (key, c.events, c.counted, c.counted_root, c.at, c.root_at, c.alive)
-                for key, c in sorted(channels.items())
+                (
+                    p.id,
+                    p.create_at,
+                    p.user_id,
+                    p.channel_id,
+                    p.root_id,
+                    p.message,
+                    p.type,
+                    _encode_json(p.props).decode() if p.props else "{}",
+                    p.hashtags,
+                    ",".join(p.file_ids),
+                )
+                for p in rows
             ],
-            7,
+            [(k, t.channel_id, t.at, t.replies, ",".join(t.users)) for k, t in sorted(threads.items())],
+            [(*k, f.channel_id, f.at, f.viewed_at, f.mentions) for k, f in sorted(followers.items())],
+            [
+                (
+                    *key,
+                    m.views,
+                    m.own,
+                    m.own_root,
+                    m.seen,
+                    m.seen_root,
+                    m.mentions,
+                    m.mentions_root,
+                    m.urgent,
+                    m.at,
+                )
+                for key, m in sorted(members.items())
+            ],
+        ]
+        self._files = sorted(
+            [(one, p.id, p.user_id, p.channel_id, p.create_at) for p in rows if p.file_ids for one in p.file_ids]
         )
+        self._channels = [
+            (key, c.events, c.counted, c.counted_root, c.at, c.root_at, c.alive)
+            for key, c in sorted(channels.items())
+        ]
 
     async def write(self, connection: Connection, published: Sequence[int]) -> Committed:
         """Run the statement and commit, marking outbox rows that are `published` on the way.
@@ -178,13 +167,13 @@ class Batch:
         """
         row = await connection.fetchrow(
             _Q["create_batch"],
-            *self._arrays,
+            *self._rows,
             published,
-            *self._channels,
+            self._channels,
             self.created_at,
             self.worker,
             self.payload,
-            *self._files,
+            self._files,
         )
         assert row is not None
         return self._committed(row)
@@ -252,11 +241,6 @@ def _group_reply(
         follower(user_id).mentions += 1
     for user_id in new.followers:
         follower(user_id)
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
-    """Return rows as `count` arrays."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(count)]
 
 
 async def plan_again(connection: Connection) -> None:

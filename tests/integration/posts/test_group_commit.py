@@ -364,7 +364,7 @@ async def test_row_locks_are_taken_in_the_order_of_the_arrays(database_url: str,
         try:
             await connection.execute("PREPARE batch AS " + sql.load("post_writes")["create_batch"])
             plan = await connection.fetchval(
-                f"EXPLAIN (FORMAT JSON) EXECUTE batch({', '.join(['NULL'] * 52)})"
+                f"EXPLAIN (FORMAT JSON) EXECUTE batch({', '.join(['NULL'] * 11)})"
             )
         finally:
             await connection.close()

@@ -52,6 +52,24 @@ def test_an_envelope_comes_back(envelope: ev.Envelope) -> None:
     assert ev.decode(ev.encode(envelope)) == envelope
 
 
+keys = st.lists(st.text(st.characters(max_codepoint=127), max_size=40), max_size=3)
+
+
+@given(envelopes, keys)
+def test_what_looks_as_if_it_were_for_gateways_only_is(envelope: ev.Envelope, invalidates: list[str]) -> None:
+    envelope = msgspec.structs.replace(envelope, invalidates=invalidates)
+    if ev.is_for_gateways_only(ev.encode(envelope)):
+        assert not envelope.invalidates and envelope.push is None
+
+
+def test_an_ordinary_post_is_for_gateways_only() -> None:
+    at = 1_790_000_000_000
+    for push, expected in ((None, True), (ev.PostPush("3" * 26), False)):
+        data = ev.encode(ev.Envelope("c:x", copies=[ev.Copy(b"{")], at=at, push=push))
+        assert ev.is_for_gateways_only(data) is expected
+    assert not ev.is_for_gateways_only(ev.encode(ev.Envelope("c:x", at=at, invalidates=["user:x"])))
+
+
 def test_a_reader_ignores_fields_it_does_not_know() -> None:
     envelope = ev.Envelope("c:x", copies=[ev.Copy(b"{", channel_id="x")])
     fields = msgspec.msgpack.decode(ev.encode(envelope))

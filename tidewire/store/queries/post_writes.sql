@@ -1,15 +1,16 @@
 -- name: create_batch
 -- The group commit: all that a batch of new posts changes, in one round trip and one commit.
--- Every array is sorted by its key and names a row once: that is the lock order (pending ids, posts, files, threads, thread
--- members, channel members, channels, outbox), and PostgreSQL silently loses the second change of a row within one
--- statement. The sum of counts makes the parts run in the written order, the channels (hottest rows) last; without it no
--- order is promised.
--- All or nothing: a repeated pending id, a root that is gone, a file that is not to be had, a missing or archived channel divide by zero.
+-- Every array is one of rows, sorted by its key, and names a row once: that is the lock order (pending ids, posts, files,
+-- threads, thread members, channel members, channels, outbox), and PostgreSQL silently loses the second change of a row
+-- within one statement. The sum of counts makes the parts run in the written order, the channels (hottest rows) last;
+-- without it no order is promised.
+-- All or nothing: a repeated pending id, a root that is gone, a file that is not to be had, a missing or archived channel
+-- divide by zero.
 -- It wants plan_cache_mode = force_generic_plan: re-planning costs more than the statement (580 against 280 µs for one post).
 WITH q AS (
     INSERT INTO pending_posts AS x (user_id, pending_post_id, post_id, at)
-    SELECT g.user_id, g.pending, g.post_id, g.at
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) g(user_id, pending, post_id, at)
+    SELECT g.user_id, g.pending_post_id, g.post_id, g.at
+    FROM unnest($1::batch_pending[]) g
     ON CONFLICT (user_id, pending_post_id) DO UPDATE SET post_id = excluded.post_id, at = excluded.at
     WHERE x.at < excluded.at - 30000
     RETURNING 1
@@ -17,26 +18,23 @@ WITH q AS (
     INSERT INTO posts (id, create_at, update_at, user_id, channel_id, root_id, message, type, props, hashtags, file_ids)
     SELECT g.id, g.at, g.at, g.user_id, g.channel_id, g.root_id, g.message, g.type, g.props::jsonb, g.hashtags,
         string_to_array(g.file_ids, ',')
-    FROM unnest($5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
-        $13::text[], $14::text[])
-        g(id, at, user_id, channel_id, root_id, message, type, props, hashtags, file_ids)
+    FROM unnest($2::batch_post[]) g
     RETURNING 1
 ), f AS (
     -- A file is attached by its uploader, in its channel, once.
     UPDATE files x SET post_id = g.post_id, update_at = g.at
-    FROM unnest($48::text[], $49::text[], $50::text[], $51::text[], $52::bigint[]) g(id, post_id, user_id, channel_id, at)
+    FROM unnest($11::batch_file[]) g
     WHERE x.id = g.id AND x.user_id = g.user_id AND x.channel_id = g.channel_id AND x.post_id = '' AND x.delete_at = 0
     RETURNING 1
 ), r AS (
     UPDATE posts x SET update_at = greatest(x.update_at, g.at)
-    FROM unnest($15::text[], $16::text[], $17::bigint[]) g(id, channel_id, at)
+    FROM unnest($3::batch_thread[]) g
     WHERE x.id = g.id AND x.channel_id = g.channel_id AND x.root_id = '' AND x.original_id = '' AND x.delete_at = 0
     RETURNING 1
 ), t AS (
     INSERT INTO threads AS x (root_id, channel_id, reply_count, last_reply_at, participants)
     SELECT g.id, g.channel_id, g.replies, g.at, string_to_array(g.participants, ',')
-    FROM unnest($15::text[], $16::text[], $17::bigint[], $18::int[], $19::text[])
-        g(id, channel_id, at, replies, participants)
+    FROM unnest($3::batch_thread[]) g
     ON CONFLICT (root_id) DO UPDATE SET
         reply_count = x.reply_count + excluded.reply_count,
         last_reply_at = greatest(x.last_reply_at, excluded.last_reply_at),
@@ -50,8 +48,7 @@ WITH q AS (
     INSERT INTO thread_members AS x (root_id, user_id, channel_id, followed_at, last_update_at, last_viewed_at,
         unread_mentions)
     SELECT g.root_id, g.user_id, g.channel_id, g.at, g.at, g.viewed_at, g.mentions
-    FROM unnest($20::text[], $21::text[], $22::text[], $23::bigint[], $24::bigint[], $25::int[])
-        g(root_id, user_id, channel_id, at, viewed_at, mentions)
+    FROM unnest($4::batch_follower[]) g
     WHERE (SELECT true FROM channel_members y WHERE y.channel_id = g.channel_id AND y.user_id = g.user_id)
     ON CONFLICT (root_id, user_id) DO UPDATE SET
         following = true,
@@ -74,13 +71,11 @@ WITH q AS (
         mention_count_root = CASE WHEN g.views THEN 0 ELSE x.mention_count_root END + g.mentions_root,
         urgent_mention_count = CASE WHEN g.views THEN 0 ELSE x.urgent_mention_count END + g.urgent,
         last_update_at = greatest(x.last_update_at, g.at)
-    FROM unnest($26::text[], $27::text[], $28::bool[], $29::int[], $30::int[], $31::int[], $32::int[], $33::int[],
-        $34::int[], $35::int[], $36::bigint[])
-        g(channel_id, user_id, views, own, own_root, seen, seen_root, mentions, mentions_root, urgent, at), channels ch
+    FROM unnest($5::batch_member[]) g, channels ch
     WHERE ch.id = g.channel_id AND x.channel_id = g.channel_id AND x.user_id = g.user_id
     RETURNING 1
 ), u AS (
-    UPDATE outbox SET published = true WHERE id = ANY($37::bigint[]) RETURNING 1
+    UPDATE outbox SET published = true WHERE id = ANY($6::bigint[]) RETURNING 1
 ), c AS (
     UPDATE channels x SET
         event_n = x.event_n + g.events,
@@ -88,17 +83,16 @@ WITH q AS (
         total_msg_count_root = x.total_msg_count_root + g.counted_root,
         last_post_at = greatest(x.last_post_at, g.at),
         last_root_post_at = greatest(x.last_root_post_at, g.root_at)
-    FROM unnest($38::text[], $39::int[], $40::int[], $41::int[], $42::bigint[], $43::bigint[], $44::bool[])
-        g(id, events, counted, counted_root, at, root_at, alive)
+    FROM unnest($7::batch_channel[]) g
     WHERE x.id = g.id AND (x.delete_at = 0 OR NOT g.alive)
-        AND (SELECT count(*) FROM q) + (SELECT count(*) FROM p) + (SELECT count(*) FROM f) + (SELECT count(*) FROM r) + (SELECT count(*) FROM t)
-            + (SELECT count(*) FROM tm) + (SELECT count(*) FROM m) + (SELECT count(*) FROM u) >= 0
+        AND (SELECT count(*) FROM q) + (SELECT count(*) FROM p) + (SELECT count(*) FROM f) + (SELECT count(*) FROM r)
+            + (SELECT count(*) FROM t) + (SELECT count(*) FROM tm) + (SELECT count(*) FROM m) + (SELECT count(*) FROM u) >= 0
     RETURNING x.id, x.event_n
 )
 INSERT INTO outbox (created_at, worker, payload, keys, ns)
-SELECT $45::bigint / (count(*) = cardinality($38) AND (SELECT count(*) FROM q) = cardinality($1)
-        AND (SELECT count(*) FROM r) = cardinality($15) AND (SELECT count(*) FROM f) = cardinality($48))::int,
-    $46, $47, array_agg('c:' || c.id ORDER BY c.id), array_agg(c.event_n ORDER BY c.id)
+SELECT $8::bigint / (count(*) = cardinality($7) AND (SELECT count(*) FROM q) = cardinality($1)
+        AND (SELECT count(*) FROM r) = cardinality($3) AND (SELECT count(*) FROM f) = cardinality($11))::int,
+    $9, $10, array_agg('c:' || c.id ORDER BY c.id), array_agg(c.event_n ORDER BY c.id)
 FROM c
 RETURNING id, keys, ns;
 
