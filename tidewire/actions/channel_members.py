@@ -172,11 +172,15 @@ async def get_unread(
 
 
 async def do_type(services: Services, session: Session, user_id: str, typing: Typing) -> None:
-    """Tell the channel's other members that the user types; at most so often. Raises: 403; 400 for malformed ids."""
+    """Tell the channel's other members that the user types; at most so often, and never in an archived channel.
+
+    Raises: 403; 400 for malformed ids.
+    """
     permissions.check_self(session, user_id, "manage_system")
     if not is_id(typing.channel_id):
         raise body_param("channel_id")
     if typing.parent_id and not is_id(typing.parent_id):
         raise body_param("parent_id")
-    await permissions.access_channel(services, session, typing.channel_id, "create_post")
-    services.typists.typing(typing.channel_id, typing.parent_id, user_id)
+    channel = await permissions.access_channel(services, session, typing.channel_id, "create_post")
+    if not channel.delete_at:
+        services.typists.typing(typing.channel_id, typing.parent_id, user_id)

@@ -141,31 +141,3 @@ async def test_access_tokens_are_not_taken_from_addresses(office: Office) -> Non
     browser = office.api.anonymous(Cookie=f"MMAUTHTOKEN={token}")
     assert (await browser.request("GET", "/users/me")).status_code == 200
     assert (await browser.request("PUT", "/users/me/patch", json={"nickname": "x"})).status_code == 401
-
-
-@pytest.mark.asyncio(loop_scope="package")
-async def test_ending_all_sessions_of_the_server_ends_all(office: Office) -> None:
-    people = office.crew.people
-    users = [await office.newcomer(f"masses{n}") for n in range(3)]
-    sockets = [await office.crew.socket(user) for user in users]
-    await people.member.post("/users/sessions/revoke/all", expect=403)
-    boss = await office.api.anonymous().log_in("admin")
-    rows = await office.crew.town.db.fetch("SELECT * FROM sessions")
-    try:
-        await boss.post("/users/sessions/revoke/all")
-        for user, socket in zip(users, sockets, strict=True):
-            await user.get("/users/me", expect=401)
-            assert (await socket.closed())[0] == 1008
-        await boss.get("/users/me", expect=401)
-        await office.bot.get("/users/me")  # access tokens are no sessions
-    finally:
-        # The folder's world goes on: its sessions come back.
-        await office.crew.town.db.execute("DELETE FROM sessions")
-        for row in rows:
-            names, values = list(row.keys()), list(row.values())
-            places = ", ".join(f"${n + 1}" for n in range(len(names)))
-            await office.crew.town.db.execute(
-                f"INSERT INTO sessions ({', '.join(names)}) VALUES ({places})", *values
-            )
-    for client in (people.admin, people.member, people.owner, people.stranger):
-        await client.get("/users/me")

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -138,35 +140,43 @@ async def test_somebody_is_added_meanwhile(office: Office) -> None:
         assert await roles_of(office, user) == (f"system_{roles}", {f"team_{roles}"}, {f"channel_{roles}"})
 
 
+@asynccontextmanager
+async def without_guests(office: Office) -> AsyncIterator[None]:
+    """Switch guests off, and at the end on again for the folder's world."""
+    rows = await office.crew.town.db.fetch("SELECT id FROM users WHERE roles = 'system_guest' AND delete_at = 0")
+    await office.configure(GuestAccountsSettings__Enable=False)
+    try:
+        yield
+    finally:
+        await office.configure(GuestAccountsSettings__Enable=True)
+        for row in rows:
+            await office.operator.put(f"/users/{row['id']}/active", {"active": True})
+        office.crew.guest = await office.api.anonymous().log_in("guest")
+
+
 async def test_guests_are_switched_off(office: Office) -> None:
     people = office.crew.people
     user, other = await listener(office, "lodger"), await office.newcomer("resident")
     await people.admin.post(f"/users/{user.id}/demote")
-    rows = await office.crew.town.db.fetch("SELECT * FROM users WHERE roles = 'system_guest' AND delete_at = 0")
     socket, watcher = await office.crew.socket(user), await office.crew.socket(other)
-    await office.configure(GuestAccountsSettings__Enable=False)
-    assert (await socket.closed())[0] == 1008
-    await user.get("/users/me", expect=401)
-    await watcher.event("guests_deactivated")
-    assert (await people.admin.get(f"/users/{user.id}"))["delete_at"] > 0
-    await other.get("/users/me")
-    path = f"/users/{user.id}"
-    disabled = "api.team.demote_user_to_guest.disabled.error"
-    await office.fails(people.admin, "POST", f"/users/{other.id}/demote", None, 501, disabled)
-    refused = "api.user.update_active.cannot_enable_guest_when_guest_feature_is_disabled.app_error"
-    await office.fails(people.admin, "PUT", path + "/active", {"active": True}, 403, refused)
-    await office.configure(GuestAccountsSettings__Enable=True)
-    for row in rows:
-        await people.admin.put(f"/users/{row['id']}/active", {"active": True})
+    async with without_guests(office):
+        assert (await socket.closed())[0] == 1008
+        await user.get("/users/me", expect=401)
+        await watcher.event("guests_deactivated")
+        assert (await people.admin.get(f"/users/{user.id}"))["delete_at"] > 0
+        await other.get("/users/me")
+        disabled = "api.team.demote_user_to_guest.disabled.error"
+        await office.fails(people.admin, "POST", f"/users/{other.id}/demote", None, 501, disabled)
+        refused = "api.user.update_active.cannot_enable_guest_when_guest_feature_is_disabled.app_error"
+        path = f"/users/{user.id}/active"
+        await office.fails(people.admin, "PUT", path, {"active": True}, 403, refused)
     assert (await log_in(people.anonymous, "lodger")).status_code == 200
-    office.crew.guest = await office.api.anonymous().log_in("guest")  # the folder's world goes on
 
 
 async def test_no_guest_logs_in_where_there_are_none(office: Office) -> None:
     user = await office.newcomer("late_guest")
-    await office.configure(GuestAccountsSettings__Enable=False)
-    # One who became a guest by a role while guests were off: nobody deactivated him.
-    await office.crew.people.admin.put(f"/users/{user.id}/roles", {"roles": "system_guest"})
-    answer = await log_in(office.crew.people.anonymous, "late_guest")
-    assert (answer.status_code, answer.json()["id"]) == (401, "api.user.login.guest_accounts.disabled.error")
-    await office.configure(GuestAccountsSettings__Enable=True)
+    async with without_guests(office):
+        # One who became a guest by a role while guests were off: nobody deactivated him.
+        await office.crew.people.admin.put(f"/users/{user.id}/roles", {"roles": "system_guest"})
+        answer = await log_in(office.crew.people.anonymous, "late_guest")
+        assert (answer.status_code, answer.json()["id"]) == (401, "api.user.login.guest_accounts.disabled.error")

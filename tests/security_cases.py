@@ -1,0 +1,178 @@
+"""Which tests show which attack case is repelled: cases on sockets and sessions (A), on rights (C), on logins (D).
+
+Rows are data; tests/unit/test_security_cases.py sees to it that each named test exists. What a case asks for that this
+server does not have is said beside it: those operations answer 501.
+"""
+
+GATEWAY, ACCOUNTS = "tests/integration/gateway/", "tests/integration/accounts/"
+API, PEOPLE, TEAMS = "tests/integration/api/", "tests/integration/people/", "tests/integration/teams/"
+POSTS, SERVE, PROTOCOL = "tests/integration/posts/", "tests/serve/", "tests/protocol/"
+
+# case: (what is tried, the tests)
+CASES: dict[str, tuple[str, list[str]]] = {
+    "A1": (
+        "a foreign origin, the own one, none",
+        [
+            PROTOCOL + "test_handshake.py::test_origins",
+            SERVE + "test_tls.py::test_sockets_take_the_cookie_from_the_own_origin_only",
+        ],
+    ),
+    "A2": (
+        "origins that look right",
+        [
+            PROTOCOL + "test_handshake.py::test_origins",
+            PROTOCOL + "test_handshake.py::test_origins_without_a_site_url_and_with_a_list",
+        ],
+    ),
+    "A3": (
+        "a socket that says nothing",
+        [GATEWAY + "test_login.py::test_who_does_not_log_in_is_closed_in_time"],
+    ),
+    "A4": (
+        "challenges with wrong tokens",
+        [
+            GATEWAY + "test_login.py::test_a_bad_challenge_closes_tcp_without_a_frame",
+            GATEWAY + "test_login.py::test_bad_challenges_count_against_the_limit_of_http_logins",
+        ],
+    ),
+    "A5": (
+        "the token in the address",
+        [
+            GATEWAY + "test_login.py::test_a_token_in_the_url_is_refused",
+            ACCOUNTS + "test_attacks.py::test_access_tokens_are_not_taken_from_addresses",
+        ],
+    ),
+    "A6": (
+        "seven ways to end a login, sockets on two gateway processes; there are no OAuth apps",
+        [
+            ACCOUNTS + "test_nodes.py::test_a_login_ends_on_every_node",
+            ACCOUNTS + "test_nodes.py::test_all_logins_of_the_server_end_on_every_node",
+            ACCOUNTS + "test_nodes.py::test_an_access_token_ends_on_every_node",
+            ACCOUNTS + "test_nodes.py::test_there_are_no_oauth_apps_to_revoke",
+        ],
+    ),
+    "A7": (
+        "a session that ends while its socket is busy",
+        [
+            ACCOUNTS
+            + "test_sockets.py::test_a_session_ends_while_its_socket_is_busy_and_lives_on_if_it_is_used"
+        ],
+    ),
+    "A8": (
+        "out of a channel while posts stream into it: by removal, with the team, archived; demoted",
+        [
+            ACCOUNTS + "test_nodes.py::test_nothing_of_a_channel_comes_after_it_was_left",
+            ACCOUNTS + "test_nodes.py::test_a_guest_hears_of_those_he_sees_on_every_node",
+            ACCOUNTS + "test_guests.py::test_there_and_back",
+        ],
+    ),
+    "A9": (
+        "resumes with others' ids, guessed ones, and old ones",
+        [
+            GATEWAY + "test_resume.py::test_another_users_connection_is_not_to_be_had",
+            GATEWAY + "test_resume.py::test_an_empty_id_and_an_unknown_id_are_fresh",
+            GATEWAY + "test_resume.py::test_a_connection_from_before_a_logout_is_gone",
+            GATEWAY + "test_resume.py::test_without_a_session_the_id_is_not_even_looked_at",
+        ],
+    ),
+    "A10": (
+        "impossible sequence numbers",
+        [
+            GATEWAY + "test_resume.py::test_impossible_numbers_make_a_fresh_connection",
+            GATEWAY + "test_resume.py::test_a_number_far_ahead_makes_a_fresh_connection_and_drops_the_old",
+            GATEWAY + "test_resume.py::test_malformed_resumes_are_closed_right_behind_the_101",
+        ],
+    ),
+    "C1": (
+        "every route by every kind of caller",
+        [
+            API + "test_permissions.py::test_nothing_but_open_routes_answers_a_stranger",
+            API + "test_permissions.py::test_unknown_and_foreign_channels_look_the_same",
+            API + "test_permissions.py::test_reads",
+            API + "test_permissions.py::test_writes",
+            TEAMS + "test_rows.py::test_who_may",
+            PEOPLE + "test_table.py::test_who_may",
+            ACCOUNTS + "test_table.py::test_who_may_do_what",
+        ],
+    ),
+    "C2": (
+        "a guest searches people and channels; search of posts and files brings its own tests",
+        [
+            TEAMS + "test_changes.py::test_lists_and_searches_never_show_what_one_may_not_know",
+            PEOPLE + "test_table.py::test_who_may",
+        ],
+    ),
+    "C3": ("ids that one still knows", [TEAMS + "test_changes.py::test_one_who_left_learns_nothing_more"]),
+    "C4": (
+        "roles and mass assignment",
+        [
+            TEAMS + "test_rows.py::test_what_goes_wrong",
+            TEAMS + "test_changes.py::test_mass_assignment_changes_nothing",
+            PEOPLE + "test_accounts.py::test_what_cannot_be_assigned_by_mass",
+            ACCOUNTS + "test_attacks.py::test_nobody_assigns_what_is_not_his_to_say",
+        ],
+    ),
+    "C5": ("made-up parts of posts", [POSTS + "test_posts.py::test_nobody_speaks_for_others"]),
+    "C7": (
+        "two hundred of the same change at once",
+        [
+            TEAMS + "test_changes.py::test_two_hundred_changes_at_once",
+            ACCOUNTS + "test_bots.py::test_two_hundred_changes_at_once_end_as_one_after_another",
+            API + "test_channels.py::test_joining_and_leaving_at_once",
+            TEAMS + "test_strict.py::test_an_invitation_lets_one_in_once",
+        ],
+    ),
+    "D1": (
+        "a thousand guesses for one account, and over a thousand; over nodes and sockets",
+        [
+            ACCOUNTS + "test_brute_force.py::test_a_thousand_passwords_for_one_account",
+            ACCOUNTS + "test_brute_force.py::test_one_password_for_a_thousand_accounts",
+            ACCOUNTS + "test_attacks.py::test_guesses_are_counted_over_nodes_by_account_and_by_address",
+            GATEWAY + "test_login.py::test_bad_challenges_count_against_the_limit_of_http_logins",
+        ],
+    ),
+    "D2": (
+        "one-time tokens and codes, from a hundred connections at once, again, and too late",
+        [
+            ACCOUNTS + "test_recovery.py::test_a_password_is_reset_once",
+            ACCOUNTS
+            + "test_recovery.py::test_a_reset_link_ends_with_time_with_another_link_and_with_a_change",
+            ACCOUNTS + "test_recovery.py::test_an_address_must_be_verified_where_the_configuration_wants_it",
+            ACCOUNTS + "test_signup.py::test_an_invitation_by_e_mail_works_once",
+            ACCOUNTS + "test_mfa.py::test_set_up_log_in_and_remove",
+            TEAMS + "test_strict.py::test_an_invitation_lets_one_in_once",
+            TEAMS + "test_strict.py::test_an_invitation_ends_after_a_while",
+        ],
+    ),
+    "D3": (
+        "mixed OAuth flows: there are none",
+        [ACCOUNTS + "test_nodes.py::test_there_are_no_oauth_apps_to_revoke"],
+    ),
+    "D4": (
+        "a cookie alone",
+        [
+            API + "test_logins.py::test_csrf_by_header_or_by_ajax_mark",
+            API + "test_browsers.py::test_strict_csrf_takes_the_token_only",
+            TEAMS + "test_changes.py::test_a_cookie_alone_changes_nothing",
+        ],
+    ),
+    "D5": (
+        "cookies, tokens and what is kept of them",
+        [
+            API + "test_logins.py::test_browsers_get_three_cookies_and_must_show_the_csrf_token",
+            API + "test_logins.py::test_cookies_are_secure_behind_a_trusted_https_proxy",
+            API + "test_logins.py::test_logout_ends_the_session_and_clears_the_cookie",
+            API + "test_browsers.py::test_cookies_go_where_the_site_is",
+            ACCOUNTS + "test_attacks.py::test_no_secret_is_in_what_others_see_nor_at_rest",
+        ],
+    ),
+    "D6": (
+        "without Redis, without PostgreSQL, without both",
+        [
+            API + "test_nodes.py::test_without_redis_everything_is_checked_in_the_database",
+            API + "test_nodes.py::test_without_the_database_nobody_gets_in_and_it_heals",
+        ],
+    ),
+}
+# Cases whose operations this server does not have yet: they answer 501.
+MISSING = {"C6": "files"}

@@ -1,0 +1,30 @@
+"""The table of attack cases names tests that exist, for every case."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from tests.security_cases import CASES, MISSING
+
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def named_in(file: str) -> set[str]:
+    """Return the names of the tests in a file."""
+    tree = ast.parse((ROOT / file).read_text())
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in tree.body if isinstance(node, kinds) and node.name.startswith("test_")}
+
+
+def test_every_case_is_shown_by_tests() -> None:
+    numbers = {"A": range(1, 11), "C": range(1, 8), "D": range(1, 7)}
+    expected = {f"{letter}{number}" for letter, some in numbers.items() for number in some}
+    assert CASES.keys() | MISSING.keys() == expected
+    assert not CASES.keys() & MISSING.keys()
+    for case, (what, names) in CASES.items():
+        assert what
+        assert names, case
+        for name in names:
+            file, _, test = name.partition("::")
+            assert test in named_in(file), (case, name)
