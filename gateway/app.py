@@ -7,7 +7,7 @@ Everything runs in the event loop; what awaits is a task of its own.
 import asyncio
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from ipaddress import ip_network
 from typing import Any
 
@@ -42,7 +42,7 @@ from hotpath import MFA_OK, POSTED_ACK
 from tidewire.actions.config import API_VERSION
 from tidewire.actions.login_limits import Throttle
 from tidewire.actions.typists import Typists
-from tidewire.bus.contract import Place
+from tidewire.bus.contract import Events
 from tidewire.store.connections import Login, load_logins, load_memberships
 from tidewire.store.sessions import token_hash
 from tidewire.wire.errors import AppError, Unavailable
@@ -559,11 +559,11 @@ class Gateway:
         if not self._addresses[connection.remote]:
             del self._addresses[connection.remote]
 
-    def on_applied(self, places: Sequence[Place]) -> None:
-        """Take note that a batch of events is queued. places: theirs, which begin with when Redis took them, in ms."""
+    def on_applied(self, events: Events) -> None:
+        """Take note that events are queued. Their places begin with when Redis took them, in ms."""
         if self.hub.delivered != self._delivered:
             self._delivered = self.hub.delivered
-            self.latency.begin(places[0][0])
+            self.latency.begin(min([events.places[first][0] for _, first, _ in events.parts()]))
 
     def _on_dropped(self, key: str) -> None:
         self.relay.dropped(key, self._loop.time())

@@ -10,7 +10,7 @@ import structlog
 
 from gateway.history import History
 from gateway.relay import Relay
-from tidewire.bus.contract import Ephemeral, Epoch, Events, Lost, Place, Reader
+from tidewire.bus.contract import Ephemeral, Epoch, Events, Lost, Reader
 from tidewire.bus.envelope import shard_of
 from tidewire.wire.errors import Unavailable
 
@@ -36,9 +36,9 @@ class Feed:
         hold_ms: int,
         retention_s: float,
         history: History,
-        applied: Callable[[Sequence[Place]], None] = lambda places: None,
+        applied: Callable[[Events], None] = lambda events: None,
     ) -> None:
-        """applied(places): a batch is queued, whose events stood there."""
+        """applied(events): they are queued."""
         self._reader = reader
         self._relay = relay
         self._load_numbers = load_numbers
@@ -68,7 +68,7 @@ class Feed:
                         await asyncio.sleep(0)
                     stretch.done = self._relay.offer_from(item.entries, stretch.done, clock, SLICE_S)
                 self.read += count
-                self._applied(item.places)
+                self._applied(item)
             elif isinstance(item, Ephemeral):
                 for data in item.copies:
                     self._relay.offer_ephemeral(data)

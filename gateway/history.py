@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from hotpath import Entries, index_of
 from tidewire.bus.contract import Entry, Events, Place
+from tidewire.bus.envelope import shard_of
 
 # A connection moves within a fraction of a second; what is older belongs to a process that was frozen.
 KEEP_S = 5.0
@@ -32,16 +33,22 @@ class Stretch:
 
 class _Shard:
     def __init__(self) -> None:
-        self.after: Place = (0, 0)  # everything behind this place is in `stretches`
-        self.position: Place = (0, 0)  # everything up to it has been applied, and what `stretches` say
-        self.stretches: deque[Stretch] = deque()
+        self.after: Place = (0, 0)  # everything behind this place is in `parts`
+        self.position: Place = (0, 0)  # everything up to it has been applied, and what `parts` say
+        self.parts: deque[tuple[Stretch, int, int]] = deque()  # its entries in a batch: the first, behind the last
 
     def reached(self) -> Place:
         """Return the place through which everything has been applied."""
-        for stretch in reversed(self.stretches):
-            if stretch.done:
-                return stretch.events.places[stretch.done - 1]
+        for stretch, start, end in reversed(self.parts):
+            if stretch.done > start:
+                return stretch.events.places[min(stretch.done, end) - 1]
         return self.position
+
+    def drop(self, gone: Stretch) -> None:
+        """Forget what it has in the oldest batch."""
+        if self.parts and self.parts[0][0] is gone:
+            self.position = gone.events.places[self.parts.popleft()[2] - 1]
+            self.after = max(self.after, self.position)
 
 
 class History:
@@ -49,7 +56,7 @@ class History:
 
     def __init__(self, shards: int) -> None:
         self._shards = [_Shard() for _ in range(shards)]
-        self._order: deque[Stretch] = deque()  # of all shards, oldest first
+        self._stretches: deque[Stretch] = deque()
         self._bytes = 0
         self._begun = False
 
@@ -63,26 +70,25 @@ class History:
 
     def add(self, events: Events, now: float) -> Stretch:
         """Keep a batch that is about to be applied; the caller counts on in its `done`."""
-        order, stretch = self._order, Stretch(events, now)
+        stretches, stretch = self._stretches, Stretch(events, now)
         self._bytes += stretch.bytes
-        while order and (order[0].at < now - KEEP_S or self._bytes > LIMIT_BYTES):
-            gone = order.popleft()
-            shard = self._shards[gone.events.shard]
-            shard.stretches.popleft()
-            shard.position = gone.events.places[-1]
-            shard.after = max(shard.after, shard.position)
+        while stretches and (stretches[0].at < now - KEEP_S or self._bytes > LIMIT_BYTES):
+            gone = stretches.popleft()
+            for shard, _ in gone.events.shards:
+                self._shards[shard].drop(gone)
             self._bytes -= gone.bytes
-        self._shards[events.shard].stretches.append(stretch)
-        order.append(stretch)
+        stretches.append(stretch)
+        start = 0
+        for shard, count in events.shards:
+            self._shards[shard].parts.append((stretch, start, start + count))
+            start += count
         return stretch
 
     def restart(self, number: int) -> None:
         """Take note that a stream is read again from before: nothing up to where we were can be told apart."""
         shard = self._shards[number]
         shard.after = max(shard.after, shard.reached())
-        self._bytes -= sum(stretch.bytes for stretch in shard.stretches)
-        self._order = deque(stretch for stretch in self._order if stretch.events.shard != number)
-        shard.stretches.clear()
+        shard.parts.clear()
         shard.position = (0, 0)
 
     def positions(self) -> list[Place]:
@@ -99,17 +105,18 @@ class History:
         for shard, place in zip(self._shards, positions, strict=True):
             if place < shard.after:
                 return None
-            for stretch in shard.stretches:
-                if stretch.done and stretch.events.places[stretch.done - 1] > place:
-                    both = zip(stretch.events.places[: stretch.done], stretch.events.entries, strict=False)
-                    found += [entry for at, entry in both if at > place]
+            for stretch, start, end in shard.parts:
+                entries, places = stretch.events.entries, stretch.events.places
+                end = min(end, stretch.done)
+                if end > start and places[end - 1] > place:
+                    found += [entries[at] for at in range(start, end) if places[at] > place]
         return found
 
     def had(self, key: str, n: int, positions: Sequence[Place]) -> bool:
         """Tell whether the announcement stands up to these places too: it was published twice."""
-        for shard, place in zip(self._shards, positions, strict=True):
-            for stretch in shard.stretches:
-                first = index_of(stretch.events.entries, key, n)
-                if first >= 0 and stretch.events.places[first] <= place:
-                    return True
+        number = shard_of(key, len(self._shards))
+        for stretch, _, _ in self._shards[number].parts:
+            first = index_of(stretch.events.entries, key, n)
+            if first >= 0 and stretch.events.places[first] <= positions[number]:
+                return True
         return False

@@ -19,7 +19,7 @@ class Answers:
         """
 
 class Entries:
-    """The entries of one stream in an answer: (key, number, envelope), made when they are asked for.
+    """The entries of an answer, stream by stream: (key, number, envelope), made when they are asked for.
 
     size_bytes: of all envelopes. Equal to a list of the same entries.
     """
@@ -31,13 +31,15 @@ class Entries:
     def __getitem__(self, index: int) -> Entry: ...
     @overload
     def __getitem__(self, index: slice) -> list[Entry]: ...
-    def copies(self) -> list[bytes]:
-        """Return the last field of every entry."""
+    def take_copies(self, count: int) -> list[bytes]:
+        """Take the last entries out; return the last field of each. Raises: IndexError if there are not so many."""
     def place(self, index: int) -> bytes:
         """Return the id of an entry, index ≥ 0. Raises: IndexError."""
 
-def shape_streams(raw: bytes) -> list[tuple[bytes, Entries, list[bytes]]] | None:
-    """Return (stream, entries, fields of the last entry) for each stream of an XREAD answer, None for every other one.
+def shape_streams(raw: bytes) -> tuple[Entries, list[tuple[bytes, int, bytes, list[bytes]]]] | None:
+    """Return the entries of an XREAD answer and its streams; None for every other answer.
+
+    Each stream is (name, how many of the entries, in order, are its, id of the last one, fields of the last one).
 
     Entries have the fields k, n, e, or one field only: then key and number are "" and 0.
     """

@@ -225,10 +225,17 @@ cdef class Entries:
     def __eq__(self, other):
         return list(self) == list(other) if isinstance(other, (list, Entries)) else NotImplemented
 
-    def copies(self):
-        cdef Py_ssize_t i
+    def take_copies(self, Py_ssize_t count):
+        cdef Py_ssize_t i, first = self.size - count
         cdef char* raw = PyBytes_AS_STRING(self.raw)
-        return [PyBytes_FromStringAndSize(raw + self.at[i].data, self.at[i].data_size) for i in range(self.size)]
+        if not 0 <= count <= self.size:
+            raise IndexError("not so many entries")
+        copies = [PyBytes_FromStringAndSize(raw + self.at[i].data, self.at[i].data_size)
+                  for i in range(first, self.size)]
+        for i in range(first, self.size):
+            self.size_bytes -= self.at[i].data_size
+        self.size = first
+        return copies
 
     def place(self, Py_ssize_t index):
         if not 0 <= index < self.size:
@@ -290,7 +297,9 @@ def shape_streams(bytes raw not None):
     cdef Bytes name = NULL
     cdef int64_t streams = 0, two = 0, size = 0, count = 0, _i, k
     cdef list found = [], witness
-    cdef Entries entries
+    cdef Entries entries = Entries()
+    cdef EntryAt* last
+    entries.raw = raw
     at = _array(at, end, &streams)
     if at == NULL or streams < 1:
         return None
@@ -302,12 +311,13 @@ def shape_streams(bytes raw not None):
         at = _array(at, end, &count)
         if at == NULL or count < 1:
             return None
-        entries, witness = Entries(), []
-        entries.raw = raw
-        entries._reserve(min(count, (end - at) // ENTRY_BYTES + 1))
+        witness = []
+        entries._reserve(entries.size + min(count, (end - at) // ENTRY_BYTES + 1))
         for k in range(count):
             at = _entry(at, end, start, entries, witness if k == count - 1 else None)
             if at == NULL:
                 return None
-        found.append((PyBytes_FromStringAndSize(<char*>name, size), entries, witness))
-    return found if at == end else None
+        last = &entries.at[entries.size - 1]
+        found.append((PyBytes_FromStringAndSize(<char*>name, size), count,
+                      PyBytes_FromStringAndSize(<char*>start + last.place, last.place_size), witness))
+    return (entries, found) if at == end else None

@@ -70,16 +70,22 @@ class Answers:
 
 
 class Entries(list[tuple[str, int, bytes]]):
-    """The entries of one stream in an answer."""
+    """The entries of an answer, stream by stream."""
 
     def __init__(self, entries: list[tuple[str, int, bytes]], places: list[bytes]) -> None:
         super().__init__(entries)
         self._places = places
         self.size_bytes = sum(len(data) for _, _, data in entries)
 
-    def copies(self) -> list[bytes]:
-        """Return the last field of every entry."""
-        return [data for _, _, data in self]
+    def take_copies(self, count: int) -> list[bytes]:
+        """Take the last entries out; return the last field of each."""
+        first = len(self) - count
+        if not 0 <= first <= len(self):
+            raise IndexError("not so many entries")
+        copies = [data for _, _, data in self[first:]]
+        self.size_bytes -= sum(map(len, copies))
+        del self[first:], self._places[first:]
+        return copies
 
     def place(self, index: int) -> bytes:
         """Return the id of an entry."""
@@ -88,27 +94,27 @@ class Entries(list[tuple[str, int, bytes]]):
         return self._places[index]
 
 
-Shaped = tuple[bytes, Entries, list[bytes]]
+Stream = tuple[bytes, int, bytes, list[bytes]]
 
 
-def shape_streams(raw: bytes) -> list[Shaped] | None:
-    """Return (stream, entries, fields of the last entry) for each stream of an XREAD answer, None for another."""
+def shape_streams(raw: bytes) -> tuple[Entries, list[Stream]] | None:
+    """Return the entries of an XREAD answer and (name, number of entries, last id, last fields) of its streams."""
     try:
         answer, end = _value(raw, 0)
     except (_Partial, ValueError):
         return None
     if end != len(raw) or not isinstance(answer, list) or not answer:
         return None
-    found = [_stream(stream) for stream in answer]
+    entries: list[tuple[str, int, bytes]] = []
+    places: list[bytes] = []
+    found = [_stream(stream, entries, places) for stream in answer]
     whole = [stream for stream in found if stream is not None]
-    return whole if len(whole) == len(found) else None
+    return (Entries(entries, places), whole) if len(whole) == len(found) else None
 
 
-def _stream(stream: object) -> Shaped | None:
+def _stream(stream: object, entries: list[tuple[str, int, bytes]], places: list[bytes]) -> Stream | None:
     match stream:
         case [bytes() as name, [_, *_] as raw]:
-            entries: list[tuple[str, int, bytes]] = []
-            places: list[bytes] = []
             fields: list[bytes] = []
             for one in raw:
                 match one:
@@ -122,5 +128,5 @@ def _stream(stream: object) -> Shaped | None:
                         return None
                 places.append(place)
                 fields = [field for field in one[1] if isinstance(field, bytes)]
-            return name, Entries(entries, places), fields
+            return name, len(raw), places[-1], fields
     return None

@@ -45,10 +45,10 @@ class Inbox:
     async def _run(self) -> None:
         async for item in self.reader.batches():
             match item:
-                case contract.Events(shard, entries, places):
-                    assert len(places) == len(entries)
+                case contract.Events(entries, shards, places):
+                    assert len(places) == len(entries) == sum(count for _, count in shards)
                     for entry in entries:
-                        self._take(shard, entry)
+                        self._take(entry)
                 case contract.Ephemeral(copies):
                     self.ephemeral += copies
                 case contract.Epoch() | contract.Lost():
@@ -56,7 +56,7 @@ class Inbox:
             async with self._news:
                 self._news.notify_all()
 
-    def _take(self, shard: int, entry: contract.Entry) -> None:
+    def _take(self, entry: contract.Entry) -> None:
         self.all.append(entry)
         known = self.once.setdefault(entry[0], [])
         if entry[1] > (known[-1][1] if known else 0):
@@ -158,8 +158,9 @@ class BusContract:
             item = await first
             while True:
                 assert isinstance(item, contract.Events)
-                for key, _, _ in item.entries:
-                    shards.setdefault(key, set()).add(item.shard)
+                for shard, start, end in item.parts():
+                    for key, _, _ in item.entries[start:end]:
+                        shards.setdefault(key, set()).add(shard)
                 seen += len(item.entries)
                 if seen == len(expected):
                     break

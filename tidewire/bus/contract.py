@@ -15,7 +15,7 @@ The guarantee:
 Knows no chat rules and no carrier.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from hotpath import Entries
@@ -25,11 +25,21 @@ Place = tuple[int, int]  # of an entry in its shard's stream: rising, the same f
 
 
 class Events(NamedTuple):
-    """Entries of one shard, in the order of the stream, and the place of each."""
+    """Entries that were read together, and the place of each in its shard's stream.
 
-    shard: int
+    Each shard's stand side by side, in the order of the stream. shards: (shard, how many), in the order of the entries.
+    """
+
     entries: Entries | list[Entry]
+    shards: Sequence[tuple[int, int]]
     places: Sequence[Place]
+
+    def parts(self) -> Iterator[tuple[int, int, int]]:
+        """Go through (shard, its first entry, the one behind its last)."""
+        start = 0
+        for shard, count in self.shards:
+            yield shard, start, start + count
+            start += count
 
 
 class Ephemeral(NamedTuple):

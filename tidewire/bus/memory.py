@@ -173,7 +173,8 @@ class MemoryReader:
             first = self._positions[shard]
             if entries := stream[first:]:
                 self._positions[shard] = len(stream)
-                items.append(Events(shard, entries, [(at + 1, 0) for at in range(first, len(stream))]))
+                places = [(at + 1, 0) for at in range(first, len(stream))]
+                items.append(Events(entries, [(shard, len(entries))], places))
         if copies := bus.ephemeral[self._ephemeral_position :]:
             self._ephemeral_position = len(bus.ephemeral)
             items.append(Ephemeral(copies))

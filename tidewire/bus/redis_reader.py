@@ -191,15 +191,7 @@ class RedisReader:
             timeout_s=READ_TIMEOUT_S,
         )
         self._heard = monotonic()
-        items: list[Item] = []
-        for name, entries, last in answer or ():
-            stream = self._streams[name]
-            stream.at = entries.place(len(entries) - 1)
-            if stream is self._ephemeral:
-                items.append(Ephemeral(entries.copies()))
-                continue
-            stream.last = stream.at, last
-            items.append(Events(stream.shard, entries, _Places(entries)))
+        items: list[Item] = _items(self._streams, *answer) if answer else []
         if doubt:
             items += [Lost(stream.shard) for stream in self._events if await self._settled(link, stream)]
         return items
@@ -228,6 +220,24 @@ class RedisReader:
     def _begin(self) -> None:
         self._starts = [stream.position for stream in self._events]
         self._ready.set()
+
+
+def _items(
+    streams: dict[bytes, _Stream], entries: Entries, read: list[tuple[bytes, int, bytes, list[bytes]]]
+) -> list[Item]:
+    """Return what an answer brings, and move the streams on. Arguments but the first: of `hotpath.shape_streams`."""
+    shards: list[tuple[int, int]] = []
+    copies: list[bytes] = []
+    for name, count, place, last in read:
+        stream = streams[name]
+        stream.at = place
+        if stream.shard < 0:  # Redis answers in the order of the question: it is the last
+            copies = entries.take_copies(count)
+        else:
+            stream.last = place, last
+            shards.append((stream.shard, count))
+    items: list[Item] = [Events(entries, shards, _Places(entries))] if shards else []
+    return [*items, Ephemeral(copies)] if copies else items
 
 
 async def _last_entry(link: Link, name: str) -> tuple[bytes, list[bytes]] | None:

@@ -138,7 +138,7 @@ class Link(asyncio.BaseProtocol):
 
 
 class StreamLink(Link, asyncio.BufferedProtocol):
-    """A connection for XREAD: its answer is a list of `hotpath.shape_streams`, every other one as in Link.
+    """A connection for XREAD: its answer is as `hotpath.shape_streams` has it, every other one as in Link.
 
     Redis' bytes are read to where they stay: an answer of 100 KB is copied by the kernel only.
     """

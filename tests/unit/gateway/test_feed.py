@@ -33,7 +33,7 @@ class Reader:
 def events(key: str, *numbers: int) -> Events:
     copy = Copy(b"post", channel_id=key[2:])
     entries = [(key, n, encode(Envelope(key, [], [copy]))) for n in numbers]
-    return Events(0, entries, [(n, 0) for n in numbers])
+    return Events(entries, [(0, len(entries))], [(n, 0) for n in numbers])
 
 
 async def resynced(crowd: Crowd, numbers: dict[str, int], *items: Item, outage_s: float = 0) -> list[str]:

@@ -6,7 +6,8 @@ from tidewire.bus.contract import Events
 
 
 def batch(shard: int, *places: int, size: int = 1) -> Events:
-    return Events(shard, [(f"c:{at}", at, b"x" * size) for at in places], [(at, 0) for at in places])
+    entries = [(f"c:{at}", at, b"x" * size) for at in places]
+    return Events(entries, [(shard, len(entries))], [(at, 0) for at in places])
 
 
 def numbers(past: History, *places: int) -> list[int] | None:
@@ -52,6 +53,21 @@ def test_shards_stand_for_themselves() -> None:
     assert not past.reached([(3, 0), (3, 0)])
 
 
+def test_a_batch_of_many_shards_counts_for_each_as_far_as_it_is_applied() -> None:
+    past = make(0, 0, 0)
+    entries = [(f"c:{n}", n, b"") for n in range(1, 6)]
+    stretch = past.add(Events(entries, [(2, 2), (0, 3)], [(1, 0), (2, 0), (1, 0), (2, 0), (3, 0)]), 0)
+    for done, expected in ((0, [0, 0, 0]), (1, [0, 0, 1]), (2, [0, 0, 2]), (4, [2, 0, 2]), (5, [3, 0, 2])):
+        stretch.done = done
+        assert past.positions() == [(at, 0) for at in expected]
+    assert numbers(past, 0, 0, 1) == [3, 4, 5, 2]
+    past.restart(0)
+    past.add(batch(1, 1), history.KEEP_S + 1).done = 1
+    assert past.positions() == [(0, 0), (1, 0), (2, 0)]
+    assert numbers(past, 0, 0, 1) is None
+    assert numbers(past, 3, 0, 2) == [1]
+
+
 def test_the_old_goes_and_is_known_to_be_gone() -> None:
     past = make(0)
     past.add(batch(0, 1), 0).done = 1
@@ -83,6 +99,7 @@ def test_a_stream_that_is_read_again_tells_nothing_until_it_is_past() -> None:
 
 def test_a_repetition_is_found() -> None:
     past = make(0)
-    past.add(Events(0, [("c:a", 1, b""), ("c:b", 1, b""), ("c:a", 1, b"")], [(1, 0), (2, 0), (3, 0)]), 0).done = 3
+    entries = [("c:a", 1, b""), ("c:b", 1, b""), ("c:a", 1, b"")]
+    past.add(Events(entries, [(0, 3)], [(1, 0), (2, 0), (3, 0)]), 0).done = 3
     assert past.had("c:a", 1, [(2, 0)])
     assert not past.had("c:b", 1, [(1, 0)])

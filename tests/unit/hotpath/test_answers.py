@@ -64,16 +64,39 @@ def test_answers_are_cut_where_hiredis_cuts_them(whole: list[bytes], cuts: list[
 
 
 def spelled_out(shaped: Any) -> Any:
-    """Return what Entries hold, as plain objects."""
-    return shaped and [
-        (name, list(some), [some.place(at) for at in range(len(some))], some.copies(), some.size_bytes, last)
-        for name, some, last in shaped
-    ]
+    """Return what Entries hold, as plain objects, before and after the last stream is taken out."""
+    if shaped is None:
+        return None
+    some, found = shaped
+    whole = list(some), [some.place(at) for at in range(len(some))], some.size_bytes
+    return whole, found, some.take_copies(found[-1][1]), list(some), some.size_bytes
 
 
 @given(st.one_of(values, streams, st.binary(max_size=40)))
 def test_shapes_are_the_plain_twins(raw: bytes) -> None:
     assert spelled_out(shape_streams(raw)) == spelled_out(plain.shape_streams(raw))
+
+
+def test_what_was_read_in_place_is_what_was_fed() -> None:
+    """Small answers, one that fills its buffer (handed over uncopied), one behind which another begins."""
+    small, large = bulk(b"x"), bulk(b"y" * 300_000)
+    data = small + large + small + large + small[:3]
+    for answers in (Answers(), plain.Answers()):
+        left, got = data, []
+        while left:
+            room = answers.get_buffer(65536)
+            size = min(len(room), len(left))
+            assert size
+            room[:size] = left[:size]
+            left = left[size:]
+            answers.buffer_updated(size)
+            while (one := answers.next()) is not None:
+                got.append(one)
+        assert got == [small, large, small, large]
+        answers.feed(small[3:])
+        assert answers.next() == small
+        with pytest.raises(ValueError):
+            answers.buffer_updated(1 << 30)
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(1, 9), max_size=20))
@@ -100,13 +123,17 @@ def test_entries_of_events_and_copies() -> None:
     )
     shaped = shape_streams(raw)
     assert shaped is not None
-    (name, events, last), (_, copies, _) = shaped
+    events, (first, second) = shaped
     both = [("c:1", 1, b"\x94body\r\n"), ("c:2", 2, b"\x94body\r\n" * 2)]
-    assert (name, events) == (b"events", both)
-    assert last == [b"k", b"c:2", b"n", b"2", b"e", b"\x94body\r\n" * 2]
+    assert first == (b"events", 2, b"5-2", [b"k", b"c:2", b"n", b"2", b"e", b"\x94body\r\n" * 2])
+    assert second == (b"copies", 2, b"7-1", [b"c", b"second"])
+    assert (len(events), events.place(3)) == (4, b"7-1")
+    with pytest.raises(IndexError):
+        events.take_copies(5)
+    assert events.take_copies(2) == [b"first", b"second"]
+    assert events == both
     assert (events[0], events[-1], events[:5], events[1:]) == (both[0], both[1], both, both[1:])
     assert [events.place(0), events.place(1)] == [b"5-1", b"5-2"]
-    assert (copies.copies(), copies.place(1)) == ([b"first", b"second"], b"7-1")
     for index in (2, -3):
         with pytest.raises(IndexError):
             events[index]
@@ -117,7 +144,7 @@ def test_entries_of_events_and_copies() -> None:
 def test_entries_are_searched_like_a_list_of_them() -> None:
     shaped = shape_streams(array(array(bulk(b"s"), array(*[event(n) for n in (3, 1, 2, 1)]))))
     assert shaped is not None
-    some, layout = shaped[0][1], (b"H", b"B", b"C", b"A")
+    some, layout = shaped[0], (b"H", b"B", b"C", b"A")
     for key, n in (("c:1", 1), ("c:2", 2), ("c:2", 1), ("c:12", 1), ("", 0)):
         assert index_of(some, key, n) == index_of(list(some), key, n)
     assert index_of(some, "c:1", 1) == 1

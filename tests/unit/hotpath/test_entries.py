@@ -42,7 +42,7 @@ def in_an_answer(entries: list[tuple[str, int, bytes]]) -> Entries:
     packed = [b"*2\r\n$3\r\n1-1\r\n" + hiredis.pack_command(some) for some in fields]
     shaped = shape_streams(b"*1\r\n*2\r\n$1\r\ns\r\n*%d\r\n" % len(packed) + b"".join(packed))
     assert shaped is not None
-    return shaped[0][1]
+    return shaped[0]
 
 
 keys = st.dictionaries(st.sampled_from(KEYS), st.just(1), max_size=2)
