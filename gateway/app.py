@@ -41,7 +41,7 @@ from gateway.room import Room
 from hotpath import MFA_OK, POSTED_ACK
 from tidewire.actions.config import API_VERSION
 from tidewire.actions.login_limits import Throttle
-from tidewire.actions.typists import Typists
+from tidewire.actions.typists import TypingLimit, Typists
 from tidewire.bus.contract import Events
 from tidewire.store.connections import Login, load_logins, load_memberships
 from tidewire.store.sessions import token_hash
@@ -53,6 +53,8 @@ log = structlog.get_logger()
 
 ENDED_S = 60.0  # a look-up that began before a session ended is over by then
 BY_ACCESS_TOKEN = 16  # a bit beside the gate's four: a person's access token opened the socket
+# What one producer spaced out comes a little less evenly; what is closer than this comes from two of them.
+TYPING_SLACK = 0.8
 SPARE_SLOTS = 64  # upgrades that are under way when the room is found full
 # Closes of a stop come in steps, so that clients do not all come back in one moment; a second in all at most.
 STOP_AT_ONCE = 100
@@ -85,7 +87,12 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self._trusted = tuple(ip_network(network, strict=False) for network in settings.proxies.trusted)
         self.hub = Hub(room, self._on_dropped, self._on_ended)
-        self.relay = Relay(self.hub, self.resync, hold_ms=settings.bus.hold_ms)
+        self.typing = TypingLimit(
+            self._loop.time,
+            interval_s=settings.typing.min_interval_ms / 1000 * TYPING_SLACK,
+            per_channel=settings.typing.per_channel,
+        )
+        self.relay = Relay(self.hub, self.resync, hold_ms=settings.bus.hold_ms, typing=self.typing)
         self.handover = Handover(
             self,
             settings.redis.url,

@@ -51,7 +51,9 @@ class GatewayCollector(Collector):
             events.add_metric([event or "unnamed"], count)
         yield events
         yield _by_label("resumes", "kind", "Who came back, by what was taken over; anew: impossible.", gateway.resumes)
-        dropped = gateway.hub.dropped_by_name | {"typing, coalesced": gateway.typists.dropped}
+        dropped = gateway.hub.dropped_by_name | {
+            "typing, coalesced": gateway.typists.dropped + gateway.typing.dropped
+        }
         yield _by_label("dropped", "event", "Droppable events left out: for want of room, or too often.", dropped)
         for name, text, value in (
             ("deliveries", "Events queued for connections.", gateway.hub.delivered),

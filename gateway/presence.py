@@ -12,6 +12,7 @@ from itertools import islice
 import structlog
 
 from tidewire.actions.status import (
+    HEARTBEAT,
     LIVE_BEATS,
     OFFLINE,
     PROCESSES,
@@ -195,15 +196,13 @@ class Presence:
             log.warning("presence not cleared", users=len(self._changed), unsaved=len(self._unsaved))
 
     async def _beat(self) -> None:
-        at = now_ms()
-        dead_before = at - int(self._heartbeat_s * LIVE_BEATS * 1000)
-        added, flat, janitor = await self._redis.calls(
+        (added, at, flat), janitor = await self._redis.calls(
             [
-                ("ZADD", PROCESSES, at, self._process),
-                ("ZRANGE", PROCESSES, 0, -1, "WITHSCORES"),
+                ("EVAL", HEARTBEAT, 1, PROCESSES, self._process),
                 ("SET", "tw:presence:janitor", self._process, "NX", "EX", max(1, int(self._heartbeat_s))),
             ]
         )
+        dead_before = at - int(self._heartbeat_s * LIVE_BEATS * 1000)
         scores = [(process, float(score)) for process, score in zip(flat[::2], flat[1::2], strict=True)]
         if added and self._beaten:  # Redis forgot us: it was emptied, or we were taken for dead
             self._changed.update(dict.fromkeys(self._here))

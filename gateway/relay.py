@@ -13,8 +13,17 @@ import structlog
 
 from gateway.hub import Hub, could_reach
 from hotpath import Entries
+from tidewire.actions.typists import TypingLimit
 from tidewire.bus.contract import Entry
-from tidewire.bus.envelope import EndSessions, Envelope, decode, decode_copy, first_of_interest
+from tidewire.bus.envelope import (
+    Copy,
+    EndSessions,
+    Envelope,
+    channel_key,
+    decode,
+    decode_copy,
+    first_of_interest,
+)
 
 log = structlog.get_logger()
 
@@ -63,14 +72,18 @@ class Recording:
 class Relay:
     """The order of keys. on_gap(user ids): these may have missed something and must load everything anew.
 
-    on_stale(cache keys): rows that an announcement changed, as soon as it is here.
+    on_stale(cache keys): rows that an announcement changed, as soon as it is here. typing: how much of it is delivered
+    here, whichever processes it comes from.
     """
 
-    def __init__(self, hub: Hub, on_gap: Callable[[set[str]], None], *, hold_ms: int) -> None:
+    def __init__(
+        self, hub: Hub, on_gap: Callable[[set[str]], None], *, hold_ms: int, typing: TypingLimit | None = None
+    ) -> None:
         self._hub = hub
         self._on_gap = on_gap
         self.on_stale: Callable[[list[str]], None] = lambda keys: None
         self._hold_s = hold_ms / 1000
+        self._typing = typing
         self.lines: dict[str, Line] = {}
         self._idle: dict[str, float] = {}  # keys with a line that nobody hears, oldest first
         self._waiting: set[str] = set()  # keys with held entries
@@ -155,7 +168,15 @@ class Relay:
         except msgspec.DecodeError:
             self.unreadable += 1
             return
-        self._hub.deliver(copy)
+        if copy.name != "typing" or self._passes(copy):
+            self._hub.deliver(copy)
+
+    def _passes(self, typing: Copy) -> bool:
+        """Tell whether typing is to be delivered: producers know only what they sent themselves."""
+        if self._typing is None or not self._hub.heard(channel_key(typing.channel_id)):
+            return True
+        # The body names channel, thread and user, and nothing else.
+        return self._typing.passes(typing.channel_id, typing.body)
 
     def _apply(self, key: str, line: Line, n: int, envelope: Envelope) -> None:
         line.n = n  # first: an effect may drop the key or make others hear it

@@ -56,4 +56,5 @@ def test_memory_is_that_of_two_intervals() -> None:
     for n in range(10_000):
         desk.now += 0.01
         desk.typists.typing("x", "", f"user {n}")
-    assert len(desk.typists._told) + len(desk.typists._told_before) <= 202
+    limit = desk.typists._limit
+    assert len(limit._told) + len(limit._told_before) <= 202

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.gateway.crowd import Crowd
+from tidewire.actions.typists import TypingLimit, Typists
 from tidewire.bus.contract import Entry
 from tidewire.bus.envelope import Copy, EndSessions, Envelope, JoinChannel, LeaveChannel, encode
 
@@ -196,3 +197,29 @@ def test_what_nobody_hears_is_recorded_all_the_same() -> None:
     entries = [(f"c:{other}", 1, encode(Envelope(f"c:{other}", [], [Copy(b"x" * 300, channel_id=other)])))]
     crowd.relay.offer_from(entries, 0, lambda: crowd.now, 1.0)
     assert recording.entries == entries
+
+
+def test_typing_is_told_once_in_an_interval_whichever_processes_it_comes_from() -> None:
+    crowd = Crowd()
+    crowd.relay._typing = TypingLimit(lambda: crowd.now, interval_s=0.8, per_channel=2)
+    crowd.enter(1, "ann", c_x=0)
+    copies: list[bytes] = []
+    desks = [Typists(copies.extend, lambda: crowd.now, min_interval_ms=1000, per_channel=20) for _ in range(3)]
+    told = []
+    for tick in range(50):  # all three report ten times a second
+        crowd.now = tick / 10
+        for desk in desks:
+            desk.typing("x", "", "bob")
+            desk.typing("z", "", "bob")
+        for data in copies:
+            crowd.relay.offer_ephemeral(data)
+        copies.clear()
+        told += [crowd.now] * (len(crowd.got(1)) - len(told))
+    assert told == [0, 1, 2, 3, 4]
+    crowd.now = 6
+    for user in "abc":
+        desks[0].typing("x", "", user)
+    for data in copies:
+        crowd.relay.offer_ephemeral(data)
+    assert len(crowd.got(1)) == len(told) + 2
+    assert crowd.relay._typing.dropped == 2 * len(told) + 1  # of z, which nobody hears here, nothing is kept
