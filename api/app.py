@@ -24,7 +24,7 @@ from api.files import PUBLIC
 from api.not_implemented import OPERATIONS
 from api.proxies import Proxies
 from api.rates import Rates
-from api.routing import PREFIX, ROUTES, Created, Raw, Route, Stream
+from api.routing import OUTSIDE, PREFIX, ROUTES, Created, Raw, Route, Stream
 from api.webapp import WebApp, may_compress, serves_pages, sub_path
 from tidewire.actions import audits, mfa
 from tidewire.actions.services import Services
@@ -32,6 +32,7 @@ from tidewire.wire.errors import AppError
 from tidewire.wire.ids import new_token
 
 _MYSELF = PREFIX + "/users/me"  # answered without a second factor: clients ask it who must set one up
+BASES = (PREFIX + "/", "/hooks/", "/files/")  # what the API answers below the path of SiteURL
 JSON = "application/json"  # exactly: the official client takes anything else as text
 COMPRESSED = frozenset({JSON, "application/x-ndjson"})
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Permissions-Policy": ""}
@@ -233,11 +234,10 @@ class Application(falcon.asgi.App[Any, Any]):
         if scope.get("http_version") == "1":
             scope["http_version"] = "1.0"
         path = scope.get("path", "")
-        below = PREFIX + "/" in path or "/files/" in path
-        if not path.startswith((PREFIX, "/files/")) and below and self.state.services is not None:
+        if not path.startswith(BASES) and any(base in path for base in BASES) and self.state.services is not None:
             # The site's address has a path, and its clients call below it.
             sub = sub_path(self.state.services.config.text("ServiceSettings.SiteURL"))
-            if sub and path.startswith((f"{sub}{PREFIX}/", f"{sub}/files/")):
+            if sub and path.startswith(tuple(sub + base for base in BASES)):
                 scope["path"] = path[len(sub) :]
         await super().__call__(scope, receive, send)
 
@@ -251,6 +251,8 @@ def build(state: Api) -> Application:
     table = {**{key: Route(*key, _not_built, False, False) for key in OPERATIONS}, **ROUTES}
     paths: dict[str, dict[str, Route]] = defaultdict(dict)
     for (method, path), route in table.items():
+        paths[PREFIX + path][method] = route
+    for (method, path), route in OUTSIDE.items():
         paths[path][method] = route
     for path, methods in paths.items():
         resource = _Resource()
@@ -259,9 +261,9 @@ def build(state: Api) -> Application:
         if "GET" in methods and "HEAD" not in methods:
             resource.on_head = resource.on_get  # type: ignore[attr-defined]  # attributes are made just above
         resource.on_options = state.preflight  # type: ignore[attr-defined]  # as above
-        app.add_route(PREFIX + path, resource)
-        if path == PUBLIC:
-            app.add_route(path, resource)
+        app.add_route(path, resource)
+        if path == PREFIX + PUBLIC:
+            app.add_route(PUBLIC, resource)
     app.add_sink(state.not_found, prefix="/")
 
     async def on_http_error(

@@ -56,6 +56,7 @@ class Route:
 
 
 ROUTES: dict[tuple[str, str], Route] = {}
+OUTSIDE: dict[tuple[str, str], Route] = {}  # not below /api/v4: what programs are given as an address
 
 
 def route(
@@ -67,6 +68,16 @@ def route(
         if (method, path) in ROUTES:
             raise ValueError(f"{method} {path} stands twice")
         ROUTES[method, path] = Route(method, path, handler, session, csrf, mfa, audit)
+        return handler
+
+    return register
+
+
+def outside(method: str, path: str) -> Callable[[Handler], Handler]:
+    """Register a handler for a method and a whole path, open to who knows the address."""
+
+    def register(handler: Handler) -> Handler:
+        OUTSIDE[method, path] = Route(method, path, handler, session=False, csrf=False)
         return handler
 
     return register

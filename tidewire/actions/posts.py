@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import structs
 
-from tidewire.actions import files, mentions, post_events, post_rules
+from tidewire.actions import action_rows, files, mentions, post_events, post_rules
 from tidewire.actions.mentions import Audience, Root
 from tidewire.actions.permissions import (
     access_channel,
@@ -52,7 +52,7 @@ async def do_create_post(
     channel = await access_channel(services, session, body.channel_id, "create_post")
     if channel.delete_at:
         raise _archived("api.post.create_post.can_not_post_to_deleted.error")
-    root = await _check_root(services, channel.id, body.root_id) if body.root_id else None
+    root = await check_root(services, channel.id, body.root_id) if body.root_id else None
     user = await get_user(services, session.user_id)
     now = now_ms()
     post = Post(
@@ -75,7 +75,14 @@ async def do_create_post(
         except AppError as error:  # of a post sent again, they are attached already
             return await _first_or_raise(services, post, error)
         post.metadata.files = [files.attached(file, post) for file in found]
-    return await do_write(services, session, channel, post, user.username, root=root, set_online=set_online)
+    if user.is_bot:
+        post.props["from_bot"] = "true"
+    if "attachments" in post.props:
+        await action_rows.keep(services, post, action_rows.take(post.props))
+    written = await do_write(services, session, channel, post, user.username, root=root, set_online=set_online)
+    if written is post:
+        services.hooks.posted(post, channel, user.username)
+    return written
 
 
 async def do_write(
@@ -154,7 +161,7 @@ async def do_system_post(
         await do_system_post(services, channel, user_id, type, message, props)
 
 
-async def _check_root(services: Services, channel_id: str, root_id: str) -> Root:
+async def check_root(services: Services, channel_id: str, root_id: str) -> Root:
     known = _roots.get(root_id)
     if known is None:
         rows = await store.load(services.db, [root_id])
@@ -193,7 +200,7 @@ async def _why_refused(services: Services, session: Session, post: Post) -> Post
     try:
         if post.root_id:
             _roots.pop(post.root_id, None)
-            await _check_root(services, post.channel_id, post.root_id)
+            await check_root(services, post.channel_id, post.root_id)
         if post.file_ids:
             await files.check_attachable(services.db, session, post.channel_id, post.file_ids)
     except AppError as found:
@@ -266,6 +273,7 @@ async def do_edit_post(services: Services, session: Session, post_id: str, chang
             )
     if change.props is not None:
         post_rules.check_props(change.props)
+        await action_rows.keep(services, post, action_rows.take(change.props))
 
     async def edit(tx: Transaction, post: Post, now: int) -> bool:
         edited = change.message is not None and change.message != post.message
@@ -282,7 +290,7 @@ async def do_edit_post(services: Services, session: Session, post_id: str, chang
             post.is_pinned = change.is_pinned
         return edited
 
-    return await _change(services, post_id, edit)
+    return await do_change(services, post_id, edit)
 
 
 async def do_pin_post(services: Services, session: Session, post_id: str, *, pinned: bool) -> None:
@@ -300,7 +308,7 @@ async def do_pin_post(services: Services, session: Session, post_id: str, *, pin
         post.is_pinned = pinned
         return False
 
-    await _change(services, post_id, pin)
+    await do_change(services, post_id, pin)
 
 
 async def do_delete_post(services: Services, session: Session, post_id: str) -> None:
@@ -334,7 +342,7 @@ async def _check_change(
         raise _archived(archived_id)
 
 
-async def _change(
+async def do_change(
     services: Services, post_id: str, change: Callable[[Transaction, Post, int], Awaitable[bool]]
 ) -> Post:
     """Lock a post, let `change` edit it (it tells whether the old version is to be kept), write and announce it."""

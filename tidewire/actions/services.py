@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from tidewire.actions.config import Config
     from tidewire.actions.file_janitor import Janitor
     from tidewire.actions.file_store import FileStore
+    from tidewire.actions.hook_calls import HookCalls
     from tidewire.actions.login_limits import Throttle
     from tidewire.actions.mail import Mailer
     from tidewire.actions.post_writer import PostWriter
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tidewire.bus.cache import Cache
     from tidewire.bus.contract import Producer
     from tidewire.bus.redis_client import RedisClient
+    from tidewire.outbound import Outbound
     from tidewire.pictures.workshop import Workshop
     from tidewire.settings import Settings
     from tidewire.store.db import Database
@@ -44,6 +46,8 @@ class Services:
     mail: "Mailer"
     files: "FileStore"
     janitor: "Janitor"
+    outbound: "Outbound"
+    hooks: "HookCalls"
 
     @property
     def version_id(self) -> str:

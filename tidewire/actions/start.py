@@ -8,6 +8,7 @@ from tidewire.actions.choose_status import DndSweep
 from tidewire.actions.config import Config
 from tidewire.actions.file_janitor import Janitor
 from tidewire.actions.file_store import FileStore
+from tidewire.actions.hook_calls import HookCalls
 from tidewire.actions.login_limits import Throttle
 from tidewire.actions.mail import Mailer
 from tidewire.actions.post_writer import PostWriter
@@ -22,6 +23,7 @@ from tidewire.bus.invalidation import InvalidationReader
 from tidewire.bus.publisher import Publisher
 from tidewire.bus.redis import RedisProducer
 from tidewire.bus.redis_client import RedisClient
+from tidewire.outbound import Outbound
 from tidewire.pictures.workshop import Workshop
 from tidewire.settings import Settings
 from tidewire.store.db import Database
@@ -80,6 +82,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.callback(workshop.close)
         mailer = Mailer()
         stack.push_async_callback(mailer.close)
+        outbound = Outbound(
+            lambda: config.text("ServiceSettings.AllowedUntrustedInternalConnections"),
+            lambda: config.flag("ServiceSettings.EnableInsecureOutgoingConnections"),
+        )
+        stack.push_async_callback(outbound.close)
+        hooks = HookCalls()
+        stack.push_async_callback(hooks.close)
         news = ThreadNews()
         stack.push_async_callback(news.close)
         throttle = Throttle(client)
@@ -103,8 +112,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             mailer,
             files,
             janitor,
+            outbound,
+            hooks,
         )
         news.start(services)
+        hooks.start(services)
         reminders = ReminderSweep()
         reminders.start(services)
         stack.push_async_callback(reminders.close)

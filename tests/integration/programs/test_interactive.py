@@ -1,0 +1,175 @@
+"""Buttons, menus and dialogs: nobody sees what they call, a click is passed on, the answer changes the post."""
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.fixtures.api import People
+from tests.integration.posts.chat import Announced, say
+from tests.integration.programs.conftest import Program
+from tests.integration.programs.test_commands import new_command, run, shown
+from tests.integration.programs.test_incoming import refusal
+from tidewire.wire.ids import new_id
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ACTION = "api.post.do_action.action_integration.app_error"
+
+
+def attachments(url: str) -> list[dict[str, Any]]:
+    """Return a button and a menu."""
+    return [
+        {
+            "text": "Ship it?",
+            "actions": [
+                {"id": "yes", "name": "Yes", "type": "button", "integration": {"url": url, "context": {"pr": 7}}},
+                {
+                    "name": "Where",
+                    "type": "select",
+                    "options": [{"text": "A", "value": "a"}],
+                    "integration": {"url": url},
+                },
+            ],
+        }
+    ]
+
+
+async def test_what_a_button_calls_stays_here(people: People, program: Program, announced: Announced) -> None:
+    await announced.copies()
+    post = await say(people.owner, people.channel["id"], props={"attachments": attachments(program.url + "/go")})
+    listed = await people.member.get(f"/channels/{people.channel['id']}/posts?per_page=1")
+    [event] = await announced.events()
+    alone = await people.member.get(f"/posts/{post['id']}")
+    for seen in (post, event["data"]["post"], listed["posts"][post["id"]], alone):
+        button, menu = seen["props"]["attachments"][0]["actions"]
+        assert button == {"id": "yes", "name": "Yes", "type": "button"}
+        assert menu["options"] == [{"text": "A", "value": "a"}] and len(menu["id"]) == 26
+        assert "integration" not in json.dumps(seen) and program.url not in json.dumps(seen)
+    # An edit that sends back what clients see leaves the buttons as they are.
+    await people.owner.put(f"/posts/{post['id']}/patch", {"message": "now?", "props": post["props"]})
+    program.expect({})
+    clicked = await people.member.post(f"/posts/{post['id']}/actions/yes", {}, expect=200)
+    told = (await program.next()).json
+    assert clicked["status"] == "OK" and told.pop("trigger_id") == clicked["trigger_id"]
+    assert told == {
+        "user_id": people.member.id, "user_name": "member", "channel_id": people.channel["id"],
+        "channel_name": "harbour", "team_id": people.team["id"], "team_domain": "seagulls", "post_id": post["id"],
+        "type": "button", "data_source": "", "context": {"pr": 7},
+    }  # fmt: skip
+    await people.member.post(f"/posts/{post['id']}/actions/{menu['id']}", {"selected_option": "a"}, expect=200)
+    told = (await program.next()).json
+    assert (told["type"], told["context"]) == ("select", {"selected_option": "a"})
+
+
+async def test_an_answer_changes_the_post_and_speaks_to_the_user(
+    people: People, program: Program, announced: Announced
+) -> None:
+    post = await say(people.owner, people.channel["id"], "ask", props={"attachments": attachments(program.url), "x": 1})
+    await announced.copies()
+    program.expect({"update": {"message": "asked", "props": {}}, "ephemeral_text": "thanks"})
+    await people.member.post(f"/posts/{post['id']}/actions/yes", {}, expect=200)
+    edited, said = await announced.events()
+    assert (edited["event"], edited["data"]["post"]["message"]) == ("post_edited", "asked")
+    assert edited["data"]["post"]["props"] == {}
+    assert (shown(said)["message"], shown(said)["root_id"]) == ("thanks", post["id"])
+    program.expect({"update": {"message": "without props"}})
+    await people.member.post(f"/posts/{post['id']}/actions/yes", {}, expect=200)
+    forged = {"from_webhook": "true", "attachments": attachments(program.url)}
+    program.expect({"update": {"message": "x", "props": forged}})
+    await people.member.post(f"/posts/{post['id']}/actions/yes", {}, expect=200)
+    stored = await people.member.get(f"/posts/{post['id']}")
+    assert "from_webhook" not in stored["props"] and "integration" not in json.dumps(stored)
+
+
+async def test_clicks_that_are_refused(people: People, program: Program) -> None:
+    post = await say(people.owner, people.private["id"], props={"attachments": attachments(program.url)})
+    path = f"/posts/{post['id']}/actions"
+    assert (await refusal(people.stranger, "POST", path + "/yes", {}))[0] == 404
+    assert (await refusal(people.teammate, "POST", path + "/yes", {}))[0] == 404
+    assert (await refusal(people.member, "POST", path + "/no", {}))[0] == 404
+    assert (await refusal(people.member, "POST", f"/posts/{new_id()}/actions/yes", {}))[0] == 404
+    for answer, raw in (
+        ([], b""),
+        ({"update": {"props": []}}, b""),
+        ({"ephemeral_text": 1}, b""),
+        (None, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"),
+    ):
+        program.expect(answer, raw)
+        assert await refusal(people.member, "POST", path + "/yes", {}) == (400, ACTION)
+    for url in (program.url.replace("127.0.0.1", "127.0.0.2"), "/plugins/x", "../../api/v4/users/me", "", "file:///x"):
+        inside = await say(people.owner, people.private["id"], props={"attachments": attachments(url)})
+        assert await refusal(people.member, "POST", f"/posts/{inside['id']}/actions/yes", {}) == (400, ACTION)
+    for wrong in ({}, [[]], [{"actions": {}}], [{"actions": [1]}], [{"actions": [{"name": []}]}], [{}] * 101):
+        body = {"channel_id": people.channel["id"], "message": "x", "props": {"attachments": wrong}}
+        assert (await refusal(people.member, "POST", "/posts", body))[0] == 400
+
+
+async def test_a_button_of_a_commands_answer_is_its_users_alone(
+    people: People, program: Program, announced: Announced
+) -> None:
+    await new_command(people, program, "choose")
+    program.expect({"attachments": attachments(program.url)})
+    await announced.copies()
+    await run(people.member, people, "/choose")
+    [event] = await announced.events()
+    post = shown(event)
+    assert post["props"]["attachments"][0]["actions"][0]["id"] == "yes"
+    program.expect({"ephemeral_text": "ok"})
+    assert (await refusal(people.owner, "POST", f"/posts/{post['id']}/actions/yes", {}))[0] == 404
+    await people.member.post(f"/posts/{post['id']}/actions/yes", {}, expect=200)
+
+
+async def test_a_dialog_is_opened_by_a_trigger_and_submitted(
+    people: People, program: Program, announced: Announced
+) -> None:
+    await new_command(people, program, "form")
+    program.expect({})
+    trigger = (await run(people.member, people, "/form"))["trigger_id"]
+    element = {"display_name": "Name", "name": "name", "type": "text", "max_length": 10}
+    request = {
+        "trigger_id": trigger,
+        "url": program.url + "/filled",
+        "dialog": {"callback_id": "c", "title": "Hello", "elements": [element], "state": "s"},
+    }
+    await announced.copies()
+    assert await people.anonymous.post("/actions/dialogs/open", request, expect=200) == {"status": "OK"}
+    [copy] = await announced.copies()
+    event = msgspec.json.decode(copy.body + b"}}")
+    assert (event["event"], copy.user_id) == ("open_dialog", people.member.id)
+    opened = msgspec.json.decode(event["data"]["dialog"])
+    assert (opened["trigger_id"], opened["url"], opened["dialog"]["title"]) == (trigger, request["url"], "Hello")
+    filled = {
+        "url": request["url"], "callback_id": "c", "state": "s", "channel_id": people.channel["id"],
+        "team_id": people.team["id"], "submission": {"name": "Ann"}, "user_id": people.owner.id,
+    }  # fmt: skip
+    program.expect({"errors": {"name": "too short"}})
+    verdict = await people.member.post("/actions/dialogs/submit", filled, expect=200)
+    assert verdict == {"errors": {"name": "too short"}}
+    told = (await program.next()).json
+    assert (told["user_id"], told["submission"]) == (people.member.id, {"name": "Ann"})
+    assert told["type"] == "dialog_submission"
+    program.expect(b"")
+    assert await people.member.post("/actions/dialogs/submit", filled, expect=200) == {}
+    elsewhere = {**filled, "channel_id": people.private["id"]}
+    assert (await refusal(people.stranger, "POST", "/actions/dialogs/submit", elsewhere))[0] == 403
+    assert (await refusal(people.member, "POST", "/actions/dialogs/submit", {**filled, "url": "x"}))[0] == 400
+
+
+async def test_trigger_ids_are_not_forged_and_do_not_last(people: People, program: Program) -> None:
+    dialog = {"url": program.url, "dialog": {"title": "x"}}
+    await new_command(people, program, "trigger")
+    program.expect({})
+    trigger = (await run(people.member, people, "/trigger"))["trigger_id"]
+    for forged in ("", "x", "🙂", trigger[:-8] + "AAAAAAA=", trigger[4:]):
+        body = {**dialog, "trigger_id": forged}
+        assert (await refusal(people.anonymous, "POST", "/actions/dialogs/open", body))[0] == 400
+    for wrong in ({"title": ""}, {"title": "x" * 25}, {"title": "x", "elements": [{}] * 51}):
+        body = {"url": program.url, "trigger_id": trigger, "dialog": wrong}
+        assert (await refusal(people.anonymous, "POST", "/actions/dialogs/open", body))[0] == 400
+    await people.admin.put("/config/patch", {"ServiceSettings": {"OutgoingIntegrationRequestsTimeout": 1}})
+    await asyncio.sleep(1.1)
+    error = (400, "interactive_message.decode_trigger_id.expired.app_error")
+    assert await refusal(people.anonymous, "POST", "/actions/dialogs/open", {**dialog, "trigger_id": trigger}) == error
+    await people.admin.put("/config/patch", {"ServiceSettings": {"OutgoingIntegrationRequestsTimeout": 3}})

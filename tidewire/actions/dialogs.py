@@ -1,0 +1,123 @@
+"""Dialogs: a form that an integration shows to the user who just called it, and gets filled in.
+
+Source: Mattermost API v4, interactive dialogs and the event `open_dialog`.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tidewire.actions import outgoing_call, permissions, triggers
+from tidewire.actions.copies import announce, to_user
+from tidewire.actions.permissions import access_channel_for_read
+from tidewire.actions.services import Services
+from tidewire.bus.envelope import user_key
+from tidewire.outbound import FetchError
+from tidewire.outbound.client import parse
+from tidewire.wire.errors import AppError, body_param
+from tidewire.wire.events import as_text
+from tidewire.wire.ids import is_id
+from tidewire.wire.models import Session
+
+DIALOG_BYTES = 64 << 10
+TITLE_MAX, ELEMENTS_MAX, OPTIONS_MAX = 24, 50, 1000
+ERROR = "app.submit_interactive_dialog.json_error"
+
+
+class Element(Struct):
+    """One field of a form."""
+
+    display_name: str = ""
+    name: str = ""
+    type: str = ""
+    subtype: str = ""
+    default: str = ""
+    placeholder: str = ""
+    help_text: str = ""
+    optional: bool = False
+    min_length: int = 0
+    max_length: int = 0
+    data_source: str = ""
+    options: list[dict[str, Any]] | None = None
+    multiselect: bool = False
+
+
+class Dialog(Struct):
+    """A form."""
+
+    callback_id: str = ""
+    title: str = ""
+    introduction_text: str = ""
+    icon_url: str = ""
+    elements: list[Element] | None = None
+    submit_label: str = ""
+    notify_on_cancel: bool = False
+    state: str = ""
+
+
+class DialogRequest(Struct):
+    """What an integration wants to be shown, and to whom."""
+
+    trigger_id: str = ""
+    url: str = ""
+    dialog: Dialog | None = None
+
+
+class Submission(Struct):
+    """What a user filled in; who he is, the server adds."""
+
+    url: str = ""
+    callback_id: str = ""
+    state: str = ""
+    channel_id: str = ""
+    team_id: str = ""
+    submission: dict[str, Any] = {}
+    cancelled: bool = False
+    type: str = ""
+    user_id: str = ""
+
+
+class Verdict(Struct, omit_defaults=True):
+    """What the integration has against it: a text for all, texts by field."""
+
+    error: str = ""
+    errors: dict[str, str] = {}
+
+
+async def do_open(services: Services, request: DialogRequest) -> None:
+    """Show a dialog to the user of a trigger id. Needs no login: the signed trigger id is one. Raises: 400."""
+    dialog = request.dialog
+    if dialog is None or not 1 <= len(dialog.title) <= TITLE_MAX or len(dialog.elements or ()) > ELEMENTS_MAX:
+        raise body_param("dialog")
+    if any(len(element.options or ()) > OPTIONS_MAX for element in dialog.elements or ()):
+        raise body_param("dialog")
+    _check_url(request.url)
+    user_id = await triggers.user_of(services, request.trigger_id)
+    text = as_text(request)
+    if len(text) > DIALOG_BYTES:
+        raise body_param("dialog")
+    async with services.db.transaction() as tx:
+        announce(tx, user_key(user_id), [to_user("open_dialog", {"dialog": text}, user_id)])
+
+
+async def do_submit(services: Services, session: Session, given: Submission) -> Verdict:
+    """Pass what a user filled in on to the integration; return what it has against it. Raises: 400, 403."""
+    _check_url(given.url)
+    if not is_id(given.channel_id):
+        raise body_param("channel_id")
+    await access_channel_for_read(services, session, given.channel_id)
+    if given.team_id:
+        await permissions.check_team(services, session, given.team_id, "view_team")
+    given.user_id, given.type = session.user_id, given.type or "dialog_submission"
+    url, given.url = given.url, ""
+    verdict = await outgoing_call.call(services, url, msgspec.json.encode(given), Verdict, ERROR)
+    assert isinstance(verdict, Verdict)
+    return verdict
+
+
+def _check_url(url: str) -> None:
+    try:
+        parse(url)
+    except FetchError as error:
+        raise AppError("api.context.invalid_body_param.app_error", 400, f"Invalid url: {error}.") from error

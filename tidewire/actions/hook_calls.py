@@ -1,0 +1,198 @@
+"""Calls outgoing webhooks after posts, beside the requests that made them; what they answer is posted.
+
+A call is tried once: it is lost if the worker ends before it is made, as with the reference. Source: Mattermost API v4.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+import structlog
+from msgspec import Struct
+from prometheus_client import Counter
+
+from tidewire.actions import integration_posts, integration_text, outgoing_call, permissions
+from tidewire.actions.services import Services
+from tidewire.actions.users import get_user
+from tidewire.store import webhooks as store
+from tidewire.wire.errors import AppError, Unavailable
+from tidewire.wire.integrations import OutgoingWebhook
+from tidewire.wire.models import Channel, Post
+
+WAITING_MAX = 1000  # posts whose webhooks are still to be found; beyond them the oldest is given up
+AT_ONCE = 16
+HOOKS_MAX = 500
+ERROR = "api.webhook.outgoing.failed.app_error"
+_CALLS = Counter("tidewire_outgoing_webhooks", "Calls of outgoing webhooks.", ["result"])
+log = structlog.get_logger()
+
+
+class Call(Struct):
+    """What a webhook is told. Source: Mattermost API v4, OutgoingWebhookPayload."""
+
+    token: str
+    team_id: str
+    team_domain: str
+    channel_id: str
+    channel_name: str
+    timestamp: int
+    user_id: str
+    user_name: str
+    post_id: str
+    text: str
+    trigger_word: str
+    file_ids: str
+
+
+class Answer(Struct):
+    """What a webhook may answer. Source: Mattermost API v4, OutgoingWebhookResponse."""
+
+    text: str = ""
+    username: str = ""
+    icon_url: str = ""
+    props: dict[str, Any] | None = None
+    attachments: list[Any] | None = None
+    type: str = ""
+    response_type: str = ""
+
+
+class _Waiting(NamedTuple):
+    post: Post
+    channel: Channel
+    sender: str
+
+
+def cache_key(team_id: str) -> str:
+    """Return the cache key of a team's webhooks."""
+    return "outgoing hooks:" + team_id
+
+
+class HookCalls:
+    """The calls of one worker."""
+
+    def __init__(self) -> None:
+        self._services: Services | None = None
+        self._waiting: deque[_Waiting] = deque(maxlen=WAITING_MAX)
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, services: Services) -> None:
+        """Call, on the running loop."""
+        self._services = services
+        self._tasks = [asyncio.get_running_loop().create_task(self._run()) for _ in range(AT_ONCE)]
+
+    async def close(self) -> None:
+        """Stop; what waits is given up."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def posted(self, post: Post, channel: Channel, sender: str) -> None:
+        """Take note of a person's post in a public channel. Costs a look into the cache where the team has none."""
+        services = self._services
+        if channel.type != "O" or services is None:
+            return
+        known = services.cache.peek(cache_key(channel.team_id))
+        if known is not None and not any(_trigger(hook, post) is not None for hook in known):
+            return
+        if len(self._waiting) == WAITING_MAX:
+            _CALLS.labels("given up").inc()
+        self._waiting.append(_Waiting(post, channel, sender))
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            while not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+            one = self._waiting.popleft()
+            assert self._services is not None
+            try:
+                await _call_all(self._services, one)
+            except (AppError, Unavailable) as error:
+                _CALLS.labels("failed").inc()
+                log.info("outgoing webhooks failed", post_id=one.post.id, reason=str(error))
+
+
+async def hooks_of(services: Services, team_id: str) -> Sequence[OutgoingWebhook]:
+    """Return a team's webhooks."""
+
+    async def load() -> list[OutgoingWebhook]:
+        return await store.page_of_outgoing(
+            services.db, team_id=team_id, channel_id="", creator_id="", limit=HOOKS_MAX, offset=0
+        )
+
+    key = cache_key(team_id)
+    found: list[OutgoingWebhook] | None = services.cache.peek(key)
+    if found is None:
+        found = await services.cache.get(key, load)
+    return found or []
+
+
+def _trigger(hook: OutgoingWebhook, post: Post) -> str | None:
+    """Return the word by which a post concerns a webhook, "" for its channel alone; None if it does not."""
+    if hook.channel_id and hook.channel_id != post.channel_id:
+        return None
+    if not hook.trigger_words:
+        return ""
+    words = post.message.split(None, 1)
+    first = words[0] if words else ""
+    for word in hook.trigger_words:
+        if first == word or (hook.trigger_when and first.startswith(word)):
+            return word
+    return None
+
+
+async def _call_all(services: Services, one: _Waiting) -> None:
+    if not services.config.flag("ServiceSettings.EnableOutgoingWebhooks"):
+        return
+    for hook in await hooks_of(services, one.channel.team_id):
+        word = _trigger(hook, one.post)
+        if word is None:
+            continue
+        for url in hook.callback_urls:
+            try:
+                await _call(services, hook, url, word, one)
+                _CALLS.labels("answered").inc()
+            except AppError as error:  # the next one may be well
+                _CALLS.labels("failed").inc()
+                log.info("an outgoing webhook failed", hook_id=hook.id, reason=str(error))
+
+
+async def _call(services: Services, hook: OutgoingWebhook, url: str, word: str, one: _Waiting) -> None:
+    post, channel = one.post, one.channel
+    team = await permissions.load_team(services, channel.team_id)
+    told = Call(
+        hook.token, channel.team_id, team.name if team else "", channel.id, channel.name, post.create_at,
+        post.user_id, one.sender, post.id, post.message, word, ",".join(post.file_ids),
+    )  # fmt: skip
+    as_json = hook.content_type == "application/json"
+    body = msgspec.json.encode(told) if as_json else urlencode(msgspec.structs.asdict(told)).encode()
+    kind = "application/json" if as_json else "application/x-www-form-urlencoded"
+    answer = await outgoing_call.call(services, url, body, Answer, ERROR, content_type=kind, text=True)
+    if isinstance(answer, str):
+        return  # only JSON is posted: many servers answer a page
+    names = await integration_posts.usernames_in(services, answer.text, answer.attachments)
+    attachments = integration_text.clean_attachments(answer.attachments, names)
+    if not answer.text and not attachments:
+        return
+    author = await get_user(services, hook.creator_id)
+    if author.delete_at:
+        return
+    who = integration_posts.speaker(
+        services, answer.username or hook.username, answer.icon_url or hook.icon_url
+    )
+    await integration_posts.do_post(
+        services,
+        author,
+        channel,
+        integration_text.to_markdown(answer.text, names),
+        attachments=attachments,
+        given=answer.props,
+        props={"from_webhook": "true", **who},
+        type=answer.type,
+        root_id=(post.root_id or post.id) if answer.response_type == "comment" else "",
+    )

@@ -1,0 +1,41 @@
+"""What the buttons and menus of posts call. Clients never see it, so it stands beside the posts."""
+
+from typing import Any, NamedTuple
+
+from tidewire.store import sql
+from tidewire.store.db import Database
+
+_Q = sql.load("post_actions")
+
+
+class Action(NamedTuple):
+    """What one of them calls: {"url": …, "context": {…}}. user_id: who alone sees the post, or ""."""
+
+    channel_id: str
+    user_id: str
+    integration: dict[str, Any]
+
+
+async def put(
+    db: Database,
+    post_id: str,
+    channel_id: str,
+    integrations: dict[str, dict[str, Any]],
+    *,
+    user_id: str = "",
+    now_ms: int = 0,
+    expires_at: int = 0,
+) -> None:
+    """Store what a post's actions call. user_id and expires_at: of a post that one user sees for a while."""
+    names = list(integrations)
+    if expires_at:
+        await db.execute(_Q["delete_old_actions"], now_ms)
+    await db.execute(
+        _Q["put_actions"], post_id, channel_id, user_id, expires_at, names, [integrations[name] for name in names]
+    )  # fmt: skip
+
+
+async def get(db: Database, post_id: str, action_id: str, *, now_ms: int) -> Action | None:
+    """Return what an action calls, or None."""
+    row = await db.fetchrow(_Q["post_action"], post_id, action_id, now_ms)
+    return None if row is None else Action(row["channel_id"], row["user_id"], row["integration"])
