@@ -56,7 +56,9 @@ class Proxy:
         self._headers = [name.lower() for name in push.throttle_headers]
         self._trusted = [ip_network(word, strict=False) for word in settings.proxies.trusted]
         self._throttle = (
-            Throttle(push.throttle_per_s, push.throttle_burst, push.throttle_callers) if push.throttle_per_s else None
+            Throttle(push.throttle_per_s, push.throttle_burst, push.throttle_callers)
+            if push.throttle_per_s
+            else None
         )
 
     # -- the two routes that servers call ---------------------------------------------------------------------

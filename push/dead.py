@@ -87,9 +87,13 @@ def _letter(entry: bytes, fields: list[bytes]) -> Letter:
         kind, device, push, attempts = job.notification.type, shown(job), job.apns_id, job.attempt + 1
     except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
         kind, device, push, attempts = "", "", "", 0
-    text = {name: values.get(name, b"").decode(errors="replace") for name in ("at", "target", "reason", "answer")}
+    text = {
+        name: values.get(name, b"").decode(errors="replace") for name in ("at", "target", "reason", "answer")
+    }
     at = int(text["at"]) if text["at"].isdecimal() else 0
-    return Letter(entry.decode(), at, text["target"], text["reason"], text["answer"], kind, device, push, attempts)
+    return Letter(
+        entry.decode(), at, text["target"], text["reason"], text["answer"], kind, device, push, attempts
+    )
 
 
 def _pairs(fields: list[bytes]) -> Iterable[tuple[bytes, bytes]]:

@@ -23,7 +23,6 @@ class _Pairs(list[tuple[str, object]]):
     """An object's members in their order."""
 
 
-
 class Refused(Exception):
     """The contract's FAIL, with its text."""
 
@@ -89,7 +88,9 @@ def _as_go(body: bytes, kind: type[_S], what: str) -> _S:
             raise ValueError("cannot unmarshal into an object")
         names = set(kind.__struct_fields__)
         # The pairs as they came: of keys that differ in case only, the last one wins.
-        known = {key.lower(): _whole(value) for key, value in plain if key.lower() in names and value is not None}
+        known = {
+            key.lower(): _whole(value) for key, value in plain if key.lower() in names and value is not None
+        }
         return msgspec.convert(known, kind)
     except (ValueError, RecursionError, TypeError) as error:
         reason = str(error)[:200] or type(error).__name__
@@ -98,7 +99,11 @@ def _as_go(body: bytes, kind: type[_S], what: str) -> _S:
 
 def _whole(value: object) -> object:
     """Return a text without halves of characters, which no other program takes."""
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
+    return (
+        value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _number(text: str) -> int:

@@ -12,7 +12,9 @@ BY_APP_VERSION = Counter(
     "service_notifications_by_app_version", "Pushes by generation of the app.", ["platform", "app_version"]
 )
 SUCCESS = Counter("service_success", "Pushes that the provider took.", _BY_TYPE)
-SUCCESS_WITH_ACK = Counter("service_success_with_ack", "Of these, those that ask for an acknowledgement.", _BY_TYPE)
+SUCCESS_WITH_ACK = Counter(
+    "service_success_with_ack", "Of these, those that ask for an acknowledgement.", _BY_TYPE
+)
 DELIVERED = Counter("service_delivered", "Pushes that apps acknowledged.", _BY_TYPE)
 FAILURE = Counter("service_failure", "Pushes that failed for good, removals included.", _BY_TYPE)
 FAILURE_WITH_REASON = Counter(
@@ -38,9 +40,13 @@ DEAD = Counter("tidewire_push_dead", "Pushes that went to the dead letters.", ["
 EXPIRED = Counter("tidewire_push_expired", "Silent pushes that got too old.", ["target"])
 SUPERSEDED = Counter("tidewire_push_superseded", "Badges that a newer one replaced.", ["target"])
 CLAIMED = Counter("tidewire_push_claimed", "Pushes taken over from a worker that died.", ["target"])
-HELD_REMOVALS = Counter("tidewire_push_held_removals", "Removals that looked like a wrong environment.", ["target"])
+HELD_REMOVALS = Counter(
+    "tidewire_push_held_removals", "Removals that looked like a wrong environment.", ["target"]
+)
 TOKENS = Counter("tidewire_push_tokens", "Tokens signed for Apple or fetched from Google.", ["platform"])
-REFUSED = Counter("tidewire_push_refused", "Pushes that were not accepted: the queue is full or away.", ["reason"])
+REFUSED = Counter(
+    "tidewire_push_refused", "Pushes that were not accepted: the queue is full or away.", ["reason"]
+)
 TRIPS = Counter("tidewire_push_breaker_trips", "Times that a target was left alone.", ["target"])
 
 WAITING = Gauge("tidewire_push_waiting", "Pushes in the queue, those under way included.", ["target"])
@@ -49,4 +55,3 @@ OLDEST = Gauge("tidewire_push_oldest_seconds", "Age of the oldest push that wait
 DEAD_LETTERS = Gauge("tidewire_push_dead_letters", "Pushes in the dead letters.")
 IN_FLIGHT = Gauge("tidewire_push_in_flight", "Attempts under way in this process.", ["target"])
 OPEN = Gauge("tidewire_push_breaker_open", "1 while the target is left alone.", ["target"])
-

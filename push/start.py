@@ -48,7 +48,9 @@ def providers_of(push: Push, *, vapid: Vapid | None = None) -> tuple[dict[str, P
             wrong += [f"target {name}: {problem}" for problem in error.lines]
     for name, android in targets.android.items():
         if android.android_api_key:
-            wrong.append(f"target {name}: AndroidApiKey is of no use any more, Google wants ServiceFileLocation")
+            wrong.append(
+                f"target {name}: AndroidApiKey is of no use any more, Google wants ServiceFileLocation"
+            )
         try:
             found[name] = Fcm(android, line, folder=folder, url=push.fcm_url)
         except BadConfig as error:

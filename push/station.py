@@ -164,7 +164,11 @@ class Station:
             self._link.close()
             raise Unavailable("redis") from error
         found = [
-            (name.decode(), entry) for answer in answers if answer for name, entries in answer for entry in entries
+            (name.decode(), entry)
+            for answer in answers
+            if answer
+            for name, entries in answer
+            for entry in entries
         ]
         self._low_first = not answers[0]
         return found
@@ -260,7 +264,9 @@ class Station:
             self._again(one, verdict, 0.0 if verdict.renew else delay_s)
         elif verdict.shorten and len(one.job.notification.message) > 1:
             # Its limit is below ours: half of the text may fit.
-            one.job.notification.message = one.job.notification.message[: len(one.job.notification.message) // 2]
+            one.job.notification.message = one.job.notification.message[
+                : len(one.job.notification.message) // 2
+            ]
             self._again(one, verdict, 0.0)
         else:
             self._fail(one, verdict)
@@ -337,7 +343,9 @@ class Station:
         transport = "voip" if job.notification.transport == "voip" else ""
         found = self._counters.get((kind, transport))
         if found is None:
-            found = self._counters[kind, transport] = _Counters(self.target, self.provider.platform, kind, transport)
+            found = self._counters[kind, transport] = _Counters(
+                self.target, self.provider.platform, kind, transport
+            )
         return found
 
     # -- looking after ----------------------------------------------------------------------------------------
@@ -348,12 +356,23 @@ class Station:
         if room <= 0 or not self.breaker.closed or not self._grouped:
             return
         for stream in self.streams:
-            command = ("XAUTOCLAIM", stream, GROUP, self._shared.consumer, min_idle_ms, "0", "COUNT", min(count, room))
+            command = (
+                "XAUTOCLAIM",
+                stream,
+                GROUP,
+                self._shared.consumer,
+                min_idle_ms,
+                "0",
+                "COUNT",
+                min(count, room),
+            )
             found = (await client.call(*command))[1]
             claimed = [entry for entry in found if entry and (stream, entry[0]) not in self._under_way]
             if not claimed:
                 continue
-            pending = await client.calls([("XPENDING", stream, GROUP, entry[0], entry[0], 1) for entry in claimed])
+            pending = await client.calls(
+                [("XPENDING", stream, GROUP, entry[0], entry[0], 1) for entry in claimed]
+            )
             counts = {row[0][0]: row[0][3] for row in pending if row}
             log.warning("pushes of a worker that died are taken over", target=self.target, count=len(claimed))
             metrics.CLAIMED.labels(self.target).inc(len(claimed))

@@ -78,7 +78,11 @@ class Targets:
         names += [target.type for target in config.android_push_settings]
         wrong = [f"Type {name!r} is given twice" for name in sorted({n for n in names if names.count(n) > 1})]
         wrong += ["a target has no Type"] * ("" in names)
-        wrong += [f"Type {name!r}: only letters, digits, _ and . may be in it" for name in names if not _is_name(name)]
+        wrong += [
+            f"Type {name!r}: only letters, digits, _ and . may be in it"
+            for name in names
+            if not _is_name(name)
+        ]
         if wrong:
             raise BadConfig(*wrong)
         return cls(
@@ -120,7 +124,11 @@ def _known(plain: Any) -> Any:
 
 def _spelled(values: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
     names = {name.lower(): name for name in kind.__struct_encode_fields__}
-    return {names[key.lower()]: value for key, value in values.items() if key.lower() in names and value is not None}
+    return {
+        names[key.lower()]: value
+        for key, value in values.items()
+        if key.lower() in names and value is not None
+    }
 
 
 def _is_name(name: str) -> bool:

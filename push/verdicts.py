@@ -51,12 +51,12 @@ class Row:
     shorten: bool = False
 
     def verdict(self, reason: str, answer: str = "", after_s: float = 0.0, removed_at: int = 0) -> Verdict:
-        """Return the verdict. after_s: what the provider asks for; it wins if it is longer."""
+        """Return the verdict. after_s: what the provider asks for; it wins."""
         return Verdict(
             self.action,
             reason,
             answer[:500],
-            max(self.after_s, after_s),
+            after_s or self.after_s,
             self.pause,
             self.renew,
             self.ill,
@@ -145,7 +145,9 @@ class _Violation(msgspec.Struct):
     field: str = ""
 
 
-class _Detail(msgspec.Struct, rename={"type": "@type", "error_code": "errorCode", "violations": "fieldViolations"}):
+class _Detail(
+    msgspec.Struct, rename={"type": "@type", "error_code": "errorCode", "violations": "fieldViolations"}
+):
     type: str = ""
     error_code: str = ""
     violations: list[_Violation] = []
@@ -205,10 +207,7 @@ def fcm(status: int, body: bytes, retry_after: str | None) -> Verdict:
         violation.field == "message.token" for detail in error.details for violation in detail.violations
     ):
         row = _REMOVE
-    asked = _seconds(retry_after)
-    if asked:  # Google's own figure replaces the default
-        row = Row(row.action, pause=row.pause, renew=row.renew, ill=row.ill)
-    return row.verdict(code if code in FCM else f"HTTP {status}", _text(body), asked)
+    return row.verdict(code if code in FCM else f"HTTP {status}", _text(body), _seconds(retry_after))
 
 
 def webpush(status: int, body: bytes, retry_after: str | None) -> Verdict:

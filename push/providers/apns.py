@@ -11,10 +11,11 @@ from pathlib import Path
 
 import jwt
 import structlog
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from pyreqwest.client import Client
+from pyreqwest.client import ClientBuilder
 
 from push import payloads, verdicts
 from push.metrics import HELD_REMOVALS, TOKENS
@@ -126,7 +127,7 @@ class Apns:
         self._certificate: Path | None = None
         self._password = target.apple_push_cert_password
         if not self._topic:
-            raise BadConfig(f"{target.type}: ApplePushTopic is not set")
+            raise BadConfig("ApplePushTopic is not set")
         if target.by_token:
             file = folder / target.apple_auth_key_file
             self._signer = Signer(file, target.apple_auth_key_id, target.apple_team_id)
@@ -134,7 +135,7 @@ class Apns:
             self._certificate = folder / target.apple_push_cert_private
         else:
             raise BadConfig(
-                f"{target.type}: set AppleAuthKeyFile, AppleAuthKeyID and AppleTeamID, or ApplePushCertPrivate"
+                "set AppleAuthKeyFile, AppleAuthKeyID and AppleTeamID, or ApplePushCertPrivate"
             )
         self._modified = _modified(self._certificate) if self._certificate else 0
         self._lines = self._open()
@@ -143,15 +144,12 @@ class Apns:
 
     def _open(self) -> Lines:
         identity = _identity(self._certificate, self._password) if self._certificate else None
-        return Lines([self._client(identity) for _ in range(self._line.connections)])
+        return Lines([self._builder(identity) for _ in range(self._line.connections)])
 
-    def _client(self, identity: bytes | None) -> Client:
+    def _builder(self, identity: bytes | None) -> ClientBuilder:
         made = builder(self._line).http2_prior_knowledge().https_only(True)
         if identity is not None:
-            try:
-                made = made.identity_pem(identity)
-            except ValueError as error:
-                raise BadConfig(f"ApplePushCertPrivate {self._certificate}: no certificate with its key") from error
+            made = made.identity_pem(identity)
         return made.default_headers(
             {
                 "content-type": "application/json; charset=utf-8",
@@ -159,7 +157,7 @@ class Apns:
                 "apns-push-type": "alert",
                 "apns-topic": self._topic,
             }
-        ).build()
+        )
 
     async def send(self, job: Job) -> Verdict:
         """See contract.Provider.send."""
@@ -192,7 +190,9 @@ class Apns:
         headers = {
             "apns-id": job.apns_id,
             "apns-expiration": str(job.created_at // 1000 + life_s),
-            "apns-collapse-id": collapse[:64] if collapse.isascii() and collapse.isprintable() else job.apns_id,
+            "apns-collapse-id": collapse[:64]
+            if collapse.isascii() and collapse.isprintable()
+            else job.apns_id,
         }
         if self._signer is not None:
             headers["authorization"] = "bearer " + self._signer.token()
@@ -209,7 +209,9 @@ class Apns:
         if not (self._guard.holds(device, bad=bad) and bad):
             return verdict
         HELD_REMOVALS.labels(self._name).inc()
-        return Verdict(Action.OPERATOR, verdict.reason, "nearly every device is refused: is the environment right?")
+        return Verdict(
+            Action.OPERATOR, verdict.reason, "nearly every device is refused: is the environment right?"
+        )
 
     async def keep(self) -> None:
         """See contract.Provider.keep."""
@@ -233,9 +235,7 @@ class Apns:
         self._modified = modified
         old, self._lines = self._lines, self._open()
         # What is under way on the old connections gets its answer.
-        asyncio.get_running_loop().call_later(
-            2 * self._line.attempt_timeout_s, lambda: _later(old)
-        )
+        asyncio.get_running_loop().call_later(2 * self._line.attempt_timeout_s, lambda: _later(old))
         return True
 
     async def close(self) -> None:
@@ -266,13 +266,21 @@ def _identity(path: Path, password: str) -> bytes:
     except OSError as error:
         raise BadConfig(f"ApplePushCertPrivate {path}: {error.strerror}") from error
     try:
-        key = serialization.load_pem_private_key(data, password.encode() if password and b"ENCRYPTED" in data else None)
+        key = serialization.load_pem_private_key(
+            data, password.encode() if password and b"ENCRYPTED" in data else None
+        )
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BadConfig(f"ApplePushCertPrivate {path}: no private key, or ApplePushCertPassword is wrong") from error
-    certificates = re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", data, re.S)
-    if not certificates:
-        raise BadConfig(f"ApplePushCertPrivate {path}: no certificate")
+        raise BadConfig(
+            f"ApplePushCertPrivate {path}: no private key, or ApplePushCertPassword is wrong"
+        ) from error
+    try:
+        certificates = x509.load_pem_x509_certificates(data)
+    except ValueError as error:
+        raise BadConfig(f"ApplePushCertPrivate {path}: no certificate") from error
+    public = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    if certificates[0].public_key().public_bytes(*public) != key.public_key().public_bytes(*public):
+        raise BadConfig(f"ApplePushCertPrivate {path}: the key is not the certificate's")
     plain = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return b"".join(certificates) + plain
+    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates) + plain

@@ -23,15 +23,15 @@ class Fcm:
     def __init__(self, target: Android, line: Line, *, folder: Path, url: str = "") -> None:
         """url: instead of Google's."""
         if not target.service_file_location:
-            raise BadConfig(f"{target.type}: ServiceFileLocation is not set")
+            raise BadConfig("ServiceFileLocation is not set")
         self._token = GoogleToken(folder / target.service_file_location, line)
         project = self._token.account.project_id
         if not project.replace("-", "").replace(":", "").replace(".", "").isalnum():
-            raise BadConfig(f"{target.type}: project_id of the service account is none")
+            raise BadConfig("project_id of the service account is none")
         self._url = f"{url or GOOGLE}/v1/projects/{project}/messages:send"
         headers = {"content-type": "application/json", "x-goog-api-format-version": "2"}
         made = [
-            builder(line).http2_prior_knowledge().https_only(True).default_headers(headers).build()
+            builder(line).http2_prior_knowledge().https_only(True).default_headers(headers)
             for _ in range(line.connections)
         ]
         self._lines = Lines(made)

@@ -5,8 +5,8 @@ Source: Google, "Using OAuth 2.0 for server to server applications"; RFC 7523.
 
 import asyncio
 import time
-from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlencode
 
 import jwt
 import msgspec
@@ -14,10 +14,9 @@ import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pyreqwest.exceptions import PyreqwestError
 
 from push.metrics import TOKENS
-from push.providers.http2 import Line, NoAnswer, builder, word_for
+from push.providers.http2 import Line, Lines, NoAnswer, builder
 from push.targets import BadConfig
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
@@ -71,7 +70,7 @@ class GoogleToken:
         self._path, self._line = path, line
         self.account, self._key = read_account(path)
         self._modified = path.stat().st_mtime_ns
-        self._client = builder(line).http2(True).timeout(timedelta(seconds=line.attempt_timeout_s)).build()
+        self._lines = Lines([builder(line).http2(True)])
         self._token = ""
         self._due = self._end = 0.0
         self._fetching: asyncio.Task[str] | None = None
@@ -110,12 +109,9 @@ class GoogleToken:
         }
         headers = {"kid": self.account.private_key_id} if self.account.private_key_id else None
         assertion = jwt.encode(claims, self._key, "RS256", headers)
-        form = {"grant_type": GRANT, "assertion": assertion}
-        try:
-            response = await self._client.post(self.account.token_uri).form(form).build().send()
-            status, body = response.status, bytes(await response.bytes())
-        except PyreqwestError as error:
-            raise NoAnswer(word_for(error)) from error
+        form = urlencode({"grant_type": GRANT, "assertion": assertion}).encode()
+        kind = {"content-type": "application/x-www-form-urlencoded"}
+        status, body, _ = await self._lines.post(self.account.token_uri, kind, form, read=True)
         if status >= 500 or status == 429:
             raise NoAnswer(f"HTTP {status}")
         try:
@@ -146,4 +142,4 @@ class GoogleToken:
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.wait([self._fetching])
-        await self._client.close()
+        await self._lines.close()

@@ -60,19 +60,27 @@ def builder(line: Line) -> ClientBuilder:
         try:
             made = made.add_root_certificate_pem(Path(line.ca_file).read_bytes())
         except (OSError, ValueError) as error:
-            raise BadConfig(f"{line.ca_file}: {getattr(error, 'strerror', None) or 'no certificate'}") from error
+            raise BadConfig(
+                f"{line.ca_file}: {getattr(error, 'strerror', None) or 'no certificate'}"
+            ) from error
     return made
 
 
 class Lines:
-    """Clients of one provider; each push takes the one with the least under way. Each client is one connection."""
+    """Clients of one provider; each push takes the one with the least under way. Each client is one connection.
 
-    def __init__(self, clients: list[Client]) -> None:
-        self._clients = clients
-        self._busy = [0] * len(clients)
+    They are made with the first push: a process that forks must have none.
+    """
+
+    def __init__(self, builders: list[ClientBuilder]) -> None:
+        self._builders = builders
+        self._clients: list[Client] = []
+        self._busy = [0] * len(builders)
 
     async def post(self, url: str, headers: dict[str, str], body: bytes, *, read: bool = False) -> Answer:
         """Send one request. read: the body of a 200, too. Raises: NoAnswer."""
+        if not self._clients:
+            self._clients = [one.build() for one in self._builders]
         busy = self._busy
         number = busy.index(min(busy)) if len(busy) > 1 else 0
         busy[number] += 1

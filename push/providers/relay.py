@@ -15,7 +15,16 @@ from tidewire.wire.push import Job, Notification
 
 # The other proxy may try for as long itself before it answers.
 ANSWER_S = 20.0
-_ALWAYS = ("ack_id", "platform", "server_id", "device_id", "post_id", "is_crt_enabled", "is_id_loaded", "signature")
+_ALWAYS = (
+    "ack_id",
+    "platform",
+    "server_id",
+    "device_id",
+    "post_id",
+    "is_crt_enabled",
+    "is_id_loaded",
+    "signature",
+)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -34,11 +43,14 @@ class Relay:
         self._url = url.rstrip("/") + "/api/v1/send_push"
         self._secret = secret
         patient = Line(max(line.attempt_timeout_s, ANSWER_S), 1, line.ca_file)
-        self._lines = Lines([builder(patient).http2(True).build()])
+        self._lines = Lines([builder(patient).http2(True)])
 
     async def send(self, job: Job) -> Verdict:
         """See contract.Provider.send."""
-        headers = {"content-type": "application/json", "x-mattermost-serverid": _header(job.notification.server_id)}
+        headers = {
+            "content-type": "application/json",
+            "x-mattermost-serverid": _header(job.notification.server_id),
+        }
         if self._secret:
             headers["x-mattermost-auth"] = self._secret
         try:

@@ -84,7 +84,10 @@ class WebPush:
         except FetchError as error:
             # A name that is gone may come back; an address inside never gets right.
             verdict = Verdict(
-                Action.REMOVE if error.refused else Action.RETRY, "BadEndpoint", str(error), ill=not error.refused
+                Action.REMOVE if error.refused else Action.RETRY,
+                "BadEndpoint",
+                str(error),
+                ill=not error.refused,
             )
         except NoAnswer as error:
             verdict = verdicts.unreachable(str(error))
@@ -139,7 +142,9 @@ class WebPush:
         if f"{host}:{port}" not in self._allowed and not _EVERYWHERE.permits(host, addresses):
             raise FetchError("the endpoint leads inside", refused=True)
         if origin.client is None or origin.address not in addresses:
-            made = builder(self._line).no_proxy().http2(True).https_only(True).resolve(host, addresses[0], port)
+            made = (
+                builder(self._line).no_proxy().http2(True).https_only(True).resolve(host, addresses[0], port)
+            )
             # The old one is dropped, not closed: what is under way on it gets its answer.
             origin.client, origin.address = made.build(), addresses[0]
         origin.checked = time.monotonic()

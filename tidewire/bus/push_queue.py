@@ -175,7 +175,17 @@ class RemovedReader:
         claimed, read = await self._client.calls(
             [
                 ("XAUTOCLAIM", REMOVED, REMOVED_GROUP, self._consumer, 60_000, "0", "COUNT", count),
-                ("XREADGROUP", "GROUP", REMOVED_GROUP, self._consumer, "COUNT", count, "STREAMS", REMOVED, ">"),
+                (
+                    "XREADGROUP",
+                    "GROUP",
+                    REMOVED_GROUP,
+                    self._consumer,
+                    "COUNT",
+                    count,
+                    "STREAMS",
+                    REMOVED,
+                    ">",
+                ),
             ]
         )
         self._grouped = True

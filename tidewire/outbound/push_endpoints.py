@@ -10,7 +10,17 @@ from pyreqwest.http import Url
 
 from tidewire.outbound.client import FetchError, parse
 
-_LOCAL_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home", ".corp", ".intranet", ".arpa", ".onion")
+_LOCAL_SUFFIXES = (
+    ".localhost",
+    ".local",
+    ".internal",
+    ".lan",
+    ".home",
+    ".corp",
+    ".intranet",
+    ".arpa",
+    ".onion",
+)
 
 
 def check_endpoint(endpoint: str, allowed: Collection[str] = ()) -> Url:

@@ -116,7 +116,8 @@ def new_job(
     """Return a fresh job, its priority by the notification's type. target: default the platform without generation."""
     return Job(
         provider=provider,
-        target=target or (notification.platform.partition("-v")[0] if provider in ("apns", "fcm") else provider),
+        target=target
+        or (notification.platform.partition("-v")[0] if provider in ("apns", "fcm") else provider),
         notification=notification,
         subscription=subscription,
         apns_id=str(uuid.uuid4()),

@@ -18,7 +18,15 @@ from push.start import providers_of
 from tests.fixtures.apns_peer import KEY_ID, TEAM_ID, TOPIC, ApnsPeer, error
 from tests.fixtures.authority import authority
 from tests.fixtures.http2_peer import GoAway, HangUp, Reply, Reset, Silence, running
-from tests.integration.push.world import apple_target, push_for, sending, settings_for, until, write_config
+from tests.integration.push.world import (
+    apple_target,
+    push_for,
+    sending,
+    settings_for,
+    until,
+    until_empty,
+    write_config,
+)
 from tidewire.bus.push_queue import PushQueue, RemovedReader
 from tidewire.bus.redis_client import RedisClient
 from tidewire.settings import Settings
@@ -62,7 +70,9 @@ async def test_pushes_reach_apple_once_and_the_queue_ends_empty(
     assert one.headers["apns-collapse-id"].startswith("ack-")
 
 
-@pytest.mark.parametrize("answer", [GoAway(keep=3), GoAway(), HangUp(), Reset(), Reset(ErrorCodes.REFUSED_STREAM)])
+@pytest.mark.parametrize(
+    "answer", [GoAway(keep=3), GoAway(), HangUp(), Reset(), Reset(ErrorCodes.REFUSED_STREAM)]
+)
 async def test_what_a_connection_loses_is_sent_again_with_the_same_id(
     apple: ApnsPeer, settings: Settings, redis_url: str, answer: GoAway | HangUp | Reset
 ) -> None:
@@ -291,12 +301,3 @@ async def test_keys_are_read_again_when_their_file_changes(
 async def _look(provider: Provider) -> None:
     provider._looked = 0.0  # type: ignore[attr-defined]  # the time of the next look has come
     await provider.keep()
-
-
-async def until_empty(redis_url: str) -> None:
-    """Wait until nothing waits or is under way."""
-    queue = PushQueue(redis_url)
-    async with asyncio.timeout(20):
-        while await queue.depth("apple_rn"):
-            await asyncio.sleep(0.02)
-    await queue.close()

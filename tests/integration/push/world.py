@@ -12,6 +12,7 @@ from push.providers.contract import Provider
 from push.sender import Sender, open_sender
 from push.start import providers_of
 from tests.fixtures.apns_peer import KEY_ID, KEY_PEM, TEAM_ID, TOPIC
+from tidewire.bus.push_queue import PushQueue
 from tidewire.settings import Settings
 from tidewire.settings.tree import Push, Redis
 from tidewire.wire.push import Job, Notification, new_job
@@ -46,7 +47,9 @@ def settings_for(redis_url: str, **push: Any) -> Settings:
 
 
 @asynccontextmanager
-async def sending(settings: Settings, providers: Mapping[str, Provider] | None = None) -> AsyncIterator[Sender]:
+async def sending(
+    settings: Settings, providers: Mapping[str, Provider] | None = None
+) -> AsyncIterator[Sender]:
     """Run a sender."""
     if providers is None:
         providers, wrong = providers_of(settings.push)
@@ -78,3 +81,12 @@ async def until(true: Callable[[], Any], timeout_s: float = 15.0) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
         await asyncio.sleep(0.02)
+
+
+async def until_empty(redis_url: str, target: str = "apple_rn") -> None:
+    """Wait until nothing waits or is under way."""
+    queue = PushQueue(redis_url)
+    async with asyncio.timeout(20):
+        while await queue.depth(target):
+            await asyncio.sleep(0.02)
+    await queue.close()
