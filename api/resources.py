@@ -18,6 +18,7 @@ from api import (  # noqa: F401  (for their routes)
     integrations,
     member_settings,
     members,
+    notifications,
     openapi,
     people,
     pictures,
@@ -39,4 +40,5 @@ from api import (  # noqa: F401  (for their routes)
     unread,
     users,
     webhooks,
+    webpush,
 )

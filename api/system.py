@@ -4,7 +4,7 @@ from typing import Any
 
 from api.call import Call
 from api.routing import route
-from tidewire.actions import permissions
+from tidewire.actions import permissions, push_acks
 from tidewire.store import system
 from tidewire.store import users as user_store
 from tidewire.wire.errors import Unavailable
@@ -21,8 +21,8 @@ async def ping(call: Call) -> Any:
         "IosMinVersion": "",
         "ActiveSearchBackend": "database",
     }
-    if call.query("device_id"):
-        answer["CanReceiveNotifications"] = "false"
+    if device_id := call.query("device_id"):
+        answer["CanReceiveNotifications"] = await push_acks.can_receive(call.services, call.address, device_id)
     if not call.flag("get_server_status"):
         return answer
     try:

@@ -7,7 +7,6 @@ from enum import IntEnum
 from typing import NamedTuple
 
 ACTIVE_MS = 20_000  # who did something in the open channel so lately sees what comes
-CRT_MODES = {"always_on": True, "disabled": False}  # ServiceSettings.CollapsedThreads; else the user chooses
 
 
 class Mention(IntEnum):
@@ -123,13 +122,6 @@ def wants_reply(case: Case) -> bool:
         return False
     every_reply = props.channel_push_threads == "all" and props.push_threads != "mention"
     return mentioned or every_reply or props.channel_push == "all"
-
-
-def sees_crt(mode: str, chosen: str) -> bool:
-    """Tell whether a user sees threads collapsed. mode: the configuration's; chosen: his preference, "" if none."""
-    if mode in CRT_MODES:
-        return CRT_MODES[mode]
-    return chosen == "on" if chosen else mode == "default_on"
 
 
 def comment_mention(props: Props, *, took_part: bool, own_root: bool) -> Mention:

@@ -72,7 +72,8 @@ def push(
         "metrics": {"port": metrics_port},
     }
     settings = settings_of(config, **overrides)
-    from push.main import effective, run
+    from push.effective import effective
+    from push.main import run
     from push.start import providers_of
     from push.targets import BadConfig
 
@@ -84,6 +85,28 @@ def push(
             return
         need(settings, "redis")
         export(config, overrides)
+        run(settings)
+    except BadConfig as error:
+        fail(*error.lines)
+
+
+@app.command
+def worker(*, metrics_port: int | None = None, config: Config = None) -> None:
+    """Run one push worker of a Tidewire installation: it decides who gets a push, and sends it. `serve` runs one.
+
+    Parameters
+    ----------
+    metrics_port
+        Port for /metrics and /health; further workers take the next ones.
+    config
+        TOML file with settings.
+    """
+    settings = settings_of(config, metrics={"port": metrics_port})
+    need(settings, "database", "redis")
+    from push.targets import BadConfig
+    from push.worker import run
+
+    try:
         run(settings)
     except BadConfig as error:
         fail(*error.lines)

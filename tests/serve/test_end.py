@@ -93,6 +93,7 @@ def test_a_dead_child_comes_back(launch: Launch) -> None:
             ("caddy", "caddy"),
             ("tidewire api", "api"),
             ("tidewire gateway", "gateway-1"),
+            ("tidewire push", "push"),
         ]:
             before = sum(run.restarts().values())
             os.kill(run.named(word).pid, signal.SIGKILL)

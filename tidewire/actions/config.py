@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tidewire.actions import push_keys
 from tidewire.settings import Settings
 from tidewire.store import config as store
 from tidewire.store import system
@@ -66,12 +67,19 @@ class Config:
     name = "config"
 
     def __init__(
-        self, settings: Settings, db: Database, *, server_id: str = "", installed_at: str = ""
+        self,
+        settings: Settings,
+        db: Database,
+        *,
+        server_id: str = "",
+        installed_at: str = "",
+        signing_key: str = "",
     ) -> None:
         self._db = db
         self._explicit = explicit(settings)
         self.server_id = server_id
         self.installed_at = installed_at
+        self.signing_key = signing_key
         self.on_change: Callable[[], None] = lambda: None
         self._schema = str(migrations()[-1][0])
         self.n = -1
@@ -82,7 +90,8 @@ class Config:
         """Return the configuration in force. Raises: Unavailable."""
         server_id = await system.keep(db, "DiagnosticId", new_token())
         installed_at = await system.keep(db, "InstallationDate", str(now_ms()))
-        config = cls(settings, db, server_id=server_id, installed_at=installed_at)
+        signing_key = (await push_keys.get_pair(db, push_keys.SIGNING)).public
+        config = cls(settings, db, server_id=server_id, installed_at=installed_at, signing_key=signing_key)
         await config.reload()
         return config
 
@@ -116,7 +125,7 @@ class Config:
     def client_config(self, values: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
         """Return what strangers and what members would be told of these values."""
         limited = client_values(LIMITED, values) | {
-            "AsymmetricSigningPublicKey": "",
+            "AsymmetricSigningPublicKey": self.signing_key,
             "BuildDate": "",
             "BuildHash": BUILD,
             "BuildNumber": BUILD,

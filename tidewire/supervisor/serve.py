@@ -1,6 +1,6 @@
 """What `tidewire serve` runs, in which order, and what it tells the user.
 
-databases → migrations → API, gateways → balancer → "ready". Stops in the opposite order, all within 10 s.
+databases → migrations → API, gateways, push worker → balancer → "ready". Stops in the opposite order, all within 10 s.
 """
 
 import asyncio
@@ -140,7 +140,9 @@ class Run:
         for name, url in urls.items():
             self._write_url(name, url)
         gateways: list[int] = []
-        await asyncio.gather(self._start_api(shared), self._start_gateways(shared, gateways))
+        await asyncio.gather(
+            self._start_api(shared), self._start_gateways(shared, gateways), self._start_push(shared)
+        )
         self._metrics = await scrape.listen(settings.metrics, layout.metrics, self._health)
         await self._start_balancer(caddy, gateways)
         for port in gateways:
@@ -191,7 +193,7 @@ class Run:
         needed = (
             settings.serve.api_workers * (settings.database.connections + 4)
             + settings.serve.gateways * 4
-            + 20
+            + 24
         )
         await asyncio.to_thread(end_leftovers, data, ("postgres",))
         server = await postgres.prepare(
@@ -269,6 +271,19 @@ class Run:
                 env=child_environment({**shared, "api": own, "files": files}),
                 ready=lambda: expect_ok(path, "/api/v4/system/ping"),
                 before=before,
+            )
+        )
+        self._others.append(child)
+        await child.start(_START_S)
+
+    async def _start_push(self, shared: dict[str, dict[str, str]]) -> None:
+        child = Child(
+            Spec(
+                "push",
+                [*_python(), "push", "worker"],
+                env=child_environment(shared),
+                ready=_nothing_to_ask,
+                ready_variable="TIDEWIRE_PUSH_READY_FD",
             )
         )
         self._others.append(child)
@@ -370,6 +385,10 @@ class Run:
 
 def _python() -> list[str]:
     return [sys.executable, "-m", "tidewire"]
+
+
+async def _nothing_to_ask() -> None:
+    """A push worker listens nowhere; it says itself when it works."""
 
 
 def _fresh_log(path: Path) -> Path:

@@ -5,15 +5,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
+from push.decide import Decider
 from tests.fixtures.api import Api, Client, People, new_settings, settle
 from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
-from tidewire.bus.envelope import PostPush, Push, decode_decision
+from tidewire.actions import push_keys
+from tidewire.actions.config import Config
+from tidewire.bus.cache import Cache
+from tidewire.bus.envelope import Decision, PostPush, Push, decode_decision
 from tidewire.bus.redis import DECIDE
 from tidewire.bus.redis_client import RedisClient
-from tidewire.wire.ids import new_id
+from tidewire.store.db import Database
+from tidewire.wire.ids import new_id, now_ms
+from tidewire.wire.push import Job
 
 TIMEOUT_S = 20
+TARGETS = {"apple_rn", "android_rn", "webpush", "proxy"}
 
 
 class Phones:
@@ -24,6 +33,9 @@ class Phones:
         self.database_url = database_url
         self.redis_url = redis.url
         self.redis = RedisClient(redis.url)
+        self.decider: Decider | None = None
+        self.config: Config
+        self.db: Database
         self.sentinel = ""  # channel in which a post always waits for a decision
 
     async def configure(self, **email: Any) -> None:
@@ -45,6 +57,38 @@ class Phones:
         channel = await one.post("/channels/direct", [one.id, other.id], expect=201)
         found: str = channel["id"]
         return found
+
+    async def pushes(self) -> list[Job]:
+        """Return the jobs of everything that was committed before this call."""
+        return await self.decide(await self.decisions())
+
+    async def decide(self, waiting: list[Push]) -> list[Job]:
+        """Return the jobs of these, as things are now."""
+        if self.decider is None:
+            self.db = Database(self.database_url)
+            self.config = await Config.open(self.people.api.settings, self.db)
+            key = push_keys.load_private(await push_keys.get_pair(self.db, push_keys.SIGNING))
+            self.decider = Decider(
+                self.db, self.redis, self.config, Cache(), key, targets=TARGETS, heartbeat_s=5
+            )
+        await self.config.reload()
+        return await self.decider.decide([Decision(now_ms(), push) for push in waiting])
+
+    async def count_statements(self, waiting: list[Push]) -> int:
+        """Return how many statements deciding on these takes."""
+        await self.decide([])
+        fetch, count = self.db.fetch, 0
+
+        async def counting(query: str, *args: Any) -> Any:
+            nonlocal count
+            count += 1
+            return await fetch(query, *args)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.db, "fetch", counting)
+            patch.setattr(self.config, "reload", lambda: asyncio.sleep(0))
+            await self.decide(waiting)
+        return count
 
     async def decisions(self) -> list[Push]:
         """Take what waits for a decision: all that was committed before this call."""
@@ -76,6 +120,8 @@ async def phones_of(postgres: Postgres) -> AsyncIterator[Phones]:
             phones.sentinel = await phones.direct(phones.people.admin, phones.people.owner)
             await phones.decisions()
             yield phones
+            if phones.decider is not None:
+                await phones.db.close()
             await phones.redis.close()
             await api.stop()
     finally:

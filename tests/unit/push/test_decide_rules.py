@@ -13,11 +13,11 @@ from push.decide_rules import (
     Verdict,
     comment_mention,
     decide,
-    sees_crt,
     status_allows,
     wants,
     wants_reply,
 )
+from tidewire.actions.push_messages import sees_crt
 
 NOW = 1_000_000
 YES, NO, CRT = Verdict(True), Verdict(False), Verdict(True, True)

@@ -1,0 +1,163 @@
+"""The push worker of an installation: decides who gets what, and sends it, in one process on one loop.
+
+`tidewire push worker`; `tidewire serve` runs one. Several share the work. Providers and their credentials are those of
+the push proxy (push/start.py); the key that browsers know this server by is the installation's own.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+import uvloop
+
+from push import housekeeping
+from push.configured_proxy import ConfiguredProxy
+from push.decide import Decider
+from push.decide_worker import DecideWorker
+from push.effective import effective
+from push.housekeeping import every
+from push.providers.aes128gcm import Vapid
+from push.sender import open_sender
+from push.start import line_of, providers_of
+from tidewire import log, metrics
+from tidewire.actions import push_keys
+from tidewire.actions.config import Config
+from tidewire.actions.revisions import Revisions
+from tidewire.bus.cache import Cache
+from tidewire.bus.invalidation import InvalidationReader
+from tidewire.bus.push_decide import DecisionReader
+from tidewire.bus.push_queue import PushQueue, RemovedReader
+from tidewire.bus.redis_client import RedisClient
+from tidewire.settings import Settings
+from tidewire.store.db import Database
+from tidewire.wire.errors import Unavailable
+from tidewire.wire.ids import new_id
+
+CONNECTIONS = 3  # the decision's, housekeeping's, and one to look at the configuration by
+REPUBLISHED = 3  # times bus.outbox_retention_s: for so long a post is known that may be published again
+SUBJECT = "https://example.invalid"  # where the site has no address; push services want one (RFC 8292 2.1)
+_log = structlog.get_logger("push")
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT. Raises: BadConfig."""
+    log.setup(settings.log, process="push-worker")
+    uvloop.run(_main(effective(settings)))
+
+
+async def _main(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with working(settings) as tasks:
+        _say_ready(settings.push.ready_fd)
+        ending = asyncio.create_task(stop.wait())
+        await asyncio.wait([ending, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()  # raises: what runs in the background never ends by itself
+        _log.info("push worker stops")
+
+
+def _say_ready(descriptor: int) -> None:
+    """Tell whoever started us that we work."""
+    if descriptor >= 0:
+        try:
+            os.write(descriptor, b"1")
+        except BrokenPipeError:
+            _log.info("nobody waits for this worker to be ready")
+        os.close(descriptor)
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Decide and send as long as the context lasts; yields the tasks, which end only by a bug."""
+    url = settings.redis.url
+    consumer = f"{socket.gethostname()[:40]}-{new_id()[:10]}"
+    async with AsyncExitStack() as stack:
+        db = Database(settings.database.url, size=CONNECTIONS, worker=consumer)
+        stack.push_async_callback(db.close)
+        redis = RedisClient(url)
+        stack.push_async_callback(redis.close)
+        config, signing, vapid = await _wait_for(settings, db)
+        revisions = Revisions(db, config)
+        cache = Cache()
+        cache.on_drop = revisions.poke
+        revisions.start()
+        stack.push_async_callback(revisions.close)
+        invalidation = InvalidationReader(url, cache)
+        invalidation.start()
+        stack.push_async_callback(invalidation.close)
+
+        subject = config.text("ServiceSettings.SiteURL") or SUBJECT
+        found, wrong = providers_of(settings.push, vapid=Vapid(push_keys.private_pem(vapid), subject))
+        for line in wrong:
+            _log.error("target does not work", problem=line)
+        found["proxy"] = ConfiguredProxy(config, line_of(settings.push), settings.push.secret)
+        sender = await stack.enter_async_context(open_sender(settings, found))
+        queue = PushQueue(url, limit=settings.push.queue_limit, replicas=settings.push.replicas)
+        stack.push_async_callback(queue.close)
+
+        keep_s = REPUBLISHED * settings.bus.outbox_retention_s
+        reader = DecisionReader(url, consumer=consumer, keep_s=keep_s)
+        stack.push_async_callback(reader.close)
+        removed = RemovedReader(url, consumer=consumer)
+        stack.push_async_callback(removed.close)
+        decider = Decider(
+            db,
+            redis,
+            config,
+            cache,
+            push_keys.load_private(signing),
+            targets=found.keys(),
+            heartbeat_s=settings.presence.heartbeat_s,
+        )
+        work = [
+            DecideWorker(reader, decider, queue).run(),
+            every(
+                housekeeping.ALIVE_EVERY_S, "targets", lambda: housekeeping.say_alive(redis, sorted(found))
+            ),
+            every(
+                housekeeping.REMOVED_EVERY_S,
+                "removed devices",
+                lambda: housekeeping.forget_removed(db, removed, config.server_id),
+            ),
+            every(
+                housekeeping.EXPIRED_EVERY_S,
+                "expired sessions",
+                lambda: housekeeping.tell_expired(db, config, queue),
+            ),
+        ]
+        tasks = [asyncio.create_task(one) for one in work]
+        stack.push_async_callback(_cancel, tasks)
+        async with metrics.endpoint(settings.metrics, role="push", healthy=lambda: sender.healthy):
+            _log.info("push worker works", targets=sorted(found))
+            yield tasks
+
+
+async def _wait_for(
+    settings: Settings, db: Database
+) -> tuple[Config, push_keys.KeyPair, push_keys.KeyPair]:
+    """Return the configuration and the two key pairs; waits for a database that is not there yet."""
+    while True:
+        try:
+            config = await Config.open(settings, db)
+            return (
+                config,
+                await push_keys.get_pair(db, push_keys.SIGNING),
+                await push_keys.get_pair(db, push_keys.VAPID),
+            )
+        except Unavailable:
+            _log.warning("waiting for the database")
+            await asyncio.sleep(1)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
