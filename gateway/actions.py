@@ -215,7 +215,7 @@ class Actions:
 
     def _get_statuses(self, connection: Connection, data: dict[str, Any]) -> dict[str, Any]:
         # Mattermost answers from its process's cache, and so do we: no I/O, and a bounded answer.
-        return self._presence.here(MAX_STATUSES)
+        return self._presence.here(MAX_STATUSES) if self._presence.told else {}
 
     def _get_statuses_by_ids(
         self, connection: Connection, data: dict[str, Any]
@@ -230,6 +230,8 @@ class Actions:
         return self._load(user_ids)
 
     async def _load(self, user_ids: list[str]) -> dict[str, Any]:
+        if not self._presence.told:
+            return {}
         found = await load_statuses(self._redis, self._db, user_ids, heartbeat_s=self._heartbeat_s)
         return {user_id: status.status for user_id, status in found.items()}
 

@@ -172,6 +172,8 @@ class Gateway:
                     self.end(connection)
         if "away_after_s" not in self._settings.presence.given:
             self.presence.away_after(config.number("TeamSettings.UserStatusAwayTimeout"))
+        self.presence.told = config.flag("ServiceSettings.EnableUserStatuses")
+        self.typists.wanted = config.flag("ServiceSettings.EnableUserTypingMessages")
         if self.door is not None:
             origins = tuple(config.text("ServiceSettings.AllowCorsFrom").split())
             if "*" in (*origins, *self._settings.gateway.allowed_origins):

@@ -67,6 +67,7 @@ class Presence:
         self._looked: dict[str, None] = {}  # whose that changed in this second
         self._unsaved: dict[str, tuple[str, int]] = {}  # user → status and last activity, not yet in PostgreSQL
         self._shown = ("", 0)  # the last such pair: who came in one tick shares the object
+        self.told = True  # whether devices hear of statuses: EnableUserStatuses
         self._live: list[bytes] = [self._process]
         self._beaten = False
 
@@ -120,8 +121,10 @@ class Presence:
     async def choose(self, user_id: str, *, active: bool) -> None:
         """Set the user's status by hand: away until he says otherwise, or back to what his sockets show.
 
-        Raises: Unavailable.
+        Nothing where nobody is told of statuses. Raises: Unavailable.
         """
+        if not self.told:
+            return
         if active:
             await statuses.choose_online(self._db, user_id)
             self.active(user_id)
@@ -275,7 +278,7 @@ class Presence:
 
     async def _announce(self, changed: dict[str, str]) -> None:
         """Send status_change to the users' own devices; a status chosen by hand does not change by presence."""
-        if not changed:
+        if not changed or not self.told:
             return
         try:
             chosen = {one.user_id: one.status for one in await statuses.of_users(self._db, list(changed)) if one.manual}

@@ -172,9 +172,9 @@ async def get_unread(
 
 
 async def do_type(services: Services, session: Session, user_id: str, typing: Typing) -> None:
-    """Tell the channel's other members that the user types; at most so often, and never in an archived channel.
+    """Tell the channel's other members that the user types; at most so often.
 
-    Raises: 403; 400 for malformed ids.
+    Never in an archived channel, nor where the configuration wants none. Raises: 403; 400 for malformed ids.
     """
     permissions.check_self(session, user_id, "manage_system")
     if not is_id(typing.channel_id):
@@ -182,5 +182,5 @@ async def do_type(services: Services, session: Session, user_id: str, typing: Ty
     if typing.parent_id and not is_id(typing.parent_id):
         raise body_param("parent_id")
     channel = await permissions.access_channel(services, session, typing.channel_id, "create_post")
-    if not channel.delete_at:
+    if not channel.delete_at and services.config.flag("ServiceSettings.EnableUserTypingMessages"):
         services.typists.typing(typing.channel_id, typing.parent_id, user_id)

@@ -4,7 +4,7 @@ What a status is made of: tidewire.actions.status.
 """
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 from msgspec import Meta, Struct
@@ -20,6 +20,9 @@ from tidewire.store.db import Database
 from tidewire.wire.errors import Unavailable, body_param
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Session, Status
+
+if TYPE_CHECKING:
+    from tidewire.actions.config import Config
 
 SWEEP_S = (
     2.0  # how late a user's devices may hear that his do-not-disturb is over; what is asked for is exact
@@ -52,7 +55,8 @@ async def do_choose_status(services: Services, session: Session, user_id: str, w
     """Store a choice and tell the user's devices; return the status that he has now.
 
     "online" takes a choice back: sockets decide, and without one he is online for UserStatusAwayTimeout. "dnd" ends by
-    itself at dnd_end_time (s), if that is not 0. Raises: 403, 404; 400 for what cannot be chosen; Unavailable.
+    itself at dnd_end_time (s), if that is not 0. With EnableUserStatuses off nothing is chosen.
+    Raises: 403, 404; 400 for what cannot be chosen; Unavailable.
     """
     if wanted.user_id != user_id:
         raise body_param("user_id")
@@ -60,6 +64,8 @@ async def do_choose_status(services: Services, session: Session, user_id: str, w
         raise body_param("status")
     permissions.check_self(session, user_id)
     await get_user(services, user_id)
+    if not services.config.flag("ServiceSettings.EnableUserStatuses"):
+        return Status(user_id)
     if wanted.status == "online":
         away_ms = services.config.number("TeamSettings.UserStatusAwayTimeout") * 1000
         await statuses.choose_online(services.db, user_id, until=now_ms() + away_ms)
@@ -77,8 +83,11 @@ class DndSweep:
     One in each API worker; one of them works at a time.
     """
 
-    def __init__(self, db: Database, client: RedisClient, producer: Producer, *, heartbeat_s: float) -> None:
+    def __init__(
+        self, db: Database, client: RedisClient, producer: Producer, config: "Config", *, heartbeat_s: float
+    ) -> None:
         self._db = db
+        self._config = config
         self._redis = client
         self._producer = producer
         self._heartbeat_s = heartbeat_s
@@ -99,7 +108,8 @@ class DndSweep:
         ended = await statuses.end_dnd(self._db, SWEEP_USERS)
         if ended:
             now = await load_statuses(self._redis, self._db, ended, heartbeat_s=self._heartbeat_s)
-            self._producer.ephemeral(status_changes({user_id: one.status for user_id, one in now.items()}))
+            if self._config.flag("ServiceSettings.EnableUserStatuses"):
+                self._producer.ephemeral(status_changes({user_id: one.status for user_id, one in now.items()}))
         return len(ended)
 
     async def _run(self) -> None:

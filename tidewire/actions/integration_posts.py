@@ -72,7 +72,7 @@ async def do_post(
             message=piece,
             type=type[:26],
             props={**post_rules.client_props(given), **(props or {})},
-            hashtags=post_rules.find_hashtags(piece),
+            hashtags=posts.hashtags_of(services, piece),
         )
         if attachments and number == len(pieces) - 1:
             integrations = action_rows.take_integrations(attachments)

@@ -117,7 +117,7 @@ async def _update(services: Services, post: Post, update: _Update, *, skip: bool
         post_rules.check_props(given)
 
     async def change(tx: Transaction, row: Post, now: int) -> bool:
-        row.message, row.hashtags = message, post_rules.find_hashtags(message)
+        row.message, row.hashtags = message, posts.hashtags_of(services, message)
         if given is not None:
             row.props = post_rules.client_props(given, row.props)
         return False

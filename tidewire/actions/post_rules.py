@@ -37,7 +37,6 @@ UNCOUNTED = frozenset(
     }
 )  # fmt: skip
 _HASHTAG = re.compile(r"#[^\W\d_](?:[\w.-]*[^\W_])?\Z")
-_HASHTAG_MIN = 3  # letters and digits after the sign, as on a fresh Mattermost server
 _EDGES = re.compile(r"^[^\w#]+|[^\w]+$")
 _EMOJI = re.compile(r"[a-zA-Z0-9_+-]+\Z")
 
@@ -105,15 +104,18 @@ def bad_root() -> AppError:
     return AppError("api.post.create_post.root_id.app_error", 400, "Invalid root_id.")
 
 
-def find_hashtags(message: str) -> str:
-    """Return the message's hashtags, "#" included, separated by spaces, each once; at most 1,000 characters."""
+def find_hashtags(message: str, *, shortest: int) -> str:
+    """Return the message's hashtags, "#" included, separated by spaces, each once; at most 1,000 characters.
+
+    shortest: letters and digits behind the sign. Source: Mattermost API v4, MinimumHashtagLength.
+    """
     if "#" not in message:
         return ""
     found: dict[str, None] = {}
     for word in message.split():
         if "#" in word:
             tag = _EDGES.sub("", word)
-            if len(tag) > _HASHTAG_MIN and _HASHTAG.match(tag):
+            if len(tag) > shortest and _HASHTAG.match(tag):
                 found[tag] = None
     text = " ".join(found)
     return text if len(text) <= HASHTAGS_RUNES else text[: max(0, text.rfind(" ", 0, HASHTAGS_RUNES + 1))]

@@ -65,7 +65,7 @@ async def do_create_post(
         message=body.message,
         type=body.type,
         props=post_rules.client_props(body.props) if body.props else {},
-        hashtags=post_rules.find_hashtags(body.message),
+        hashtags=hashtags_of(services, body.message),
         pending_post_id=body.pending_post_id,
     )
     if body.file_ids:
@@ -279,7 +279,7 @@ async def do_edit_post(services: Services, session: Session, post_id: str, chang
         edited = change.message is not None and change.message != post.message
         if change.message is not None and edited:
             post.message = change.message
-            post.hashtags = post_rules.find_hashtags(change.message)
+            post.hashtags = hashtags_of(services, change.message)
         if wanted is not None and await files.do_change(tx, session, post, wanted, now):
             edited = True
         if edited:
@@ -364,6 +364,12 @@ async def do_change(
 def post_missing() -> AppError:
     """Return the 404 for a post that is not there, or not for the caller."""
     return AppError("app.post.get.app_error", 404, "Unable to get the post.")
+
+
+def hashtags_of(services: Services, message: str) -> str:
+    """Return a message's hashtags, as the configuration counts them."""
+    shortest = services.config.number("ServiceSettings.MinimumHashtagLength")
+    return post_rules.find_hashtags(message, shortest=shortest)
 
 
 def _archived(error_id: str) -> AppError:

@@ -75,7 +75,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             min_interval_ms=typing.min_interval_ms,
             per_channel=typing.per_channel,
         )
-        sweep = DndSweep(db, client, producer, heartbeat_s=settings.presence.heartbeat_s)
+        sweep = DndSweep(db, client, producer, config, heartbeat_s=settings.presence.heartbeat_s)
         sweep.start()
         stack.push_async_callback(sweep.close)
         workshop = Workshop()

@@ -21,6 +21,8 @@ from tidewire.wire.member_roles import MemberRoles, SchemeRoles, check_scheme_ro
 from tidewire.wire.models import Channel, Session, Team, TeamMember, User
 from tidewire.wire.roles import is_guest
 
+TELL_OF_MEMBERS = "ServiceSettings.ExperimentalEnableDefaultChannelLeaveJoinMessages"
+
 
 class Addition(NamedTuple):
     """What became of one of those who were to be added: a membership or an error."""
@@ -146,7 +148,9 @@ async def join(
 async def tell_joined(
     services: Services, default_channels: list[Channel], joined: list[User], adder: User
 ) -> None:
-    """Post to the default channels who joined, or who was added by whom."""
+    """Post to the default channels who joined, or who was added by whom, where the configuration wants that."""
+    if not services.config.flag(TELL_OF_MEMBERS):
+        return
     posts: list[Callable[[], Awaitable[None]]] = []
     for user in joined:
         if is_guest(user.roles):
@@ -258,6 +262,8 @@ async def do_remove_member(services: Services, session: Session, team_id: str, u
     async with services.db.transaction() as tx:
         if not await leave(tx, team_id, user_id, remover_id=session.user_id):
             raise member_missing()
+    if not services.config.flag(TELL_OF_MEMBERS):
+        return
     for channel in await channels.defaults(services.db, team_id, [defaults.DEFAULT_CHANNEL]):
         tell = system_posts.left_team if user_id == session.user_id else system_posts.removed_from_team
         await tell(services, channel, user)

@@ -55,6 +55,7 @@ class Typists:
     ) -> None:
         self._publish = publish
         self._limit = TypingLimit(now, interval_s=min_interval_ms / 1000, per_channel=per_channel)
+        self.wanted = True  # EnableUserTypingMessages
 
     @property
     def dropped(self) -> int:
@@ -63,7 +64,7 @@ class Typists:
 
     def typing(self, channel_id: str, parent_id: str, user_id: str) -> None:
         """Tell the channel's other members, unless it was told within this interval or too many type there."""
-        if not self._limit.passes(channel_id, (channel_id, parent_id, user_id)):
+        if not self.wanted or not self._limit.passes(channel_id, (channel_id, parent_id, user_id)):
             return
         body = encode_prefix(
             "typing",

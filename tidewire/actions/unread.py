@@ -69,11 +69,15 @@ async def do_mark_read(
         viewed = await members.view(tx, user_id, channel_ids, at=at)
         times = {one.channel_id: one.last_post_at for one in viewed}
         if times:
-            copies = [to_user("multiple_channels_viewed", {"channel_times": times}, user_id, droppable=True)]
+            copies = []
+            if services.config.flag("ServiceSettings.EnableChannelViewedMessages"):
+                data = {"channel_times": times}
+                copies.append(to_user("multiple_channels_viewed", data, user_id, droppable=True))
             if with_threads:
                 copies += [thread_events.channel_read(user_id, channel_id, at) for channel_id in times]
             push = _clear(session, user_id, viewed) if has_device else None
-            announce(tx, user_key(user_id), copies, push=push)
+            if copies or push:
+                announce(tx, user_key(user_id), copies, push=push)
     return times
 
 
