@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from time import monotonic
 from typing import Any
 
 import falcon
@@ -50,21 +51,22 @@ async def pieces(call: Call, limit: int) -> AsyncIterator[bytes]:
     length = call.req.content_length
     if length is not None and length > limit:
         raise TooLarge
-    size = 0
+    size, ends_at = 0, monotonic() + TOTAL_S
     stream = aiter(call.req.stream)
-    try:
-        async with asyncio.timeout(TOTAL_S):
-            while True:
-                async with asyncio.timeout(IDLE_S):
-                    piece = await anext(stream, None)
-                if piece is None:
-                    break
-                size += len(piece)
-                if size > limit:
-                    raise TooLarge
-                yield piece
-    except TimeoutError as error:
-        raise Cut from error
+    while monotonic() < ends_at:
+        try:
+            async with asyncio.timeout(IDLE_S):
+                piece = await anext(stream, None)
+        except TimeoutError as error:
+            raise Cut from error
+        if piece is None:
+            break
+        size += len(piece)
+        if size > limit:
+            raise TooLarge
+        yield piece
+    else:
+        raise Cut
     if length is not None and size < length:  # Falcon takes a client that is gone for the end
         raise Cut
 
@@ -91,21 +93,34 @@ async def receive_form(
                 if len(form.files) == FILES:
                     error_id = "api.file.upload_file.incorrect_number_of_files.app_error"
                     raise AppError(error_id, 400, f"At most {FILES} files at once.")
-                form.files.append(Received(await _receive(call, stack, part.stream, limit), part.filename))
+                file = await stack.enter_async_context(call.services.files.new_incoming())
+                await _receive(file, part.stream, limit)
+                form.files.append(Received(file, part.filename))
     except (falcon.HTTPError, ValueError) as error:
         raise Cut from error
     return form
 
 
-async def receive_body(call: Call, stack: AsyncExitStack, limit: int) -> Incoming:
-    """Read the body as one file, which lives as long as the stack. Raises: TooLarge, Cut."""
-    return await _receive(call, stack, pieces(call, limit), limit)
+async def receive_body(call: Call, file: Incoming, limit: int) -> None:
+    """Read the body into a file. Raises: TooLarge; Cut, with what came before it in the file."""
+    await _receive(file, pieces(call, limit), limit)
 
 
-async def _receive(call: Call, stack: AsyncExitStack, source: AsyncIterable[bytes], limit: int) -> Incoming:
-    file = await stack.enter_async_context(Incoming(call.services.files.objects.incoming))
+async def receive_part(call: Call, file: Incoming, limit: int) -> None:
+    """Read the first file of a form. Raises: as receive_body; Cut for a form without one."""
+    source: Any = pieces(call, limit + FORM_BYTES)
+    try:
+        async for part in await _forms.deserialize_async(source, call.header("Content-Type"), call.req.content_length):
+            if part.filename is not None:
+                await _receive(file, part.stream, limit)
+                return
+    except (falcon.HTTPError, ValueError) as error:
+        raise Cut from error
+    raise Cut
+
+
+async def _receive(file: Incoming, source: AsyncIterable[bytes], limit: int) -> None:
     async for piece in source:
         if file.size + len(piece) > limit:
             raise TooLarge
         await file.write(piece)
-    return file

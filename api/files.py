@@ -71,7 +71,8 @@ async def _body(call: Call, stack: AsyncExitStack, limit: int) -> Form:
     if call.req.content_length is None:
         raise AppError(_READ_ERROR, 400, "An upload without a form needs a Content-Length.")
     await file_uploads.access_channel_for_upload(call.services, call.login, channel_id)
-    file = await receive_body(call, stack, limit)
+    file = await stack.enter_async_context(call.services.files.new_incoming())
+    await receive_body(call, file, limit)
     return Form([channel_id], [client_id] if client_id else [], [Received(file, name)])
 
 

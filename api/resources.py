@@ -38,6 +38,7 @@ from api import (  # noqa: F401  (for their routes)
     terms,
     threads,
     unread,
+    upload_sessions,
     users,
     webhooks,
     webpush,

@@ -73,6 +73,7 @@ def api(running: Services, scratch: Path) -> Iterator[tuple[int, int]]:
         "database": {"url": running.postgres.url()},
         "redis": {"url": running.redis.url},
         "api": {"port": port, "workers": 1},
+        "files": {"directory": str(scratch / "files")},
     }
     log = scratch / "api.log"
     with log.open("wb") as out:

@@ -66,6 +66,7 @@ _POST = (
     "create_at",
     "reply_count",
     "last_reply_at",
+    "file_ids",
 )
 
 
@@ -117,7 +118,8 @@ class State:
 def _post_view(post: Json) -> Json:
     reactions = {(row["user_id"], row["emoji_name"]) for row in post["metadata"].get("reactions") or []}
     people = sorted(row["id"] for row in post["participants"] or [])
-    return {name: post[name] for name in _POST} | {"reactions": reactions, "participants": people}
+    files = post["metadata"].get("files") or []
+    return {name: post[name] for name in _POST} | {"reactions": reactions, "participants": people, "files": files}
 
 
 def _sidebar_view(rows: dict[str, Json]) -> list[Json]:
@@ -332,7 +334,7 @@ class Client:
     async def on_post_edited(self, data: Json, _: Json) -> None:
         post = json.loads(data["post"])
         if old := self.state.posts.get(post["id"]):
-            kept = {name: old[name] for name in ("reply_count", "last_reply_at", "participants", "metadata")}
+            kept = {name: old[name] for name in ("reply_count", "last_reply_at", "participants")}
             self.state.posts[post["id"]] = post | kept
 
     async def on_post_deleted(self, data: Json, _: Json) -> None:

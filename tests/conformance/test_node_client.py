@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.fixtures.serve import Serve
 
 NODE = Path(__file__).parent / "node"
-STEPS = 11
+STEPS = 12
 
 
 async def test_two_people_chat(serve: Serve) -> None:

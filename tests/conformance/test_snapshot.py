@@ -276,13 +276,31 @@ async def custom_status(w: World) -> None:
     await w.ada.call("PUT", "/users/me/status/custom", {"text": "back"})
 
 
+# The smallest GIF there is.
+DOT = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"
+
+
 async def picture(w: World) -> None:
-    # The smallest GIF there is.
-    image = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"
     for person in (w.ada, w.bob):
-        answer = await person.rest.post("/users/me/image", files={"image": ("x.gif", image)})
+        answer = await person.rest.post("/users/me/image", files={"image": ("x.gif", DOT)})
         assert answer.status_code == 200, answer.text
     await w.bob.call("DELETE", "/users/me/image")
+
+
+async def files(w: World) -> None:
+    ids = []
+    for name, content in (("a.txt", b"words"), ("b.txt", b"more"), ("c.gif", DOT)):
+        path = f"/files?channel_id={w.room['id']}&filename={name}"
+        answer = await w.ada.rest.post(path, content=content)
+        assert answer.status_code == 201, answer.text
+        ids.append(answer.json()["file_infos"][0]["id"])
+    body = {"channel_id": w.room["id"], "message": "", "file_ids": ids[:2]}
+    root = await w.ada.call("POST", "/posts", body, expect=201)
+    await w.post(w.bob, "nice", root=root)
+    await w.ada.call("PUT", f"/posts/{root['id']}/patch", {"file_ids": ids[1:]})
+    reply = {**body, "file_ids": [], "root_id": root["id"], "message": "without"}
+    await w.ada.call("POST", "/posts", reply, expect=201)
+    await w.bob.call("POST", f"/posts/{root['id']}/pin")
 
 
 SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
@@ -311,6 +329,7 @@ SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     change_privacy,
     convert_group,
     categories,
+    files,
 ]
 
 

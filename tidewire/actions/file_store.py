@@ -10,6 +10,7 @@ from tidewire.actions.config import Config
 from tidewire.settings import Settings, default_data_dir
 from tidewire.store import system
 from tidewire.store.db import Database
+from tidewire.store.incoming import Incoming
 from tidewire.store.objects import Objects, Place
 from tidewire.wire.ids import new_token
 
@@ -37,6 +38,10 @@ class FileStore:
         if self._objects is None or place != self._place:
             self._objects, self._place = Objects(place), place
         return self._objects
+
+    def new_incoming(self) -> Incoming:
+        """Return a file to receive into. Raises: Unavailable."""
+        return Incoming(self.objects.incoming)
 
     def _wanted(self) -> Place:
         config = self._config

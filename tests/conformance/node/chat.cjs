@@ -127,6 +127,29 @@ async function main() {
     assert.equal((await bob.nextPost('just you')).channel_id, direct.id);
     step('direct message');
 
+    // The smallest PNG there is, as the web client sends it.
+    const dot = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
+    const form = new FormData();
+    form.append('channel_id', channel.id);
+    form.append('client_ids', 'one');
+    form.append('files', new Blob([dot], {type: 'image/png'}), 'dot ü.png');
+    const uploaded = await ada.rest.uploadFile(form);
+    assert.deepEqual(uploaded.client_ids, ['one']);
+    const [file] = uploaded.file_infos;
+    assert.deepEqual([file.name, file.width, file.height, file.has_preview_image], ['dot ü.png', 1, 1, true]);
+    const withFile = await ada.rest.createPost({channel_id: channel.id, message: 'look', file_ids: [file.id]});
+    assert.deepEqual((await bob.nextPost('look')).metadata.files, withFile.metadata.files);
+    assert.deepEqual(await bob.rest.getFileInfosForPost(withFile.id), withFile.metadata.files);
+    const get = async (address) => {
+        const answer = await fetch(address, bob.rest.getOptions({method: 'get'}));
+        assert.equal(answer.status, 200);
+        return answer;
+    };
+    assert.ok((await get(bob.rest.getFileThumbnailUrl(file.id))).headers.get('content-type').startsWith('image/'));
+    assert.ok((await get(bob.rest.getFilePreviewUrl(file.id))).headers.get('content-type').startsWith('image/'));
+    assert.deepEqual(Buffer.from(await (await get(bob.rest.getFileUrl(file.id))).arrayBuffer()), dot);
+    step('file, thumbnail, preview');
+
     const before = ada.socket.connectionId;
     ada.socket.conn._socket.destroy(); // the cable is cut: no close frame
     for (let i = 0; i < 5; i++) {
