@@ -28,6 +28,7 @@ from api import (  # noqa: F401  (for their routes)
     reactions,
     reports,
     roles,
+    search,
     sessions,
     sidebar,
     statuses,

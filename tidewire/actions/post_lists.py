@@ -65,7 +65,7 @@ async def get_page(
         services.db, channel_id, per_page, page * per_page, deleted=view.deleted, roots_only=view.roots_only
     )
     newer, older = await _ends(services, channel_id, view, found)
-    return await _list(services, session, found, view, newer, older)
+    return await list_of(services, session, found, view, newer, older)
 
 
 async def get_since(
@@ -73,7 +73,7 @@ async def get_since(
 ) -> PostList:
     """Return what changed after `since` (ms); deleted posts come blank."""
     found = await store.since(services.db, channel_id, since, SINCE_POSTS, roots_only=view.roots_only)
-    return await _list(services, session, found, view)
+    return await list_of(services, session, found, view)
 
 
 async def get_before(
@@ -93,7 +93,7 @@ async def get_before(
             roots_only=view.roots_only,
         )
     newer, older = await _ends(services, channel_id, view, found)
-    return await _list(services, session, found, view, newer if page else cursor, older)
+    return await list_of(services, session, found, view, newer if page else cursor, older)
 
 
 async def get_after(
@@ -113,13 +113,13 @@ async def get_after(
             roots_only=view.roots_only,
         )
     newer, older = await _ends(services, channel_id, view, found)
-    return await _list(services, session, found, view, newer, older if page else cursor)
+    return await list_of(services, session, found, view, newer, older if page else cursor)
 
 
 async def get_pinned(services: Services, session: Session, channel_id: str) -> PostList:
     """Return the pinned posts of a channel, newest first, at most PINNED_POSTS."""
     found = await store.pinned(services.db, channel_id, PINNED_POSTS)
-    return await _list(services, session, found, View())
+    return await list_of(services, session, found, View())
 
 
 async def get_saved(
@@ -136,7 +136,7 @@ async def get_saved(
     found = await post_extras.saved(
         services.db, user_id, team_id=team_id, channel_id=channel_id, limit=per_page, offset=page * per_page
     )
-    return await _list(services, session, found, View())
+    return await list_of(services, session, found, View())
 
 
 async def get_unread(
@@ -170,7 +170,7 @@ async def get_unread(
             services.db, channel_id, limit_before, 0, position, roots_only=view.roots_only
         )
     newer, older = await _ends(services, channel_id, view, found)
-    return await _list(services, session, found, view, newer, older)
+    return await list_of(services, session, found, view, newer, older)
 
 
 async def get_thread(
@@ -189,7 +189,7 @@ async def get_thread(
         limit=None if page.limit is None else page.limit + 1,
     )
     has_next = page.limit is not None and len(replies) > page.limit
-    answer = await _list(services, session, [root, *replies[: page.limit]], view)
+    answer = await list_of(services, session, [root, *replies[: page.limit]], view)
     answer.has_next = has_next
     return answer
 
@@ -233,9 +233,10 @@ async def _ends(services: Services, channel_id: str, view: View, found: Sequence
     )
 
 
-async def _list(
+async def list_of(
     services: Services, session: Session, found: Sequence[Post], view: View, newer: str = "", older: str = ""
 ) -> PostList:
+    """Return posts with the roots of the replies among them, reactions and files. newer, older: ids at the ends."""
     by_id = {post.id: post for post in found}
     roots = {post.root_id for post in found if post.root_id and not post.delete_at} - by_id.keys()
     by_id.update((post.id, post) for post in await store.load(services.db, roots))

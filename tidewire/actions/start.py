@@ -15,6 +15,7 @@ from tidewire.actions.post_writer import PostWriter
 from tidewire.actions.reminders import ReminderSweep
 from tidewire.actions.revisions import Revisions
 from tidewire.actions.roles import Roles
+from tidewire.actions.search_index import SearchIndex
 from tidewire.actions.services import Services
 from tidewire.actions.thread_news import ThreadNews
 from tidewire.actions.typists import Typists
@@ -117,6 +118,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         news.start(services)
         hooks.start(services)
+        index = SearchIndex()
+        index.start(services)
+        stack.push_async_callback(index.close)
         reminders = ReminderSweep()
         reminders.start(services)
         stack.push_async_callback(reminders.close)

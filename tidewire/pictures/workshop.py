@@ -19,6 +19,7 @@ import structlog
 
 from tidewire.pictures.previews import Previews, make_previews
 from tidewire.pictures.squares import NotAPicture, make_square
+from tidewire.pictures.texts import CHARACTERS_MAX, read_text
 from tidewire.wire.errors import Unavailable
 
 T = TypeVar("T")
@@ -80,6 +81,10 @@ class Workshop:
     async def make_previews(self, path: str, max_pixels: int) -> Previews:
         """Return the smaller pictures of a file. Raises: as make_square."""
         return await self._in_turn(make_previews, path, max_pixels, FILES_WAITING_MAX)
+
+    async def read_text(self, path: str) -> str:
+        """Return what a file says. Raises: as make_square."""
+        return await self._in_turn(read_text, path, CHARACTERS_MAX, FILES_WAITING_MAX)
 
     async def _in_turn(self, make: Callable[[str, int], T], path: str, max_pixels: int, waiting_max: int) -> T:
         if self._waiting >= waiting_max:

@@ -283,6 +283,14 @@ class Web(Section):
     )
 
 
+class Search(Section):
+    """Full text of posts and files."""
+
+    language: str = _knob(
+        "english", "Text search configuration of PostgreSQL; simple: words as they are. A change makes the index anew."
+    )
+
+
 class Push(Section):
     """Pushes to phones and browsers: the queue's consumers, and the push proxy, `tidewire push`."""
 
@@ -388,6 +396,7 @@ class Settings(Section):
     limits: Limits = Limits()
     files: Files = Files()
     web: Web = Web()
+    search: Search = Search()
     push: Push = Push()
     metrics: Metrics = Metrics()
     log: Log = Log()

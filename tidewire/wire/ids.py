@@ -19,6 +19,12 @@ def new_id(at_ms: int | None = None) -> str:
     return time_part + random[:16].translate(_BY_BYTE).decode()
 
 
+def first_id(at_ms: int) -> str:
+    """Return what is not above any id of new_id made at that time or later."""
+    top = max(0, at_ms) << 2
+    return "".join([_PAIRS[(top >> shift) & 1023] for shift in (40, 30, 20, 10, 0)]) + ALPHABET[0] * 16
+
+
 def new_token() -> str:
     """Return a secret id (session, CSRF, invite, connection): 26 characters of 130 random bits."""
     return secrets.token_bytes(26).translate(_BY_BYTE).decode()

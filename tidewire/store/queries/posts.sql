@@ -102,6 +102,8 @@ SELECT user_id FROM channel_members WHERE channel_id = $1 ORDER BY user_id LIMIT
 SELECT 1 FROM posts WHERE id = $1 AND original_id = '' AND delete_at = 0 FOR NO KEY UPDATE;
 
 -- name: keep_version
+-- What changes is to be found by its new words.
+WITH later AS (INSERT INTO post_search_todo (post_id) VALUES ($1) ON CONFLICT DO NOTHING)
 INSERT INTO posts (id, create_at, update_at, edit_at, delete_at, is_pinned, user_id, channel_id, root_id, original_id,
     message, type, props, hashtags, file_ids, has_reactions)
 SELECT $2, create_at, $3, edit_at, $3, is_pinned, user_id, channel_id, root_id, id, message, type, props, hashtags,

@@ -1,0 +1,202 @@
+"""Search: what is posted is found within a second by those who may read it, and by nobody else."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from tests.fixtures.api import Client, People
+from tests.integration.posts.chat import say
+from tests.integration.posts.test_extras import refusal
+from tidewire.wire.ids import new_id
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def pdf(text: str) -> bytes:
+    """Return a PDF of one page that says this."""
+    stream = f"BT /F1 12 Tf 20 100 Td ({text}) Tj ET"
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        f"<</Length {len(stream)}>>stream\n{stream}\nendstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    out, places = "%PDF-1.4\n", []
+    for number, one in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj{one}endobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    head = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
+    return f"{out}{head}trailer<</Root 1 0 R/Size {len(objects) + 1}>>\nstartxref\n{len(out)}\n%%EOF\n".encode()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def log_book(people: People) -> AsyncIterator[dict[str, dict[str, Any]]]:
+    """Posts of the module, indexed."""
+    member, owner, harbour = people.member, people.owner, people.channel["id"]
+    direct = await member.post("/channels/direct", [member.id, owner.id], expect=201)
+    posts = {
+        "storm": await say(member, harbour, "A storm is coming, reef the sails #weather"),
+        "calm": await say(owner, harbour, "dead calm after the storm"),
+        "gone": await say(member, harbour, "storm in a teacup"),
+        "hidden": await say(owner, people.private["id"], "a storm below deck"),
+        "direct": await say(owner, direct["id"], "storm between us"),
+        "odd": await say(member, harbour, "it's C:\\sea & 'quotes' 100% <b>"),
+    }
+    posts["reply"] = await say(owner, harbour, "sailing through the storm", root_id=posts["storm"]["id"])
+    await member.delete(f"/posts/{posts['gone']['id']}")
+    await settled(people, len(posts) - 1)
+    yield posts
+
+
+async def settled(people: People, count: int) -> None:
+    """Wait until so many posts are indexed and nothing waits."""
+    connection = await asyncpg.connect(people.api.settings.database.url)
+    try:
+        async with asyncio.timeout(20):
+            while (
+                await connection.fetchval("SELECT count(*) FROM post_search") < count
+                or await connection.fetchval("SELECT count(*) FROM post_search_todo")
+                or await connection.fetchval("SELECT count(*) FROM file_search WHERE NOT read_in")
+            ):
+                await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+
+
+async def find(who: Client, people: People, terms: str, **members: Any) -> list[str]:
+    """Return the ids of what the team's search finds."""
+    answer = await who.post(f"/teams/{people.team['id']}/posts/search", {"terms": terms, **members}, expect=200)
+    assert answer["posts"].keys() == set(answer["order"]) and answer["matches"] is None
+    found: list[str] = answer["order"]
+    return found
+
+
+async def test_who_finds_what(people: People, log_book: dict[str, Any]) -> None:
+    ids = {name: post["id"] for name, post in log_book.items()}
+    everything = [ids[name] for name in ("reply", "direct", "hidden", "calm", "storm")]
+    assert await find(people.member, people, "storm") == everything
+    assert await find(people.owner, people, "STORMS") == everything  # by their stems
+    assert await find(people.teammate, people, "storm") == []  # a member of the team alone
+    path = f"/teams/{people.team['id']}/posts/search"
+    assert (await refusal(people.stranger, "POST", path, {"terms": "x"}))[0] == 403
+    assert (await people.stranger.post("/posts/search", {"terms": "storm"}, expect=200))["order"] == []
+    assert (await people.member.post("/posts/search", {"terms": "storm"}, expect=200))["order"] == everything
+
+
+async def test_conditions(people: People, log_book: dict[str, Any]) -> None:
+    ids = {name: post["id"] for name, post in log_book.items()}
+    me = people.member
+
+    async def names(terms: str, **members: Any) -> set[str]:
+        found = await find(me, people, terms, **members)
+        return {name for name, post_id in ids.items() if post_id in found}
+
+    assert await names("reef sails") == {"storm"}
+    assert await names('"dead calm"') == {"calm"}
+    assert await names('"calm dead"') == set()
+    assert await names("storm -calm -deck") == {"storm", "direct", "reply"}
+    assert await names("sai*") == {"storm", "reply"}
+    assert await names("#weather") == {"storm"}
+    assert await names("#weath") == set()
+    assert await names("reef calm", is_or_search=True) == {"storm", "calm"}
+    assert await names("storm from:owner") == {"calm", "hidden", "direct", "reply"}
+    assert await names("storm -from:owner") == {"storm"}
+    assert await names("from:member") == {"storm", "odd"}
+    assert await names("storm in:harbour") == {"storm", "calm", "reply"}
+    assert await names("storm -in:harbour") == {"hidden", "direct"}
+    assert await names("storm in:@owner") == {"direct"}
+    assert await names("storm in:nowhere") == set() and await names("storm from:nobody") == set()
+    assert await names("storm before:2020-01-01") == set()
+    assert "storm" in await names("storm after:2020-01-01")
+    assert await names("c:\\sea 'quotes'") == {"odd"}
+    for hostile in ("'", "\\", "& | !", "<->", ":*", "a'b:*c", '"', "x" * 600, "🐙", "' OR 1=1 --", "a & !b | (c"):
+        await names(hostile)
+
+
+async def test_pages(people: People, log_book: dict[str, Any]) -> None:
+    whole = await find(people.member, people, "storm")
+    assert await find(people.member, people, "storm", per_page=2) == whole[:2]
+    assert await find(people.member, people, "storm", page=1, per_page=2) == whole[2:4]
+    assert await find(people.member, people, "storm", page=9) == []
+
+
+async def test_edits_and_archives(people: People, log_book: dict[str, Any]) -> None:
+    owner, me = people.owner, people.member
+    room = await owner.new_channel(people.team["id"], "bridge", "O", me)
+    post = await say(owner, room["id"], "steer north")
+    await owner.put(f"/posts/{post['id']}/patch", {"message": "steer south"})
+    await settled(people, len(log_book))
+    assert await find(me, people, "south") == [post["id"]] and await find(me, people, "north") == []
+    await owner.delete(f"/channels/{room['id']}")
+    assert await find(me, people, "south") == []
+    assert await find(me, people, "south", include_deleted_channels=True) == [post["id"]]
+
+
+async def test_what_is_refused(people: People) -> None:
+    path = f"/teams/{people.team['id']}/posts/search"
+    bad = (400, "api.context.invalid_body_param.app_error")
+    for body in ({}, {"terms": ""}, {"terms": " "}, {"terms": 1}, {"terms": "x", "page": "1"}, []):
+        assert await refusal(people.member, "POST", path, body) == bad
+    assert (await refusal(people.anonymous, "POST", path, {"terms": "x"}))[0] == 401
+    await people.admin.put("/config/patch", {"ServiceSettings": {"EnablePostSearch": False}})
+    try:
+        assert (await refusal(people.member, "POST", path, {"terms": "x"}))[0] == 501
+    finally:
+        await people.admin.put("/config/patch", {"ServiceSettings": {"EnablePostSearch": True}})
+
+
+async def test_files_by_name_kind_and_content(people: People) -> None:
+    me, channel = people.member, people.channel["id"]
+
+    async def attach(name: str, data: bytes) -> str:
+        answer = await me.request(
+            "POST", "/files", data={"channel_id": channel}, files={"files": (name, io.BytesIO(data))}
+        )
+        file_id: str = answer.json()["file_infos"][0]["id"]
+        await say(me, channel, "see", file_ids=[file_id])
+        return file_id
+
+    chart = await attach("North-Sea_chart.txt", b"depths of the Dogger Bank")
+    report = await attach("report.pdf", pdf("Kraken sighted"))
+    broken = await attach("broken.pdf", b"%PDF-1.4 no more")
+    async with asyncio.timeout(10):
+        while len((await me.post("/files/search", {"terms": "from:member"}, expect=200))["order"]) < 3:
+            await asyncio.sleep(0.05)
+    await settled(people, 0)
+
+    async def find_files(who: Client, terms: str) -> list[str]:
+        answer = await who.post(f"/teams/{people.team['id']}/files/search", {"terms": terms}, expect=200)
+        assert answer["file_infos"].keys() == set(answer["order"])
+        found: list[str] = answer["order"]
+        return found
+
+    assert await find_files(me, "chart") == [chart] == await find_files(me, "dogger")
+    assert await find_files(me, "kraken") == [report]
+    assert await find_files(me, "ext:pdf") == [broken, report]
+    assert await find_files(me, "-ext:pdf in:harbour") == [chart]
+    assert await find_files(people.teammate, "chart") == []
+    path = f"/teams/{people.team['id']}/files/search"
+    assert (await refusal(people.stranger, "POST", path, {"terms": "x"}))[0] == 403
+
+
+async def test_late_and_older_posts_come_in_too(people: People) -> None:
+    """A row that no pass over the newest ones can see, as an import writes it."""
+    connection = await asyncpg.connect(people.api.settings.database.url)
+    try:
+        await connection.execute(
+            "INSERT INTO posts (id, create_at, update_at, user_id, channel_id, message)"
+            " VALUES ($1, 1000, 1000, $2, $3, 'ancient mariner')",
+            new_id(1000), people.member.id, people.channel["id"],
+        )  # fmt: skip
+    finally:
+        await connection.close()
+    async with asyncio.timeout(20):
+        while not await find(people.member, people, "ancient"):
+            await asyncio.sleep(0.2)

@@ -1,0 +1,131 @@
+-- part: words_of_post
+to_tsvector($1::text::regconfig, p.message)
+    || array_to_tsvector(array_remove(string_to_array(lower(p.hashtags), ' '), ''))
+
+-- part: shown
+p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id, p.original_id,
+    p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions, t.reply_count, t.last_reply_at, t.participants
+
+-- part: file
+f.id, f.user_id, f.channel_id, f.post_id, f.create_at, f.update_at, f.delete_at, f.name, f.extension, f.size, f.mime_type,
+    f.shown_as, f.width, f.height, f.thumbnail, f.preview, f.mini_preview, f.sha256, f.key
+
+-- name: lead_indexing
+-- One indexer at a time in the whole installation, until the end of its transaction.
+SELECT pg_try_advisory_xact_lock(7813011339);
+
+-- name: known_language
+SELECT count(*) FROM pg_ts_config WHERE cfgname = $1;
+
+-- name: search_state
+SELECT language, newest, checked FROM search_state;
+
+-- name: start_over
+INSERT INTO search_state (language, newest, checked) VALUES ($1, '', '')
+ON CONFLICT (one) DO UPDATE SET language = excluded.language, newest = '', checked = '';
+
+-- name: forget_posts
+TRUNCATE post_search;
+
+-- name: forget_files
+TRUNCATE file_search;
+
+-- name: set_state
+UPDATE search_state SET newest = $1, checked = $2;
+
+-- name: index_after
+-- The posts after an id that are not indexed yet, and their files. Returns how far it came.
+WITH due AS (
+    SELECT p.id, p.channel_id, p.create_at, p.message, p.hashtags, p.file_ids, p.type, p.delete_at, p.original_id
+    FROM posts p WHERE p.id > $2 ORDER BY p.id LIMIT $3
+), missing AS (
+    SELECT due.* FROM due
+    WHERE delete_at = 0 AND original_id = '' AND type NOT LIKE 'system\_%'
+        AND NOT EXISTS (SELECT FROM post_search s WHERE s.post_id = due.id)
+), posts_done AS (
+    INSERT INTO post_search (post_id, channel_id, create_at, words)
+    SELECT p.id, p.channel_id, p.create_at, {words_of_post} FROM missing p
+    ON CONFLICT DO NOTHING RETURNING 1
+), files_done AS (
+    INSERT INTO file_search (file_id, channel_id, create_at, words)
+    SELECT f.id, f.channel_id, f.create_at,
+        to_tsvector($1::text::regconfig, regexp_replace(f.name, '[^[:alnum:]]+', ' ', 'g') || ' ' || f.name)
+    FROM missing p JOIN files f ON f.post_id = p.id AND f.delete_at = 0 WHERE p.file_ids <> '{}'
+    ON CONFLICT DO NOTHING RETURNING 1
+)
+SELECT (SELECT max(id) FROM due) AS last, (SELECT count(*) FROM due) AS seen,
+    (SELECT count(*) FROM posts_done) + (SELECT count(*) FROM files_done) AS indexed;
+
+-- name: index_again
+-- Posts that were changed: words anew, files that came with the change.
+WITH gone AS (
+    DELETE FROM post_search_todo WHERE post_id IN (
+        SELECT post_id FROM post_search_todo ORDER BY post_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+    RETURNING post_id
+), posts_done AS (
+    INSERT INTO post_search (post_id, channel_id, create_at, words)
+    SELECT p.id, p.channel_id, p.create_at, {words_of_post}
+    FROM gone JOIN posts p ON p.id = gone.post_id
+    WHERE p.delete_at = 0 AND p.original_id = '' AND p.type NOT LIKE 'system\_%'
+    ON CONFLICT (post_id) DO UPDATE SET words = excluded.words RETURNING 1
+), files_done AS (
+    INSERT INTO file_search (file_id, channel_id, create_at, words)
+    SELECT f.id, f.channel_id, f.create_at,
+        to_tsvector($1::text::regconfig, regexp_replace(f.name, '[^[:alnum:]]+', ' ', 'g') || ' ' || f.name)
+    FROM gone JOIN files f ON f.post_id = gone.post_id AND f.delete_at = 0
+    ON CONFLICT DO NOTHING RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone) AS seen, (SELECT count(*) FROM posts_done) + (SELECT count(*) FROM files_done) AS done;
+
+-- name: unread_files
+SELECT {file} FROM file_search s JOIN files f ON f.id = s.file_id WHERE NOT s.read_in ORDER BY s.create_at LIMIT $1;
+
+-- name: add_content
+UPDATE file_search SET read_in = true, words = words || to_tsvector($1::text::regconfig, $3) WHERE file_id = $2;
+
+-- name: find_posts
+-- $1 language, $2 words (to_tsquery) or '', $3 hashtags (a tsquery as it is) or '', $4 either of them is enough, $5 what
+-- must not be in it, $6 the searcher, $7 his team or '', $8 archived channels too, $9/$10 only in/not in these channels,
+-- $11/$12 only by/not by these users, $13 at or after, $14 before (ms), $15/$16 limit, offset. null: no such condition.
+WITH q AS (
+    SELECT CASE WHEN $4 THEN to_tsquery($1::text::regconfig, $2) || $3::text::tsquery
+        ELSE to_tsquery($1::text::regconfig, $2) && $3::text::tsquery END AS wanted,
+        to_tsquery($1::text::regconfig, $5) AS unwanted
+)
+SELECT {shown}
+FROM post_search s
+    JOIN posts p ON p.id = s.post_id AND p.delete_at = 0
+    JOIN channel_members m ON m.channel_id = s.channel_id AND m.user_id = $6
+    JOIN channels c ON c.id = s.channel_id AND (c.delete_at = 0 OR $8) AND ($7::text = '' OR c.team_id IN ($7, ''))
+    LEFT JOIN threads t ON t.root_id = p.id
+WHERE (($2 = '' AND $3 = '') OR s.words @@ (SELECT wanted FROM q))
+    AND ($5 = '' OR NOT s.words @@ (SELECT unwanted FROM q))
+    AND ($9::text[] IS NULL OR s.channel_id = ANY($9)) AND ($10::text[] IS NULL OR s.channel_id <> ALL($10))
+    AND ($11::text[] IS NULL OR p.user_id = ANY($11)) AND ($12::text[] IS NULL OR p.user_id <> ALL($12))
+    AND s.create_at >= $13 AND s.create_at < $14
+ORDER BY s.create_at DESC, s.post_id DESC LIMIT $15 OFFSET $16;
+
+-- name: find_files
+-- As find_posts; $17/$18 only/none of these extensions.
+WITH q AS (
+    SELECT CASE WHEN $4 THEN to_tsquery($1::text::regconfig, $2) || $3::text::tsquery
+        ELSE to_tsquery($1::text::regconfig, $2) && $3::text::tsquery END AS wanted,
+        to_tsquery($1::text::regconfig, $5) AS unwanted
+)
+SELECT {file}
+FROM file_search s
+    JOIN files f ON f.id = s.file_id AND f.delete_at = 0
+    JOIN posts p ON p.id = f.post_id AND p.delete_at = 0
+    JOIN channel_members m ON m.channel_id = s.channel_id AND m.user_id = $6
+    JOIN channels c ON c.id = s.channel_id AND (c.delete_at = 0 OR $8) AND ($7::text = '' OR c.team_id IN ($7, ''))
+WHERE (($2 = '' AND $3 = '') OR s.words @@ (SELECT wanted FROM q))
+    AND ($5 = '' OR NOT s.words @@ (SELECT unwanted FROM q))
+    AND ($9::text[] IS NULL OR s.channel_id = ANY($9)) AND ($10::text[] IS NULL OR s.channel_id <> ALL($10))
+    AND ($11::text[] IS NULL OR f.user_id = ANY($11)) AND ($12::text[] IS NULL OR f.user_id <> ALL($12))
+    AND s.create_at >= $13 AND s.create_at < $14
+    AND ($17::text[] IS NULL OR f.extension = ANY($17)) AND ($18::text[] IS NULL OR f.extension <> ALL($18))
+ORDER BY s.create_at DESC, s.file_id DESC LIMIT $15 OFFSET $16;
+
+-- name: channels_by_names
+SELECT c.id FROM channels c JOIN channel_members m ON m.channel_id = c.id AND m.user_id = $1
+WHERE c.name = ANY($2::text[]) AND ($3::text = '' OR c.team_id IN ($3, ''));
