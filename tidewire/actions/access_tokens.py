@@ -53,8 +53,8 @@ async def do_create_token(
     made = UserAccessToken(new_id(now), user_id, description, True, new_token())
     async with services.db.transaction() as tx:
         await access_tokens.insert(tx, made, hashed=token_hash(made.token), csrf=new_token(), at=now)
-    if not user.is_bot:
-        mail.send(services, "token_created", user.email, username=user.username)
+        if not user.is_bot:
+            await mail.send(services, tx, "token_created", user.email, username=user.username)
     return made
 
 

@@ -100,7 +100,10 @@ async def do_patch_user(services: Services, session: Session, user_id: str, patc
         stale = await mention_map.stale_keys(tx, before, user)
         await users.update(tx, user)
         await announce_updated(services, tx, user, stale=stale)
-    _mail_new_email(services, user, former)
+        if former and not user.is_bot:  # the former address may have been taken over
+            await mail.send(services, tx, "email_changed", former, username=user.username, new_email=user.email)
+    if former and not user.is_bot:
+        verification.send(services, user)
     return user
 
 
@@ -114,13 +117,6 @@ async def _check_email_change(services: Services, session: Session, user_id: str
         raise body_param("password")
     wrong = "api.user.check_user_password.invalid.app_error"
     await own_password.check(services, user_id, patch.password, wrong=wrong)
-
-
-def _mail_new_email(services: Services, user: User, former: str) -> None:
-    """Tell the former address, which may have been taken over, and let the new one be verified."""
-    if former and not user.is_bot:
-        mail.send(services, "email_changed", former, username=user.username, new_email=user.email)
-        verification.send(services, user)
 
 
 def _check_roles(text: str) -> str:

@@ -104,7 +104,7 @@ async def do_login(services: Services, login: Login, client: Client) -> tuple[Us
     session = await do_create_session(
         services, user, known, device_id=login.device_id, user_agent=client.user_agent
     )
-    _tell(services, user, client)
+    await _tell(services, user, client)
     return user, session
 
 
@@ -124,17 +124,17 @@ async def _check_second_factor(services: Services, login: Login, client: Client,
         raise AppError(
             "mfa.validate_token.authenticate.app_error", 400, "Multi-factor authentication is required."
         )
-    if not await mfa.use_code(services.db, known.user_id, login.token):
+    if not await mfa.use_code(services, services.db, known.user_id, login.token):
         await _note_failure(services, client, "", known)
         raise AppError("api.user.check_user_mfa.bad_code.app_error", 401, "Invalid MFA token.")
 
 
-def _tell(services: Services, user: User, client: Client) -> None:
+async def _tell(services: Services, user: User, client: Client) -> None:
     """Mail a user about a login, where the settings want it."""
     if not services.settings.users.mail_logins:
         return
     agent = describe_agent(client.user_agent)
     device = f"{agent['browser']} on {agent['os']}"
-    mail.send(
-        services, "new_login", user.email, username=user.username, device=device, address=client.address
+    await mail.send(
+        services, services.db, "new_login", user.email, username=user.username, device=device, address=client.address
     )

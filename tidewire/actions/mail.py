@@ -1,17 +1,20 @@
-"""E-mail: a message is put into a bounded queue and sent by SMTP outside the request, again and again if need be.
+"""E-mail: a message waits in PostgreSQL, stored with its cause, and any worker sends it, again and again if need be.
 
-Off while EmailSettings name no server and no sender. What waits lives in this process's memory: a message may be lost
-with the process, and whoever waits for it asks for another.
+Off while EmailSettings name no server and no sender. What waits is sealed: it may hold a token. A message is sent at
+least once; one that is sent again by another worker has the same Message-ID.
 """
 
 import asyncio
 import random
 import ssl
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
+from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import formatdate, make_msgid
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -21,17 +24,29 @@ import structlog
 from prometheus_client import Counter
 
 from tidewire.actions.mail_texts import render
+from tidewire.actions.vault import Unreadable
+from tidewire.store import mails as store
+from tidewire.store.mails import Waiting
 from tidewire.wire.errors import AppError, Unavailable
+from tidewire.wire.ids import now_ms
 
 if TYPE_CHECKING:
     from tidewire.actions.services import Services
+    from tidewire.store.db import Database, Transaction
 
-QUEUE = 1000  # messages that wait or are being sent; some 10 MB
+QUEUE = 10_000  # messages that wait, in all; some 100 MB
+MAKING = 1000  # messages that are being made after the answer, in this process
 CONNECTIONS = 4  # to the server at once
-# Seconds before each further attempt: a server that starts again, then one that greylists (RFC 6647: minutes).
-RETRIES_S = (2.0, 15.0, 90.0, 300.0)
+# Seconds before each further attempt: a server that starts again, one that greylists (RFC 6647: minutes), one that is
+# repaired. Then a message is given up, and any that is older than AGE_S: its token is worth nothing.
+RETRIES_S = (2.0, 15.0, 90.0, 300.0, 900.0, 3600.0, 3600.0, 3600.0)
+AGE_S = 24 * 3600
+POLL_S = 2.0  # how late others' messages and further attempts may be
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 FLUSH_S = 3.0  # a stop waits so long for what is being sent
+COMMIT_S = 0.02  # within which what was queued is committed, mostly; else POLL_S later
+SEND_FACTOR, LEASE_S = 3, 30.0  # time-outs of the server that one attempt may take; and so much more
+SEALED_AS = "mail"
 _SENT = Counter(
     "tidewire_mails", "E-mails by outcome: sent, retried, refused, given_up, dropped.", ["outcome"]
 )
@@ -120,20 +135,35 @@ def plain_message(sender: str, recipient: str, subject: str, text: str) -> Email
     return message
 
 
-def send(services: "Services", kind: str, to: str, **values: object) -> bool:
-    """Queue a message (kinds and what they name: mail_texts); never waits. False if e-mail is off or the queue full.
+async def send(
+    services: "Services", source: "Transaction | Database", kind: str, to: str, **values: object
+) -> bool:
+    """Queue a message (kinds and what they name: mail_texts), with the transaction that causes it.
 
-    Raises: AppError 400 for a recipient that is no address.
+    False if e-mail is off or too many wait. Raises: AppError 400 for a recipient that is no address.
     """
+    return await send_many(services, source, kind, {to: values})
+
+
+async def send_many(
+    services: "Services", source: "Transaction | Database", kind: str, mails: "dict[str, dict[str, object]]"
+) -> bool:
+    """Queue messages of one kind, recipient → values, in one statement; all of them or none. As send."""
     if server_of(services) is None:
         return False
-    recipient = parse_address(to)
+    recipients = {to: parse_address(to) for to in mails}
     try:
-        message = compose(services, kind, recipient, values)
+        made = [compose(services, kind, recipients[to], values) for to, values in mails.items()]
     except AppError:
         _log.error("the configured sender is no e-mail address", kind=kind)
         return False
-    return services.mail.put(services, kind, message)
+    sealed = [services.vault.seal(SEALED_AS, message.as_bytes(policy=SMTP)) for message in made]
+    taken = await store.queue(source, kind, sealed, now=now_ms(), most=QUEUE)
+    if not taken:
+        _SENT.labels("dropped").inc(len(sealed))
+        _log.warning("too many e-mails wait", kind=kind)
+    services.mail.poke()
+    return taken
 
 
 @cache
@@ -155,7 +185,7 @@ def _is_final(error: Exception) -> bool:
     """Tell whether trying again cannot help. A refused login can be corrected meanwhile."""
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
         return False
-    return isinstance(error, ValueError | aiosmtplib.SMTPNotSupported) or _code(error) >= 500
+    return isinstance(error, ValueError | Unreadable | aiosmtplib.SMTPNotSupported) or _code(error) >= 500
 
 
 async def deliver(server: Server, message: EmailMessage) -> None:
@@ -171,35 +201,35 @@ async def deliver(server: Server, message: EmailMessage) -> None:
         timeout=server.timeout_s,
     )
     # The library's time-outs are per command: this one is for the whole.
-    async with asyncio.timeout(3 * server.timeout_s), client:
+    async with asyncio.timeout(SEND_FACTOR * server.timeout_s), client:
         if server.user:
             await client.login(server.user, server.password)
         await client.send_message(message)
 
 
 class Mailer:
-    """The queue of one process."""
+    """Sends what waits, in each worker; and makes messages outside of requests."""
 
-    def __init__(self, *, retries_s: tuple[float, ...] = RETRIES_S) -> None:
-        self._retries_s = retries_s
-        self._connections = asyncio.Semaphore(CONNECTIONS)
-        self._tasks: set[asyncio.Task[None]] = set()
+    def __init__(self) -> None:
+        self._making: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._poked = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
 
-    def put(self, services: "Services", kind: str, message: EmailMessage) -> bool:
-        """Take a message to send; False when too many wait."""
-        if len(self._tasks) >= QUEUE:
-            _SENT.labels("dropped").inc()
-            _log.warning("too many e-mails wait", kind=kind)
-            return False
-        self._keep(self._send(services, kind, message))
-        return True
+    def start(self, services: "Services") -> None:
+        """Send, on the running loop."""
+        self._loop = asyncio.get_running_loop().create_task(self._run(services))
+
+    def poke(self) -> None:
+        """Look soon: a transaction that is about to commit has queued something."""
+        self._poked.set()
 
     def later(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do work outside the request, so that its time says nothing; dropped when too many wait."""
-        if len(self._tasks) >= QUEUE:
+        if len(self._making) >= MAKING:
             _SENT.labels("dropped").inc()
             return
-        self._keep(self._guarded(work))
+        self._keep(self._making, self._guarded(work))
 
     async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -207,44 +237,81 @@ class Mailer:
         except Unavailable as error:
             _log.warning("e-mail not made", service=error.service)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
+        tasks.add(task)
+        task.add_done_callback(lambda done: self._done(tasks, done))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+    def _done(self, tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("e-mail failed", exc_info=error)
 
-    async def _send(self, services: "Services", kind: str, message: EmailMessage) -> None:
-        for delay_s in (*self._retries_s, None):
-            server = server_of(services)  # asked each time: a correction helps what waits
-            if server is None:
-                break
+    async def _run(self, services: "Services") -> None:
+        while True:
             try:
-                async with self._connections:
-                    await deliver(server, message)
-                _SENT.labels("sent").inc()
+                await self._send_due(services)
+            except Unavailable:
+                _log.warning("e-mail waits for the database")
+            if self._poked.is_set():
+                self._poked.clear()
+                await asyncio.sleep(COMMIT_S)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._poked.wait()
+
+    async def _send_due(self, services: "Services") -> None:
+        """Send what is due, a few at a time; what waits for a server stays."""
+        while (server := server_of(services)) is not None:
+            room = CONNECTIONS - len(self._sending)
+            if room <= 0:
+                await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            now = now_ms()
+            # The one who has claimed a message has given up or is dead when others may take it.
+            until = now + int((SEND_FACTOR * server.timeout_s + LEASE_S) * 1000)
+            claimed = await store.claim(services.db, now=now, until=until, limit=room)
+            for waiting in claimed:
+                self._keep(self._sending, self._send(services, server, waiting))
+            if len(claimed) < room:
                 return
-            except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-                # The texts of servers repeat addresses; the code says enough.
-                final = _is_final(error)
-                _log.warning(
-                    "e-mail not sent", kind=kind, error=type(error).__name__, code=_code(error), final=final
-                )
-                if final:
-                    _SENT.labels("refused").inc()
-                    return
-            if delay_s is not None:
-                _SENT.labels("retried").inc()
-                await asyncio.sleep(delay_s * random.uniform(0.8, 1.2))  # noqa: S311 (spreads retries)
-        _SENT.labels("given_up").inc()
+
+    async def _send(self, services: "Services", server: Server, waiting: Waiting) -> None:
+        outcome = await self._attempt(services, server, waiting)
+        try:
+            if outcome == "retried":
+                delay_s = RETRIES_S[waiting.attempts - 1] * random.uniform(0.8, 1.2)  # noqa: S311 (spreads retries)
+                await store.put_off(services.db, waiting.id, until=now_ms() + int(delay_s * 1000))
+            else:
+                await store.delete(services.db, waiting.id)
+        except Unavailable:
+            pass  # it is due again when the claim has run out
+        _SENT.labels(outcome).inc()
+
+    async def _attempt(self, services: "Services", server: Server, waiting: Waiting) -> str:
+        """Try once; return what came of it."""
+        try:
+            data = services.vault.unseal(SEALED_AS, waiting.sealed)
+            await deliver(server, message_from_bytes(data, policy=SMTP))
+            return "sent"
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError, Unreadable) as error:
+            final = _is_final(error)
+            old = waiting.created_at + AGE_S * 1000 < now_ms()
+            outcome = "refused" if final else "given_up" if old or waiting.attempts > len(RETRIES_S) else "retried"
+            # The texts of servers repeat addresses; the code says enough. One line for a message that is lost.
+            log = _log.debug if outcome == "retried" else _log.error
+            log("e-mail not sent", kind=waiting.kind, outcome=outcome, error=type(error).__name__, code=_code(error),
+                attempts=waiting.attempts)  # fmt: skip
+            return outcome
 
     async def close(self) -> None:
-        """Give what is being sent a moment, then stop."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=FLUSH_S)
-        for task in list(self._tasks):
+        """Give what is being sent a moment, then stop; the rest waits for another worker."""
+        if self._loop is not None:
+            self._loop.cancel()
+        if tasks := self._making | self._sending:
+            await asyncio.wait(tasks, timeout=FLUSH_S)
+        rest = [*self._making, *self._sending, *([self._loop] if self._loop else [])]
+        for task in rest:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*rest, return_exceptions=True)

@@ -58,12 +58,13 @@ def matching_step(secret: str, code: str, at_s: float) -> int:
     return 0
 
 
-async def use_code(source: Database | Transaction, user_id: str, code: str) -> bool:
+async def use_code(services: Services, source: Database | Transaction, user_id: str, code: str) -> bool:
     """Use a code up. False for a wrong one, or one whose step was used before: nobody can repeat what he saw."""
     known = await users.mfa_of(source, user_id)
     if known is None:
         return False
-    step = matching_step(known.secret, code.strip().replace(" ", ""), time.time())
+    secret = services.vault.unseal_text("mfa:" + user_id, known.secret)
+    step = matching_step(secret, code.strip().replace(" ", ""), time.time())
     return step > known.last_step and await users.take_mfa_step(source, user_id, step)
 
 
@@ -88,7 +89,8 @@ async def do_generate_secret(services: Services, session: Session, user_id: str)
         if locked.mfa_active:
             # A stolen session must not replace a second factor without a code.
             raise AppError("mfa.generate_qr_code.create_code.app_error", 400, "Remove the present one first.")
-        await users.set_mfa(tx, user_id, secret, active=False, at=locked.update_at)
+        sealed = services.vault.seal_text("mfa:" + user_id, secret)
+        await users.set_mfa(tx, user_id, sealed, active=False, at=locked.update_at)
     issuer = services.config.text("TeamSettings.SiteName") or "Tidewire"
     address = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name=issuer)
     png = io.BytesIO()
@@ -112,7 +114,7 @@ async def do_set_active(
         locked = await users.lock(tx, user_id)
         if locked is None:
             raise missing()
-        if active and not await use_code(tx, user_id, code):
+        if active and not await use_code(services, tx, user_id, code):
             raise AppError("mfa.activate.bad_token.app_error", 401, "Invalid MFA token.")
         known = await users.mfa_of(tx, user_id)
         changed = structs.replace(locked, mfa_active=active, update_at=max(now_ms(), locked.update_at + 1))
@@ -124,8 +126,7 @@ async def do_set_active(
             announce_end(tx, user_id, await sessions.delete_all(tx, user_id, but=own))
             if own:  # its sockets come back as those of one who has a second factor, or has none
                 announce(tx, user_key(user_id), effects=[EndSessions(user_id, [own])])
-    if active != locked.mfa_active:
-        mail.send(services, "mfa_changed", user.email, username=user.username, active=active)
+            await mail.send(services, tx, "mfa_changed", user.email, username=user.username, active=active)
 
 
 async def check_enforced(services: Services, session: Session) -> None:

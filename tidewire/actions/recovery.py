@@ -112,8 +112,7 @@ async def do_reset_password(services: Services, token: str, password: str) -> No
             raise AppError(
                 "api.user.reset_password.link_expired.app_error", 400, "The password reset link has expired."
             )
-        await _change(tx, services, user, hashed, keep_session_id="")
-    mail.send(services, "password_changed", user.email, username=user.username, method="by a reset link")
+        await _change(tx, services, user, hashed, keep_session_id="", method="by a reset link")
 
 
 def _invalid_link() -> AppError:
@@ -125,9 +124,9 @@ def _invalid_link() -> AppError:
 
 
 async def _change(
-    tx: Transaction, services: Services, user: User, hashed: str, *, keep_session_id: str
+    tx: Transaction, services: Services, user: User, hashed: str, *, keep_session_id: str, method: str
 ) -> None:
-    """Store a new password and end what the old one opened, where the configuration wants it."""
+    """Store a new password, end what the old one opened, where the configuration wants it, and mail the user how."""
     at = max(now_ms(), user.update_at + 1)
     await users.change_password(tx, user.id, hashed, at=at)
     await token_store.delete_of_user(tx, user.id)
@@ -135,6 +134,7 @@ async def _change(
     await announce_updated(services, tx, changed)
     if services.config.flag("ServiceSettings.TerminateSessionsOnPasswordChange"):
         announce_end(tx, user.id, await sessions.delete_all(tx, user.id, but=keep_session_id))
+    await mail.send(services, tx, "password_changed", user.email, username=user.username, method=method)
 
 
 async def do_change_password(
@@ -162,6 +162,5 @@ async def do_change_password(
         locked = await users.lock(tx, user_id)
         if locked is None:
             raise missing()
-        await _change(tx, services, locked, hashed, keep_session_id=session.id if own else "")
-    method = "in the settings" if own else "by an administrator"
-    mail.send(services, "password_changed", user.email, username=user.username, method=method)
+        kept, method = (session.id, "in the settings") if own else ("", "by an administrator")
+        await _change(tx, services, locked, hashed, keep_session_id=kept, method=method)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tidewire.actions.roles import Roles
     from tidewire.actions.thread_news import ThreadNews
     from tidewire.actions.typists import Typists
+    from tidewire.actions.vault import Vault
     from tidewire.bus.cache import Cache
     from tidewire.bus.contract import Producer
     from tidewire.bus.redis_client import RedisClient
@@ -48,6 +49,7 @@ class Services:
     janitor: "Janitor"
     outbound: "Outbound"
     hooks: "HookCalls"
+    vault: "Vault"
 
     @property
     def version_id(self) -> str:

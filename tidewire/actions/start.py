@@ -19,6 +19,7 @@ from tidewire.actions.search_index import SearchIndex
 from tidewire.actions.services import Services
 from tidewire.actions.thread_news import ThreadNews
 from tidewire.actions.typists import Typists
+from tidewire.actions.vault import Vault
 from tidewire.bus.cache import Cache
 from tidewire.bus.invalidation import InvalidationReader
 from tidewire.bus.publisher import Publisher
@@ -42,6 +43,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         db = Database(settings.database.url, size=settings.database.connections, worker=worker)
         stack.push_async_callback(db.close)
         config = await Config.open(settings, db)
+        vault = await Vault.open(settings, db)
         roles = Roles(db)
         await roles.reload()
         revisions = Revisions(db, config, roles)
@@ -115,7 +117,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             janitor,
             outbound,
             hooks,
+            vault,
         )
+        mailer.start(services)
         news.start(services)
         hooks.start(services)
         index = SearchIndex()

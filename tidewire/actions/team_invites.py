@@ -62,24 +62,9 @@ async def do_invite(
     able = [email for email in wanted if email not in errors]
     if able:
         await _check_rate(services, session.user_id, len(able))
-    tokens = await _make_tokens(services, team, able, channel_ids) if able else {}
-    sender = (await get_user(services, session.user_id)).username
-    for email, token in tokens.items():
-        data = {"id": team.id, "name": team.name, "display_name": team.display_name, "email": email}
-        sent = mail.send(
-            services,
-            "invite",
-            email,
-            sender=sender,
-            team_name=team.display_name,
-            message=message,
-            data=msgspec.json.encode(data).decode(),
-            token=token,
-        )
-        if not sent:
-            errors[email] = AppError(
-                "api.team.invite_members.unable_to_send_email.app_error", 500, "Not sent."
-            )
+    if able and not await _do_invite(services, session, team, able, channel_ids, message):
+        not_sent = AppError("api.team.invite_members.unable_to_send_email.app_error", 500, "Not sent.")
+        errors.update(dict.fromkeys(able, not_sent))
     return [Invitation(email, errors.get(email)) for email in wanted]
 
 
@@ -117,13 +102,26 @@ async def _check_channels(services: Services, session: Session, team_id: str, id
             raise forbidden()
 
 
-async def _make_tokens(
-    services: Services, team: Team, emails: list[str], channel_ids: list[str]
-) -> dict[str, str]:
+async def _do_invite(
+    services: Services, session: Session, team: Team, emails: list[str], channel_ids: list[str], message: str
+) -> bool:
+    """Make a token for each address and queue what carries it; False if no e-mail is taken now."""
+    sender = (await get_user(services, session.user_id)).username
     async with services.db.transaction() as tx:
-        return await one_time_tokens.do_create_for_emails(
+        tokens = await one_time_tokens.do_create_for_emails(
             tx, one_time_tokens.INVITE, emails, team_id=team.id, channel_ids=channel_ids
         )
+        mails: dict[str, dict[str, object]] = {}
+        for email, token in tokens.items():
+            data = {"id": team.id, "name": team.name, "display_name": team.display_name, "email": email}
+            mails[email] = {
+                "sender": sender,
+                "team_name": team.display_name,
+                "message": message,
+                "data": msgspec.json.encode(data).decode(),
+                "token": token,
+            }
+        return await mail.send_many(services, tx, "invite", mails)
 
 
 async def do_join_by_token(services: Services, session: Session, token: str) -> TeamMember:

@@ -23,7 +23,7 @@ async def mail_token(services: Services, kind: str, template: str, user: User) -
         return
     async with services.db.transaction() as tx:
         token = await one_time_tokens.do_create(tx, kind, user_id=user.id, email=user.email)
-    mail.send(services, template, user.email, token=token, email=user.email)
+        await mail.send(services, tx, template, user.email, token=token, email=user.email)
 
 
 def send(services: Services, user: User) -> None:

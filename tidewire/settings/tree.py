@@ -102,6 +102,17 @@ class Database(Section):
         "", "postgresql://user:password@host/database; under serve empty: an embedded one.", secret=True
     )
     connections: int = _knob(8, "Connections per API worker.", ge=2, le=200)
+    secrets_key: str = _knob(
+        "",
+        "Seals second factors and waiting e-mail, at least 32 characters, the same on all nodes; empty: a key that is"
+        " made at the first start and kept in the database.",
+        secret=True,
+    )
+
+    def check(self) -> None:
+        """Refuse a key that can be guessed."""
+        if 0 < len(self.secrets_key) < 32:
+            raise ValueError("secrets_key must have at least 32 characters")
 
 
 class Redis(Section):

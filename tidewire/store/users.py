@@ -28,7 +28,7 @@ class Credentials(NamedTuple):
 
 
 class Mfa(NamedTuple):
-    """A user's second factor. last_step: the 30 s step of the last accepted code."""
+    """A user's second factor, its secret sealed. last_step: the 30 s step of the last accepted code."""
 
     active: bool
     secret: str
@@ -131,7 +131,7 @@ async def change_password(tx: Transaction, user_id: str, password_hash: str, *, 
 
 
 async def set_mfa(tx: Transaction, user_id: str, secret: str, *, active: bool, at: int) -> None:
-    """Store a second factor; "" is none."""
+    """Store a second factor, sealed; "" is none."""
     await tx.execute(_Q["set_mfa"], user_id, secret, active, at)
 
 
@@ -139,6 +139,17 @@ async def mfa_of(source: Source, user_id: str) -> Mfa | None:
     """Return a user's second factor; None for nobody."""
     row = await source.fetchrow(_Q["mfa_of"], user_id)
     return None if row is None else Mfa(*row)
+
+
+async def open_mfa_secrets(db: Database, limit: int) -> dict[str, str]:
+    """Return user id → secret of some second factors that are not sealed."""
+    return {row["id"]: row["mfa_secret"] for row in await db.fetch(_Q["open_mfa_secrets"], limit)}
+
+
+async def seal_mfa_secrets(db: Database, before: dict[str, str], after: dict[str, str]) -> None:
+    """Replace secrets, user id → secret, where they are still what they were."""
+    ids = list(before)
+    await db.execute(_Q["seal_mfa_secrets"], ids, [before[one] for one in ids], [after[one] for one in ids])
 
 
 async def take_mfa_step(source: Source, user_id: str, step: int) -> bool:

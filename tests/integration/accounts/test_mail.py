@@ -114,7 +114,7 @@ async def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
 
 
 async def test_too_many_waiting_messages_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mail, "QUEUE", 2)
+    monkeypatch.setattr(mail, "MAKING", 2)
     mailer, gate = mail.Mailer(), asyncio.Event()
 
     async def wait() -> None:
@@ -122,6 +122,6 @@ async def test_too_many_waiting_messages_are_dropped(monkeypatch: pytest.MonkeyP
 
     for _ in range(5):
         mailer.later(wait)
-    assert len(mailer._tasks) == 2
+    assert len(mailer._making) == 2
     gate.set()
     await mailer.close()

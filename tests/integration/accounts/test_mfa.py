@@ -10,6 +10,8 @@ import pytest
 from tests.fixtures.api import PASSWORD, Client
 from tests.integration.accounts.office import Office, log_in
 from tidewire.actions.mfa import matching_step
+from tidewire.actions.vault import MARK, Unreadable, Vault
+from tidewire.settings import read
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 NEEDED = "mfa.validate_token.authenticate.app_error"
@@ -139,3 +141,32 @@ async def test_codes_match_their_step_and_its_neighbours_only() -> None:
     for code in ("", "08180", "0818040", "٠٨١٨٠٤", "081804\n"):
         assert matching_step(secret, code, 1111111109) == 0
     assert matching_step("", "081804", 1111111109) == 0
+
+
+async def test_secrets_are_sealed_at_rest_and_old_ones_become_so(office: Office) -> None:
+    user, db = await office.newcomer("vaulted"), office.crew.town.db
+    secret = await set_up(user)
+    row = "SELECT mfa_secret FROM users WHERE id = $1"
+    sealed = await db.fetchval(row, user.id)
+    assert sealed.startswith(MARK)
+    assert secret not in sealed
+    # It is of use for its user alone.
+    other = await office.newcomer("unvaulted")
+    vault = await Vault.open(office.api.settings, db)
+    assert vault.unseal_text("mfa:" + user.id, sealed) == secret
+    with pytest.raises(Unreadable):
+        vault.unseal_text("mfa:" + other.id, sealed)
+    with pytest.raises(Unreadable):
+        Vault("x" * 32).unseal_text("mfa:" + user.id, sealed)
+    # A row from before is sealed when the next worker starts; a key that is given later reads what the old one sealed.
+    await db.execute("UPDATE users SET mfa_secret = $2 WHERE id = $1", user.id, secret)
+    settings = office.api.settings
+    given = {"url": settings.database.url, "secrets_key": "k" * 32}
+    vault = await Vault.open(read({"database": given}), db)
+    again = await db.fetchval(row, user.id)
+    assert again.startswith(MARK)
+    assert vault.unseal_text("mfa:" + user.id, again) == secret
+    assert vault.unseal_text("mfa:" + user.id, sealed) == secret
+    await db.execute("UPDATE users SET mfa_secret = $2 WHERE id = $1", user.id, sealed)
+    answer = await log_in(office.crew.people.anonymous, "vaulted", token=later(secret))
+    assert answer.status_code == 200

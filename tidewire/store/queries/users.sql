@@ -83,3 +83,13 @@ UPDATE users SET roles = $2, update_at = $3 WHERE id = $1;
 
 -- name: set_active
 UPDATE users SET delete_at = $2, update_at = $3 WHERE id = $1;
+
+-- name: open_mfa_secrets
+SELECT id, mfa_secret FROM users WHERE mfa_secret <> '' AND mfa_secret NOT LIKE 'v1:%' ORDER BY id LIMIT $1;
+
+-- name: seal_mfa_secrets
+-- $1 users, $2 what each had, $3 what he gets instead; who has changed it meanwhile keeps his.
+UPDATE users u SET mfa_secret = one.sealed FROM (
+    SELECT x.id FROM users x WHERE x.id = ANY($1::text[]) ORDER BY x.id FOR NO KEY UPDATE) own
+JOIN unnest($1::text[], $2::text[], $3::text[]) one(id, before, sealed) ON one.id = own.id
+WHERE u.id = own.id AND u.mfa_secret = one.before;
