@@ -2,7 +2,15 @@
 
 from api.call import Call
 from api.routing import OK, Created, Raw, route
-from tidewire.actions import channel_changes, channel_moves, channel_search, channels, permissions, post_lists
+from tidewire.actions import (
+    channel_changes,
+    channel_deletion,
+    channel_moves,
+    channel_search,
+    channels,
+    permissions,
+    post_lists,
+)
 from tidewire.actions.channel_changes import ChannelPatch, ChannelPrivacy, ChannelUpdate
 from tidewire.actions.channel_moves import Conversion, Move
 from tidewire.actions.channels import NewChannel
@@ -88,8 +96,12 @@ async def set_privacy(call: Call) -> Channel:
 
 @route("DELETE", "/channels/{channel_id}")
 async def archive_channel(call: Call) -> bytes:
-    """Archive a channel."""
-    await channel_changes.do_archive_channel(call.services, call.login, call.path_id("channel_id"))
+    """Archive a channel; permanent: remove it with its posts, where the configuration allows that."""
+    channel_id = call.path_id("channel_id")
+    if call.flag("permanent"):
+        await channel_deletion.do_delete_channel(call.services, call.login, channel_id)
+    else:
+        await channel_changes.do_archive_channel(call.services, call.login, channel_id)
     return OK
 
 

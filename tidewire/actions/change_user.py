@@ -4,7 +4,16 @@ import re
 
 from msgspec import Struct, structs
 
-from tidewire.actions import bots, mail, mention_map, own_password, permissions, validate, verification
+from tidewire.actions import (
+    bots,
+    mail,
+    mention_map,
+    own_password,
+    permissions,
+    user_deletion,
+    validate,
+    verification,
+)
 from tidewire.actions.copies import announce, to_all, to_user
 from tidewire.actions.services import Services
 from tidewire.actions.sessions import cache_key, end_all_sessions
@@ -175,13 +184,14 @@ async def do_set_active(services: Services, session: Session, user_id: str, *, a
 
 
 async def do_delete_user(services: Services, session: Session, user_id: str, *, permanent: bool) -> None:
-    """Deactivate an account, as DELETE does. Raises: as do_set_active; 403, or 501, for a permanent one."""
+    """Deactivate an account, as DELETE does, or remove it. Raises: as do_set_active; 403 where that is not allowed."""
     permissions.check_self(session, user_id)
     if permanent:
         permissions.check_system(session, "manage_system")
         if not services.config.flag("ServiceSettings.EnableAPIUserDeletion"):
             raise AppError("api.user.delete_user.not_enabled.app_error", 403, "Permanent deletion is switched off.")
-        raise AppError("api.context.not_implemented.app_error", 501)
+        await user_deletion.do_delete_user(services, session, user_id)
+        return
     if user_id == session.user_id:
         _check_self_deactivation(services, session)
     await _set_active(services, session, user_id, active=False)

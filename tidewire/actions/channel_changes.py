@@ -191,8 +191,8 @@ async def do_set_privacy(services: Services, session: Session, channel_id: str, 
     return after
 
 
-async def do_archive_channel(services: Services, session: Session, channel_id: str) -> None:
-    """Archive an O or P channel and tell: the team for O, the members for P. Raises: 403, 404, 400."""
+async def access_channel_for_deletion(services: Services, session: Session, channel_id: str) -> Channel:
+    """Return an O or P channel, archived ones too, that the caller may archive. Raises: 403, 404, 400."""
     known = await permissions.load_channel(services, channel_id)
     if known is not None and known.type not in _DELETES:
         # Only those who are in it learn that it is a direct or group channel.
@@ -202,6 +202,12 @@ async def do_archive_channel(services: Services, session: Session, channel_id: s
     channel = await permissions.access_channel(services, session, channel_id, needed)
     if channel.name == defaults.DEFAULT_CHANNEL:
         raise AppError("api.channel.delete_channel.cannot.app_error", 400, "The default channel stays.")
+    return channel
+
+
+async def do_archive_channel(services: Services, session: Session, channel_id: str) -> None:
+    """Archive an O or P channel and tell: the team for O, the members for P. Raises: 403, 404, 400."""
+    channel = await access_channel_for_deletion(services, session, channel_id)
     if channel.delete_at:
         raise _archived_already()
     await system_posts.archived(services, channel, await get_user(services, session.user_id))
@@ -211,7 +217,7 @@ async def do_archive_channel(services: Services, session: Session, channel_id: s
             raise _archived_already()
         now = max(now_ms(), before.update_at + 1)
         await channels.update(tx, structs.replace(before, delete_at=now, update_at=now))
-        _tell(tx, before, "channel_deleted", {"channel_id": channel_id, "delete_at": now})
+        tell(tx, before, "channel_deleted", {"channel_id": channel_id, "delete_at": now})
 
 
 def _archived_already() -> AppError:
@@ -233,12 +239,12 @@ async def do_restore_channel(services: Services, session: Session, channel_id: s
             raise channels.too_many()
         after = structs.replace(before, delete_at=0, update_at=max(now_ms(), before.update_at + 1))
         await channels.update(tx, after)
-        _tell(tx, after, "channel_restored", {"channel_id": channel_id})
+        tell(tx, after, "channel_restored", {"channel_id": channel_id})
     await system_posts.restored(services, after, await get_user(services, session.user_id))
     return after
 
 
-def _tell(tx: Transaction, channel: Channel, event: str, data: dict[str, Any]) -> None:
+def tell(tx: Transaction, channel: Channel, event: str, data: dict[str, Any]) -> None:
     """Announce to those who may know of the channel: its team, or its members."""
     stale = ["channel:" + channel.id]
     if channel.type == "O":

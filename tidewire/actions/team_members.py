@@ -279,6 +279,12 @@ async def leave(tx: Transaction, team_id: str, user_id: str, *, remover_id: str)
         roots = unfollowed.get(channel_id, ())
         announce_left(tx, channel_id, user_id, remover_id, unfollowed=roots, quiet=True)
     await sidebar.forget_team(tx, user_id, team_id)
+    announce_left_team(tx, team_id, user_id)
+    return True
+
+
+def announce_left_team(tx: Transaction, team_id: str, user_id: str) -> None:
+    """Announce that a user is out of a team, to those who stay and to himself."""
     data = {"user_id": user_id, "team_id": team_id}
     announce(
         tx,
@@ -287,7 +293,6 @@ async def leave(tx: Transaction, team_id: str, user_id: str, *, remover_id: str)
         effects=[LeaveTeam(user_id, team_id)],
         invalidates=[team_member_key(team_id, user_id)],
     )
-    return True
 
 
 async def do_set_roles(services: Services, session: Session, team_id: str, user_id: str, roles: str) -> None:

@@ -17,16 +17,27 @@ async def end_memberships(
     """
     members = sorted(row["user_id"] for row in await tx.fetch(_Q["end_team_memberships"], team_id, at))
     channel_ids = [row["id"] for row in await tx.fetch(_Q["channels_of_team"], team_id)]
-    rows = await tx.fetch(_Q["end_channel_memberships"], channel_ids)
+    left = await end_channel_memberships(tx, channel_ids)
     await tx.execute(_Q["archive_channels"], team_id, at)
-    return channel_ids, sorted((row["channel_id"], row["user_id"]) for row in rows), members
+    return channel_ids, left, members
+
+
+async def end_channel_memberships(tx: Transaction, channel_ids: list[str]) -> list[tuple[str, str]]:
+    """Take everybody out of channels; return (channel id, user id), sorted."""
+    rows = await tx.fetch(_Q["end_channel_memberships"], channel_ids)
+    return sorted((row["channel_id"], row["user_id"]) for row in rows)
+
+
+async def delete_posts(db: Database, channel_ids: list[str]) -> None:
+    """Delete the posts and files of channels that nobody is in, some at a time."""
+    while await db.fetch(_Q["delete_some_posts"], channel_ids, POSTS_AT_ONCE):
+        pass
+    await files.delete_in_channels(db, channel_ids, now_ms())
 
 
 async def delete_rows(db: Database, team_id: str, channel_ids: list[str]) -> None:
     """Delete what is left of a team that nobody is in: posts some at a time, then the rest at once."""
-    while await db.fetch(_Q["delete_some_posts"], channel_ids, POSTS_AT_ONCE):
-        pass
-    await files.delete_in_channels(db, channel_ids, now_ms())
+    await delete_posts(db, channel_ids)
     async with db.transaction() as tx:
         for name in (
             "delete_sidebars",

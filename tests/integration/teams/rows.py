@@ -280,6 +280,8 @@ ERRORS: list[tuple[str, str, str, Any, int, str]] = [
     ("member", "DELETE", "/channels/{direct}", None, 400, "api.channel.delete_channel.type.invalid"),
     ("member", "DELETE", "/channels/{new_archived}", None, 400, "api.channel.delete_channel.deleted.app_error"),
     ("teamadmin", "POST", "/channels/{channel}/restore", None, 400, "api.channel.restore_channel.restored.app_error"),
+    ("chanadmin", "DELETE", "/channels/{channel}?permanent=true", None, 403,
+     "api.user.delete_channel.not_enabled.app_error"),
     ("admin", "POST", "/channels/{direct}/move", {"team_id": "{team}"}, 403, "api.channel.move_channel.type.invalid"),
     ("admin", "POST", "/channels/{group}/move", {"team_id": "{team}"}, 403, "api.channel.move_channel.type.invalid"),
     ("admin", "POST", "/channels/{channel}/move", {"team_id": "{other_team}"}, 400,

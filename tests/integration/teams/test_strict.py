@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from aiosmtpd.controller import Controller
 
-from tests.fixtures.api import PASSWORD, Api, free_port, new_settings
+from tests.fixtures.api import PASSWORD, Api, Client, free_port, new_settings
 from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tests.integration.teams.town import Town
@@ -60,6 +60,8 @@ async def town(postgres: Postgres, redis: Redis, box: Box) -> AsyncIterator[Town
     mail.start()
     config = {
         "ServiceSettings.EnableAPITeamDeletion": True,
+        "ServiceSettings.EnableAPIChannelDeletion": True,
+        "ServiceSettings.EnableAPIUserDeletion": True,
         "ServiceSettings.EnableEmailInvitations": True,
         "TeamSettings.MaxUsersPerTeam": MOST,
         "TeamSettings.RestrictDirectMessage": "team",
@@ -191,6 +193,86 @@ async def test_deleting_a_team_for_good_leaves_nothing(town: Town) -> None:
     await town.member.get(f"/channels/{channel['id']}", expect=404)
     await town.admin.get(f"/teams/{team['id']}", expect=404)
     await town.new_team(team["name"])
+
+
+async def test_deleting_a_channel_for_good_leaves_nothing(town: Town) -> None:
+    channel = await town.new_channel(kind="P")
+    post = await town.member.post("/posts", {"channel_id": channel["id"], "message": "m"}, expect=201)
+    reaction = {"user_id": town.member.id, "post_id": post["id"], "emoji_name": "wave"}
+    await town.member.post("/reactions", reaction)
+    path = f"/channels/{channel['id']}?permanent=true"
+    refused = await town.stranger.delete(path, expect=403)
+    assert refused["id"] == "api.context.permissions.app_error"
+    answer, told = await town.announced_by(town.chanadmin.delete(path))
+    assert answer == {"status": "OK"}
+    assert [event["event"] for item in told for event in item.events] == ["channel_deleted"]
+    effects = [effect for item in told for effect in item.effects]
+    assert LeaveChannel(town.member.id, channel["id"]) in effects
+    for table, column, value in (
+        ("channels", "id", channel["id"]), ("channel_members", "channel_id", channel["id"]),
+        ("posts", "channel_id", channel["id"]), ("reactions", "post_id", post["id"]),
+        ("sidebar_channels", "channel_id", channel["id"]), ("post_search", "channel_id", channel["id"]),
+    ):  # fmt: skip
+        assert (await town.sql(f"SELECT count(*) FROM {table} WHERE {column} = $1", value))[0][0] == 0, table
+    await town.member.get(f"/channels/{channel['id']}", expect=404)
+    square = await town.chanadmin.delete(f"/channels/{town.ids['square']}?permanent=true", expect=400)
+    assert square["id"] == "api.channel.delete_channel.cannot.app_error"
+
+
+async def test_deleting_a_user_for_good_leaves_nothing_of_his(town: Town) -> None:
+    account = await town.new_newcomer()
+    me = await town.api.anonymous().log_in(account["username"])
+    channel = await town.new_channel(kind="P")
+    await town.member.post(f"/channels/{channel['id']}/members", {"user_id": me.id}, expect=201)
+
+    async def say(caller: Client, text: str, root: str = "") -> str:
+        body = {"channel_id": channel["id"], "message": text, "root_id": root}
+        return str((await caller.post("/posts", body, expect=201))["id"])
+
+    mine, theirs = await say(me, "my root"), await say(town.member, "their root")
+    for caller, text, root in (
+        (town.member, "to mine", mine), (me, "to theirs", theirs), (town.bot, "to theirs too", theirs),
+    ):  # fmt: skip
+        await say(caller, text, root)
+    await me.put(f"/posts/{mine}/patch", {"message": "my root, edited"})
+    await me.post("/reactions", {"user_id": me.id, "post_id": theirs, "emoji_name": "wave"})
+    await me.put("/users/me/preferences", [{"user_id": me.id, "category": "c", "name": "n", "value": "v"}])
+    token = await town.admin.post(f"/users/{me.id}/tokens", {"description": "x"})
+    direct = await me.post("/channels/direct", [me.id, town.member.id], expect=201)
+    path = f"/users/{me.id}?permanent=true"
+    await me.delete(path, expect=403)
+    await town.member.delete(path, expect=403)
+    answer, told = await town.announced_by(town.admin.delete(path))
+    assert answer == {"status": "OK"}
+    names = [event["event"] for item in told for event in item.events]
+    assert names.count("user_updated") == 3
+    assert names.count("user_removed") == 4  # the channel, the direct one, two default channels
+    assert names.count("leave_team") == 2
+    effects = [effect for item in told for effect in item.effects]
+    assert LeaveChannel(me.id, channel["id"]) in effects
+    assert LeaveChannel(me.id, direct["id"]) in effects
+    tables = (
+        "channel_members", "team_members", "thread_members", "posts", "reactions", "preferences", "statuses",
+        "sessions", "user_access_tokens", "one_time_tokens", "sidebar_channels", "sidebar_categories", "drafts",
+        "audits",
+    )  # fmt: skip
+    for table in tables:
+        assert (await town.sql(f"SELECT count(*) FROM {table} WHERE user_id = $1", me.id))[0][0] == 0, table
+    await town.admin.get(f"/users/{me.id}", expect=404)
+    await me.get("/users/me", expect=401)
+    program = town.api.anonymous(Authorization="Bearer " + token["token"])
+    await program.get("/users/me", expect=401)
+    # What others said stays, but for what answered him; their thread and post know nothing of him.
+    assert (await town.sql("SELECT count(*) FROM posts WHERE root_id = $1 OR original_id = $1", mine))[0][0] == 0
+    thread = await town.member.get(f"/posts/{theirs}/thread")
+    assert len(thread["order"]) == 2
+    [row] = await town.sql("SELECT * FROM threads WHERE root_id = $1", theirs)
+    assert (row["reply_count"], row["participants"]) == (1, [town.bot.id])
+    assert not thread["posts"][theirs].get("has_reactions")
+    # The name is free again, and a second request finds nobody.
+    await town.admin.delete(path, expect=404)
+    again = {"username": account["username"], "email": account["email"], "password": PASSWORD}
+    await town.admin.post("/users", again, expect=201)
 
 
 async def test_a_team_has_room_for_so_many(town: Town) -> None:

@@ -1,0 +1,58 @@
+"""Takes a user's or a channel's rows away for good. Who may ask for that, and what is told, is with the actions."""
+
+from typing import NamedTuple
+
+from tidewire.store import sql
+from tidewire.store.db import Database, Transaction
+from tidewire.wire.ids import now_ms
+
+_Q = sql.load("permanent")
+SLICE = 5000  # posts or reactions that one statement looks through; some 20 ms of one core
+
+
+class Left(NamedTuple):
+    """What a user was in. roots: channel id → roots of the threads that he followed there."""
+
+    team_ids: list[str]
+    channel_ids: list[str]
+    roots: dict[str, list[str]]
+
+
+async def leave_everything(tx: Transaction, user_id: str) -> Left:
+    """Take a user out of all teams, threads and channels; return which, sorted."""
+    teams = await tx.fetch(_Q["leave_teams"], user_id)
+    roots: dict[str, list[str]] = {}
+    for row in await tx.fetch(_Q["unfollow_all"], user_id):
+        roots.setdefault(row["channel_id"], []).append(row["root_id"])
+    channels = await tx.fetch(_Q["leave_channels"], user_id)
+    return Left(
+        sorted(row["team_id"] for row in teams if row["live"]), sorted(row["channel_id"] for row in channels), roots
+    )
+
+
+async def delete_content(db: Database, user_id: str) -> None:
+    """Delete a user's posts, with the threads that he began, and his reactions; a slice at a time."""
+    after = ""
+    while end := await db.fetchval(_Q["end_of_posts"], after, SLICE):
+        async with db.transaction() as tx:
+            rows = await tx.fetch(_Q["delete_posts_of"], after, end, user_id)
+            gone = {row["id"] for row in rows}
+            if threads := sorted({row["root_id"] for row in rows if row["root_id"]} - gone):
+                await tx.execute(_Q["recount_threads"], threads)
+            if gone:
+                await tx.execute(_Q["doom_of_posts"], sorted(gone), now_ms())
+        after = end
+    after = ""
+    while end := await db.fetchval(_Q["end_of_reactions"], after, SLICE):
+        await db.execute(_Q["delete_reactions_of"], after, end, user_id)
+        after = end
+
+
+async def delete_account(tx: Transaction, user_id: str) -> None:
+    """Delete a user's row and all that is his own."""
+    await tx.execute(_Q["delete_account"], user_id)
+
+
+async def delete_channel(tx: Transaction, channel_id: str) -> None:
+    """Delete a channel without members and posts."""
+    await tx.execute(_Q["delete_channel"], channel_id)

@@ -1,0 +1,91 @@
+-- Deleting a user or a channel for good. First the user or everybody leaves, which is announced; then the rows go.
+
+-- name: leave_teams
+WITH own AS (SELECT team_id FROM team_members WHERE user_id = $1 ORDER BY team_id FOR UPDATE)
+DELETE FROM team_members m USING own WHERE m.team_id = own.team_id AND m.user_id = $1
+RETURNING m.team_id, m.delete_at = 0 AS live;
+
+-- name: unfollow_all
+DELETE FROM thread_members WHERE user_id = $1 RETURNING root_id, channel_id;
+
+-- name: leave_channels
+-- The inner SELECT takes the locks in the order of posts.
+WITH own AS (SELECT channel_id FROM channel_members WHERE user_id = $1 ORDER BY channel_id FOR UPDATE)
+DELETE FROM channel_members m USING own WHERE m.channel_id = own.channel_id AND m.user_id = $1 RETURNING m.channel_id;
+
+-- name: end_of_posts
+-- Posts have no index by author: they are walked through by id, a slice at a time. $1: after which, $2: how many.
+SELECT max(id) FROM (SELECT id FROM posts WHERE id > $1 ORDER BY id LIMIT $2) AS slice;
+
+-- name: delete_posts_of
+-- $1 < id <= $2, $3 the author. With what answers his roots, with earlier versions, and all that names them.
+WITH own AS (SELECT id, root_id FROM posts WHERE id > $1 AND id <= $2 AND user_id = $3),
+    told AS (SELECT id FROM own UNION SELECT r.id FROM posts r JOIN own ON r.root_id = own.id),
+    gone AS (SELECT id FROM told UNION
+        SELECT v.id FROM posts v JOIN told ON v.original_id = told.id WHERE v.original_id <> ''),
+    of_threads AS (DELETE FROM threads t USING gone WHERE t.root_id = gone.id),
+    of_followers AS (DELETE FROM thread_members t USING gone WHERE t.root_id = gone.id),
+    of_reactions AS (DELETE FROM reactions r USING gone WHERE r.post_id = gone.id),
+    of_search AS (DELETE FROM post_search s USING gone WHERE s.post_id = gone.id),
+    of_reminders AS (DELETE FROM post_reminders r USING gone WHERE r.post_id = gone.id),
+    of_actions AS (DELETE FROM post_actions a USING gone WHERE a.post_id = gone.id)
+DELETE FROM posts p USING gone WHERE p.id = gone.id RETURNING p.id, p.root_id;
+
+-- name: recount_threads
+-- As recount_thread in posts.sql, for many.
+UPDATE threads t SET reply_count = c.replies, last_reply_at = c.last_at, participants = c.users
+FROM unnest($1::text[]) one(root_id), LATERAL (
+    SELECT coalesce(sum(u.replies), 0) AS replies, coalesce(max(u.last_at), 0) AS last_at,
+        coalesce(array_agg(u.user_id ORDER BY u.first_at, u.user_id), '{}') AS users
+    FROM (
+        SELECT user_id, count(*) AS replies, max(create_at) AS last_at, min(create_at) AS first_at FROM posts
+        WHERE root_id = one.root_id AND root_id <> '' AND original_id = '' AND delete_at = 0 GROUP BY user_id
+    ) u
+) c
+WHERE t.root_id = one.root_id AND t.delete_at = 0;
+
+-- name: doom_of_posts
+-- The objects of files whose posts are gone.
+WITH gone AS (DELETE FROM files WHERE post_id = ANY($1::text[]) AND post_id <> '' RETURNING id, key, thumbnail, preview),
+    of_search AS (DELETE FROM file_search s USING gone WHERE s.file_id = gone.id)
+INSERT INTO doomed_objects (key, at)
+SELECT key, $2::bigint FROM gone
+UNION ALL SELECT key || '.thumbnail', $2 FROM gone WHERE thumbnail <> ''
+UNION ALL SELECT key || '.preview', $2 FROM gone WHERE preview <> ''
+ON CONFLICT DO NOTHING;
+
+-- name: end_of_reactions
+SELECT max(post_id) FROM (SELECT post_id FROM reactions WHERE post_id > $1 ORDER BY post_id LIMIT $2) AS slice;
+
+-- name: delete_reactions_of
+WITH gone AS (DELETE FROM reactions WHERE post_id > $1 AND post_id <= $2 AND user_id = $3 RETURNING post_id)
+UPDATE posts p SET has_reactions = false FROM (SELECT DISTINCT post_id FROM gone) one
+WHERE p.id = one.post_id
+    AND NOT EXISTS (SELECT FROM reactions r WHERE r.post_id = p.id AND r.user_id <> $3);
+
+-- name: delete_account
+-- All that is the user's own; audits of what he did too.
+WITH preferences_ AS (DELETE FROM preferences WHERE user_id = $1),
+    channels_ AS (DELETE FROM sidebar_channels WHERE user_id = $1),
+    categories_ AS (DELETE FROM sidebar_categories WHERE user_id = $1),
+    drafts_ AS (DELETE FROM drafts WHERE user_id = $1),
+    reminders_ AS (DELETE FROM post_reminders WHERE user_id = $1),
+    statuses_ AS (DELETE FROM statuses WHERE user_id = $1),
+    tokens_ AS (DELETE FROM user_access_tokens WHERE user_id = $1),
+    one_time_ AS (DELETE FROM one_time_tokens WHERE user_id = $1),
+    uploads_ AS (DELETE FROM upload_sessions WHERE user_id = $1),
+    pending_ AS (DELETE FROM pending_posts WHERE user_id = $1),
+    incoming_ AS (DELETE FROM incoming_webhooks WHERE user_id = $1),
+    outgoing_ AS (DELETE FROM outgoing_webhooks WHERE creator_id = $1),
+    commands_ AS (DELETE FROM commands WHERE creator_id = $1),
+    bots_ AS (DELETE FROM bots WHERE user_id = $1),
+    pictures_ AS (DELETE FROM pictures WHERE owner_id = $1),
+    audits_ AS (DELETE FROM audits WHERE user_id = $1)
+DELETE FROM users WHERE id = $1;
+
+-- name: delete_channel
+WITH sidebar_ AS (DELETE FROM sidebar_channels WHERE channel_id = $1),
+    drafts_ AS (DELETE FROM drafts WHERE channel_id = $1),
+    incoming_ AS (DELETE FROM incoming_webhooks WHERE channel_id = $1),
+    outgoing_ AS (DELETE FROM outgoing_webhooks WHERE channel_id = $1)
+DELETE FROM channels WHERE id = $1;
