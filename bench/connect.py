@@ -185,6 +185,7 @@ def main(words: list[str] | None = None) -> int:
         "--events", type=int, default=1000, help="for each client, after the log-ins; 0: none"
     )
     parser.add_argument("--rounds", type=int, default=5, help="quiet rounds to wait for")
+    parser.add_argument("--within", type=float, default=3600, help="seconds after which no round is begun")
     options = parser.parse_args(words)
     if (
         options.members > WARM
@@ -198,11 +199,12 @@ def main(words: list[str] | None = None) -> int:
     )
     os.sched_setaffinity(0, LOAD_CORE)  # every child begins there
     rounds: list[Round] = []
+    until = time.monotonic() + options.within
     with services() as running:
         world = World(running, options)
         for _ in range(options.rounds * PATIENCE):
             rounds.append(measure(running, world, options.events, options.channels))
-            if sum(one.window.quiet for one in rounds) == options.rounds:
+            if sum(one.window.quiet for one in rounds) == options.rounds or time.monotonic() > until:
                 break
     valid = report(rounds, options)
     print(index.describe(10_000, 50, options.members))
