@@ -29,7 +29,7 @@ from tidewire.actions.config import Config
 from tidewire.actions.revisions import Revisions
 from tidewire.bus.cache import Cache
 from tidewire.bus.invalidation import InvalidationReader
-from tidewire.bus.push_decide import DecisionReader
+from tidewire.bus.push_decide import CLAIM_AFTER_MS, DecisionReader
 from tidewire.bus.push_queue import PushQueue, RemovedReader
 from tidewire.bus.redis_client import RedisClient
 from tidewire.settings import Settings
@@ -39,7 +39,7 @@ from tidewire.wire.ids import new_id
 
 CONNECTIONS = 3  # the decision's, housekeeping's, and one to look at the configuration by
 REPUBLISHED = 3  # times bus.outbox_retention_s: for so long a post is known that may be published again
-SUBJECT = "https://example.invalid"  # where the site has no address; push services want one (RFC 8292 2.1)
+NOBODY = "mailto:nobody@example.org"  # where neither site nor mail has an address; push services want one
 _log = structlog.get_logger("push")
 
 
@@ -94,8 +94,8 @@ async def working(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]
         invalidation.start()
         stack.push_async_callback(invalidation.close)
 
-        subject = config.text("ServiceSettings.SiteURL") or SUBJECT
-        found, wrong = providers_of(settings.push, vapid=Vapid(push_keys.private_pem(vapid), subject))
+        who = Vapid(push_keys.private_pem(vapid), subject_of(settings, config))
+        found, wrong = providers_of(settings.push, vapid=who)
         for line in wrong:
             _log.error("target does not work", problem=line)
         found["proxy"] = ConfiguredProxy(config, line_of(settings.push), settings.push.secret)
@@ -104,7 +104,8 @@ async def working(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]
         stack.push_async_callback(queue.close)
 
         keep_s = REPUBLISHED * settings.bus.outbox_retention_s
-        reader = DecisionReader(url, consumer=consumer, keep_s=keep_s)
+        claim_after_ms = min(CLAIM_AFTER_MS, int(settings.push.claim_after_s * 1000))
+        reader = DecisionReader(url, consumer=consumer, keep_s=keep_s, claim_after_ms=claim_after_ms)
         stack.push_async_callback(reader.close)
         removed = RemovedReader(url, consumer=consumer)
         stack.push_async_callback(removed.close)
@@ -138,6 +139,14 @@ async def working(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]
         async with metrics.endpoint(settings.metrics, role="push", healthy=lambda: sender.healthy):
             _log.info("push worker works", targets=sorted(found))
             yield tasks
+
+
+def subject_of(settings: Settings, config: Config) -> str:
+    """Return whom browsers' push services may ask about our pushes. Source: RFC 8292 2.1: https: or mailto:."""
+    site, mail = config.text("ServiceSettings.SiteURL"), config.text("EmailSettings.FeedbackEmail")
+    if settings.push.vapid_subject:
+        return settings.push.vapid_subject
+    return site if site.startswith("https://") else f"mailto:{mail}" if mail else NOBODY
 
 
 async def _wait_for(

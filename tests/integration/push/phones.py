@@ -106,13 +106,13 @@ class Phones:
 
 
 @asynccontextmanager
-async def phones_of(postgres: Postgres) -> AsyncIterator[Phones]:
-    """Run an API in which pushes are on."""
+async def phones_of(postgres: Postgres, **sections: dict[str, Any]) -> AsyncIterator[Phones]:
+    """Run an API in which pushes are on; sections: of its settings."""
     redis = Redis(durable=False)
     redis.start()
     try:
         async with cloned(postgres) as url:
-            api = Api(new_settings(url, redis.url))
+            api = Api(new_settings(url, redis.url, **sections))
             await api.start()
             phones = Phones(await settle(api), url, redis)
             await phones.configure(SendPushNotifications=True)
