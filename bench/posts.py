@@ -1,6 +1,6 @@
 """POST /posts: requests per second of one API core, and CPU time per post of the API, PostgreSQL and Redis.
 
-    python -m bench.posts [--members 10 1000] [--connections 32] [--replies 30] [--turns 9] [--seconds 4]
+    python -m bench.posts [--members 10 1000] [--connections 32] [--replies 30] [--pushes] [--turns 9] [--seconds 4]
 
 The real API process with one worker, a private PostgreSQL and Redis; authors on keep-alive connections, each sending
 the next post when the last is answered (bench.poster). The API has a core of its own; everything else is on the other.
@@ -134,6 +134,14 @@ def measure(
             poster.end()
 
 
+async def give_phones(db: Database) -> None:
+    """Switch pushes on and make every session a phone's: what may lead to a push waits for the worker."""
+    await db.execute("INSERT INTO config (key, value) VALUES ('EmailSettings.SendPushNotifications', 'true')")
+    await db.execute("UPDATE revisions SET n = n + 1 WHERE name = 'config'")
+    await db.execute("UPDATE sessions SET device_id = 'apple_rn-v2:' || id")
+    await db.close()
+
+
 def quiet_turns(
     program: Program, pid: int, running: Services, options: argparse.Namespace, others: Sequence[int] = ()
 ) -> list[Turn]:
@@ -180,6 +188,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--members", type=int, nargs="+", default=[10, 1000])
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--replies", type=int, default=30, help="percent of the posts that are replies")
+    parser.add_argument("--pushes", action="store_true", help="everybody has a phone, and no push worker runs")
     parser.add_argument("--turns", type=int, default=9, help="quiet turns to wait for")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of one turn")
     options = parser.parse_args(words)
@@ -193,6 +202,9 @@ def main(words: list[str] | None = None) -> int:
         with services() as running, tempfile.TemporaryDirectory() as scratch:
             users = asyncio.run(seed(Database(running.postgres.url()), Plan(members)))
             head = f"{members} members, {options.connections} connections, {options.replies} % replies"
+            if options.pushes:
+                asyncio.run(give_phones(Database(running.postgres.url())))
+                head += ", all with phones"
             valid &= report(head, "post", options, measure(running, Path(scratch), users, options))
     return 0 if valid else 3
 
