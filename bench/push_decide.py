@@ -34,6 +34,7 @@ from tests.fixtures.http2_peer import Answer, Request, running
 from tests.integration.push.world import apple_target, write_config
 from tidewire.actions import push_keys
 from tidewire.actions.config import Config
+from tidewire.actions.vault import Vault
 from tidewire.bus.cache import Cache
 from tidewire.bus.envelope import Decision, PostPush
 from tidewire.bus.redis_client import RedisClient
@@ -95,7 +96,8 @@ async def cost(options: argparse.Namespace, running_services: Services) -> None:
     await give_phones(Database(settings.database.url))
     db, redis = Database(settings.database.url, size=3), RedisClient(settings.redis.url)
     config = await Config.open(settings, db)
-    key = push_keys.load_private(await push_keys.get_pair(db, push_keys.SIGNING))
+    vault, pair = await Vault.open(settings, db), await push_keys.get_pair(settings, db, push_keys.SIGNING)
+    key = push_keys.load_private(push_keys.private_pem(vault, push_keys.SIGNING, pair))
     decider = Decider(db, redis, config, Cache(), key, targets={"apple_rn"}, heartbeat_s=5)
     for name, posts, everybody in (("one", options.posts, False), ("all", options.posts // 20, True)):
         decisions = await write_posts(db, users, posts, everybody=everybody)

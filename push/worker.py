@@ -23,10 +23,12 @@ from push.housekeeping import every
 from push.providers.aes128gcm import Vapid
 from push.sender import open_sender
 from push.start import line_of, providers_of
+from push.targets import BadConfig
 from tidewire import log, metrics
 from tidewire.actions import push_keys
 from tidewire.actions.config import Config
 from tidewire.actions.revisions import Revisions
+from tidewire.actions.vault import Unreadable, Vault
 from tidewire.bus.cache import Cache
 from tidewire.bus.invalidation import InvalidationReader
 from tidewire.bus.push_decide import CLAIM_AFTER_MS, DecisionReader
@@ -94,7 +96,7 @@ async def working(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]
         invalidation.start()
         stack.push_async_callback(invalidation.close)
 
-        who = Vapid(push_keys.private_pem(vapid), subject_of(settings, config))
+        who = Vapid(vapid, subject_of(settings, config))
         found, wrong = providers_of(settings.push, vapid=who)
         for line in wrong:
             _log.error("target does not work", problem=line)
@@ -149,21 +151,24 @@ def subject_of(settings: Settings, config: Config) -> str:
     return site if site.startswith("https://") else f"mailto:{mail}" if mail else NOBODY
 
 
-async def _wait_for(
-    settings: Settings, db: Database
-) -> tuple[Config, push_keys.KeyPair, push_keys.KeyPair]:
-    """Return the configuration and the two key pairs; waits for a database that is not there yet."""
+async def _wait_for(settings: Settings, db: Database) -> tuple[Config, bytes, bytes]:
+    """Return the configuration and the private keys (PEM) that sign pushes and that name us to push services.
+
+    Waits for a database that is not there yet. Raises: BadConfig where the keys cannot be read.
+    """
     while True:
         try:
             config = await Config.open(settings, db)
-            return (
-                config,
-                await push_keys.get_pair(db, push_keys.SIGNING),
-                await push_keys.get_pair(db, push_keys.VAPID),
-            )
+            vault = await Vault.open(settings, db)
+            names = (push_keys.SIGNING, push_keys.VAPID)
+            pairs = [(name, await push_keys.get_pair(settings, db, name)) for name in names]
+            signing, vapid = (push_keys.private_pem(vault, *pair) for pair in pairs)
+            return config, signing, vapid
         except Unavailable:
             _log.warning("waiting for the database")
             await asyncio.sleep(1)
+        except Unreadable as error:
+            raise BadConfig("the keys of pushes were sealed with another database.secrets_key") from error
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

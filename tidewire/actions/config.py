@@ -90,7 +90,7 @@ class Config:
         """Return the configuration in force. Raises: Unavailable."""
         server_id = await system.keep(db, "DiagnosticId", new_token())
         installed_at = await system.keep(db, "InstallationDate", str(now_ms()))
-        signing_key = (await push_keys.get_pair(db, push_keys.SIGNING)).public
+        signing_key = (await push_keys.get_pair(settings, db, push_keys.SIGNING)).public
         config = cls(settings, db, server_id=server_id, installed_at=installed_at, signing_key=signing_key)
         await config.reload()
         return config

@@ -7,34 +7,42 @@ Source: Mattermost API v4, `AsymmetricSigningPublicKey`: the app checks each pus
 import base64
 from typing import TYPE_CHECKING, NamedTuple
 
+from tidewire.settings import Settings
 from tidewire.store import system
 from tidewire.store.db import Database
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+    from tidewire.actions.vault import Vault
+
 SIGNING, VAPID = "PushSigningKey", "WebPushVapidKey"  # names in the table `system`
 
 
 class KeyPair(NamedTuple):
-    """public: DER (SubjectPublicKeyInfo), base64. private: DER (PKCS 8), base64; a secret."""
+    """public: DER (SubjectPublicKeyInfo), base64. sealed: the private key, DER (PKCS 8) in base64, by the vault."""
 
     public: str
-    private: str
+    sealed: str
 
 
-async def get_pair(db: Database, name: str) -> KeyPair:
+async def get_pair(settings: Settings, db: Database, name: str) -> KeyPair:
     """Return a key pair, made by the first process that asks. Raises: Unavailable.
 
     Cost: one query; the cryptography library (8 MiB) is loaded only where the pair is made.
     """
     stored = await system.value_of(db, name)
     if not stored:
-        stored = await system.keep(db, name, " ".join(_make()))
+        from tidewire.actions.vault import Vault
+
+        public, private = _make()
+        vault = await Vault.open(settings, db)
+        stored = await system.keep(db, name, f"{public} {vault.seal_text(name, private)}")
     return KeyPair(*stored.split(" "))
 
 
-def _make() -> KeyPair:
+def _make() -> tuple[str, str]:
+    """Return a new pair: (public, private)."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -45,22 +53,23 @@ def _make() -> KeyPair:
     private = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return KeyPair(base64.b64encode(public).decode(), base64.b64encode(private).decode())
+    return base64.b64encode(public).decode(), base64.b64encode(private).decode()
 
 
-def load_private(pair: KeyPair) -> "EllipticCurvePrivateKey":
-    """Return the private key, ready to sign."""
+def private_pem(vault: "Vault", name: str, pair: KeyPair) -> bytes:
+    """Return the private key as PEM (RFC 7468). Raises: Unreadable, if it was sealed with another key."""
+    private = vault.unseal_text(name, pair.sealed)
+    return f"-----BEGIN PRIVATE KEY-----\n{private}\n-----END PRIVATE KEY-----\n".encode()
+
+
+def load_private(pem: bytes) -> "EllipticCurvePrivateKey":
+    """Return a private key, ready to sign."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-    key = serialization.load_der_private_key(base64.b64decode(pair.private), password=None)
+    key = serialization.load_pem_private_key(pem, password=None)
     assert isinstance(key, EllipticCurvePrivateKey), "only such keys are made here"
     return key
-
-
-def private_pem(pair: KeyPair) -> bytes:
-    """Return the private key as PEM (RFC 7468)."""
-    return f"-----BEGIN PRIVATE KEY-----\n{pair.private}\n-----END PRIVATE KEY-----\n".encode()
 
 
 def application_server_key(pair: KeyPair) -> str:

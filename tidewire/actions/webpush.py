@@ -99,7 +99,7 @@ def check(given: BrowserSubscription, allowed: tuple[str, ...]) -> Subscription:
 async def get_state(services: Services, session: Session, user_id: str) -> WebPushState:
     """Return whether and how the caller's browser can subscribe, and what it has. Raises: 403."""
     _check_own(session, user_id)
-    pair = await push_keys.get_pair(services.db, push_keys.VAPID)
+    pair = await push_keys.get_pair(services.settings, services.db, push_keys.VAPID)
     state = WebPushState(
         services.config.flag("EmailSettings.SendPushNotifications"), push_keys.application_server_key(pair)
     )

@@ -13,6 +13,7 @@ from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tidewire.actions import push_keys
 from tidewire.actions.config import Config
+from tidewire.actions.vault import Vault
 from tidewire.bus.cache import Cache
 from tidewire.bus.envelope import Decision, PostPush, Push, decode_decision
 from tidewire.bus.redis import DECIDE
@@ -66,8 +67,11 @@ class Phones:
         """Return the jobs of these, as things are now."""
         if self.decider is None:
             self.db = Database(self.database_url)
-            self.config = await Config.open(self.people.api.settings, self.db)
-            key = push_keys.load_private(await push_keys.get_pair(self.db, push_keys.SIGNING))
+            settings = self.people.api.settings
+            self.config = await Config.open(settings, self.db)
+            pair = await push_keys.get_pair(settings, self.db, push_keys.SIGNING)
+            vault = await Vault.open(settings, self.db)
+            key = push_keys.load_private(push_keys.private_pem(vault, push_keys.SIGNING, pair))
             self.decider = Decider(
                 self.db, self.redis, self.config, Cache(), key, targets=TARGETS, heartbeat_s=5
             )

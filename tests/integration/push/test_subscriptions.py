@@ -1,5 +1,6 @@
 """Subscriptions of browsers: who may have one, what is refused, and that it ends with its login."""
 
+import asyncio
 import base64
 import os
 from collections.abc import AsyncIterator
@@ -13,6 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.fixtures.api import PASSWORD, Client
 from tests.fixtures.postgres import Postgres
 from tests.integration.push.phones import Phones, phones_of
+from tidewire.actions import push_keys
+from tidewire.actions.vault import Vault
+from tidewire.store.db import Database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -168,3 +172,19 @@ async def test_who_may(phones: Phones) -> None:
     await phones.configure(SendPushNotifications=False)
     await people.member.post("/users/me/webpush", browser(), expect=501)
     await phones.configure(SendPushNotifications=True)
+
+
+async def test_the_keys_are_made_once_and_do_not_lie_open(phones: Phones) -> None:
+    """Whichever processes ask first, all get the same pair."""
+    db = Database(phones.database_url)
+    settings = phones.people.api.settings
+    await db.execute("DELETE FROM system WHERE name = $1", push_keys.VAPID)
+    pairs = await asyncio.gather(*(push_keys.get_pair(settings, db, push_keys.VAPID) for _ in range(4)))
+    stored = await db.fetchval("SELECT value FROM system WHERE name = $1", push_keys.VAPID)
+    pem = push_keys.private_pem(await Vault.open(settings, db), push_keys.VAPID, pairs[0])
+    await db.close()
+    assert len(set(pairs)) == 1
+    assert pem.split(b"\n")[1].decode() not in stored
+    public = push_keys.load_private(pem).public_key()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert base64.b64encode(der).decode() == pairs[0].public
