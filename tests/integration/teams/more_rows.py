@@ -1,0 +1,117 @@
+"""Who may do what, for the operations that rows.py does not have: the system's own, pictures, statuses, drafts, posts.
+
+As PERMISSIONS there: method, path, body, and the statuses of stranger, guest, teammate, member, bot, chanadmin,
+teamadmin and admin; strangers to the server and the deactivated get 401.
+"""
+
+from typing import Any
+
+# fmt: off
+Row = tuple[str, str, Any, tuple[int, ...]]
+ALL = (200,) * 8
+ADMIN = (403,) * 7 + (200,)
+SELF = (403, 403, 403, 200, 403, 403, 403, 200)  # the member's own thing
+IN_PRIVATE = (404, 200, 404, 200, 200, 200, 404, 200)  # who reads the private channel
+
+MORE: list[Row] = [
+    # -- what every client asks when it starts
+    ("GET", "/agents", None, ALL),
+    ("GET", "/agents/status", None, ALL),
+    ("GET", "/limits/server", None, ALL),
+    ("GET", "/system/timezones", None, ALL),
+    ("GET", "/system/notices/{team}", None, ALL),
+    ("PUT", "/system/notices/view", ["x"], ALL),
+    ("GET", "/trial-license/prev", None, ALL),
+    ("POST", "/client_perf", {}, ALL),
+    ("GET", "/usage/posts", None, ALL),
+    ("GET", "/usage/storage", None, ALL),
+    ("GET", "/custom_profile_attributes/fields", None, ALL),
+    ("POST", "/roles/names", ["team_user"], ALL),
+    ("GET", "/roles/name/team_user", None, ALL),
+    ("POST", "/users/status/ids", ["{member}"], ALL),
+    ("POST", "/emoji/names", ["wave"], ALL),
+    # -- the system's
+    ("GET", "/analytics/old?name=standard", None, ADMIN),
+    ("POST", "/caches/invalidate", None, ADMIN),
+    ("GET", "/cluster/status", None, ADMIN),
+    ("GET", "/config", None, ADMIN),
+    ("PUT", "/config", {"ServiceSettings": {"SiteURL": "https://x.example"}}, (403,) * 7),
+    ("GET", "/config/environment", None, ALL),  # of what the caller may see, which is nothing
+    ("PUT", "/config/patch", {"TeamSettings": {"MaxUsersPerTeam": -1}}, (403,) * 7 + (400,)),
+    ("PUT", "/config/patch", {}, ADMIN),
+    ("POST", "/config/reload", None, ADMIN),
+    ("GET", "/data_retention/policy", None, (501,) * 8),
+    ("POST", "/email/test", {}, (403,) * 7 + (400,)),
+    ("GET", "/jobs", None, (400,) * 7 + (200,)),
+    ("POST", "/jobs", {"type": "x"}, (400,) * 8),
+    ("GET", "/jobs/type/migrations", None, (400,) * 7 + (200,)),
+    ("GET", "/logs", None, ADMIN),
+    ("POST", "/permissions/ancillary", ["sysconsole_read_site_posts"], ALL),
+    ("GET", "/roles", None, ADMIN),
+    ("POST", "/site_url/test", {"site_url": "x"}, (403,) * 7 + (400,)),
+    ("GET", "/system/onboarding/complete", None, ADMIN),
+    ("POST", "/system/onboarding/complete", {}, ADMIN),
+    ("POST", "/users/sessions/revoke/all", None, (403,) * 7),
+    ("GET", "/redirect_location?url=https://example.org", None, ALL),
+    # -- accounts and statuses
+    ("POST", "/users/{member}/promote", None, (403, 403, 403, 403, 403, 403, 403, 501)),
+    ("POST", "/users/{guest}/demote", None, (403, 403, 403, 403, 403, 403, 403, 501)),
+    ("POST", "/users/{member}/email/verify/member", None, ADMIN),
+    ("GET", "/users/{member}/image", None, (200,) * 8),
+    ("GET", "/users/{stranger}/image", None, (200, 403, 200, 200, 200, 200, 200, 200)),
+    ("GET", "/users/{member}/image/default", None, (200,) * 8),
+    ("DELETE", "/users/{member}/image", None, SELF),
+    ("PUT", "/users/{member}/status", {"user_id": "{member}", "status": "away"}, SELF),
+    ("PUT", "/users/{member}/status/custom", {"emoji": "wave", "text": "x"}, SELF),
+    ("DELETE", "/users/{member}/status/custom", None, SELF),
+    ("POST", "/users/{member}/status/custom/recent/delete", {"emoji": "wave", "text": "x"},
+     (403, 403, 403, 200, 403, 403, 403, 400)),  # the first one took it away
+    # -- teams
+    ("GET", "/teams/{team}/image", None, (403, 404, 404, 404, 404, 404, 404, 404)),
+    ("DELETE", "/teams/{team}/image", None, (403, 403, 403, 403, 403, 403, 200, 200)),
+    # -- channels and posts
+    ("POST", "/channels/group", ["{member}", "{chanadmin}", "{teamadmin}"], (201, 403, 201, 201, 201, 201, 201, 201)),
+    ("POST", "/posts/ids", ["{root}"], ALL),
+    ("POST", "/posts/ids/reactions", ["{root}"], ALL),
+    ("POST", "/posts/ephemeral", {"user_id": "{member}", "post": {"channel_id": "{private}", "message": "x"}},
+     (403, 403, 403, 403, 403, 403, 403, 201)),
+    ("POST", "/reactions", {"user_id": "{member}", "post_id": "{root}", "emoji_name": "wave"},
+     (403, 403, 403, 200, 403, 403, 403, 403)),
+    ("GET", "/posts/{root}/info", None, IN_PRIVATE),
+    ("GET", "/posts/{root}/files/info", None, IN_PRIVATE),
+    ("GET", "/posts/{root}/edit_history", None, (404, 403, 404, 404, 403, 403, 404, 403)),
+    ("POST", "/posts/{root}/restore/{unknown}", None, (404, 403, 404, 400, 403, 403, 404, 403)),
+    ("GET", "/users/{member}/posts/flagged", None, SELF),
+    ("POST", "/users/{member}/posts/{root}/reminder", {"target_time": 9999999999}, SELF),
+    ("POST", "/drafts", {"channel_id": "{private}", "message": "x", "user_id": "{member}"},
+     (403, 201, 403, 201, 201, 201, 201, 201)),
+    ("GET", "/users/{member}/teams/{team}/drafts", None, SELF),
+    ("DELETE", "/users/{member}/channels/{private}/drafts", None, SELF),
+    ("DELETE", "/users/{member}/channels/{private}/drafts/{root}", None, SELF),
+    ("GET", "/posts/scheduled/team/{team}", None, (403, *ALL[1:])),
+    ("POST", "/posts/schedule", {}, (400,) * 8),
+    ("PUT", "/posts/schedule/{unknown}", {}, (400,) * 8),
+    ("DELETE", "/posts/schedule/{unknown}", None, (400,) * 8),
+    # -- notifications
+    ("POST", "/notifications/test", None, ALL),
+]
+
+# Lists that are paged, asked by the admin: "page=-1" and words are the first page, too much is 200, far away is empty.
+PAGED = (
+    "/users", "/teams", "/teams/{team}/members", "/teams/{team}/channels", "/teams/{team}/channels/deleted",
+    "/channels/{channel}/members", "/audits", "/users/{member}/audits", "/users/{member}/tokens", "/users/tokens",
+    "/bots",
+)
+
+# Operations that other tests try with all kinds of callers: of which family, by the beginning of the path.
+ELSEWHERE = {
+    "/files": "files", "/uploads": "files", "/users/{user_id}/uploads": "files", "/image": "files",
+    "/hooks": "integrations", "/commands": "integrations", "/actions": "integrations",
+    "/posts/{post_id}/actions": "integrations", "/teams/{team_id}/commands": "integrations",
+    "/posts/search": "search", "/teams/{team_id}/posts/search": "search", "/teams/{team_id}/files/search": "search",
+    "/notifications/ack": "push", "/users/{user_id}/webpush": "push",
+    "/users/{user_id}/terms_of_service": "accounts, test_signup",
+    "/users/{user_id}/status/custom/recent": "people",
+    "/teams/members/invite": "teams, test_strict", "/users/{user_id}/image": "people, uploads",
+    "/teams/{team_id}/image": "people, uploads", "/roles/{role_id}": "api, test_roles",
+}
