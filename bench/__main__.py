@@ -19,6 +19,7 @@ from bench import (
     posts,
     reader,
     stall,
+    swarm,
     tls,
 )
 from bench.peers import compare
@@ -38,6 +39,7 @@ BENCHES = {
     "posts": posts.main,
     "reader": reader.main,
     "stall": stall.main,
+    "swarm": swarm.main,
     "tls": tls.main,
 }
 

@@ -1,8 +1,9 @@
 """Tools that put load on a Tidewire, or make it ready for load. Nothing here runs inside the server.
 
-seed        users with sessions, a team and channels, written straight into the database
-tokens      the file that seed writes
-swarm       a compiled crowd of WebSocket clients, with a process of its own
+seed        users with sessions, a team and channels, written straight into the database; tokens: its file
+swarm       a compiled crowd of WebSocket clients, with a process of its own; bridge: its figures in Locust's
 firehose    a Locust suite: posts at a fixed rate, and how long they take to receivers
-cli         `tidewire loadtest …`
+storm       a Locust suite: everybody reconnects
+suite       what every suite does beside its load: checks (preflight), limits (targets), report
+runner      a suite with what it needs; cli: `tidewire loadtest …`
 """

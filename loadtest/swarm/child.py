@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from loadtest.swarm.histogram import Histogram
 from loadtest.swarm.wire import Command, Report, Setup, write_report
 
 REPORT_S = 1.0
+NEWS_S = 0.1  # while watched clients log in, of whom somebody waits to hear
 _POLL_MS = 50
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _decode_command = msgspec.json.Decoder(Command).decode
@@ -25,10 +26,15 @@ def resident_bytes() -> int:
 
 
 def read_tokens(path: str, first: int, count: int) -> Iterator[bytes]:
-    """Yield the first words of `count` lines from line `first` on, round and round."""
-    lines = [line.split()[0] for line in Path(path).read_bytes().splitlines() if line.strip()]
-    start = first % len(lines)
-    return islice(cycle(lines[start:] + lines[:start] if start else lines), count)
+    """Yield the first words of `count` lines from line `first` on, round and round; none is kept."""
+    with open(path, "rb") as file:
+        at = first % sum(1 for _ in file)
+        while count:
+            file.seek(0)
+            for line in islice(file, at, at + count):
+                yield line.split(maxsplit=1)[0]
+                count -= 1
+            at = 0
 
 
 class Child:
@@ -38,7 +44,8 @@ class Child:
         self._base_bytes = resident_bytes()
         self._setup = setup
         self.crowd = Crowd(
-            list(read_tokens(setup.tokens, setup.first, setup.count)),
+            read_tokens(setup.tokens, setup.first, setup.count),
+            setup.count,
             setup.targets,
             path=setup.path,
             auth=setup.auth,
@@ -53,14 +60,18 @@ class Child:
         )
         self._reported, self._cpu_s = time.monotonic(), time.process_time()
         self._input = b""
+        self._label = ""
+        self._connecting = False
 
     def run(self) -> None:
         """Serve until standard input ends."""
         while True:
             if self.crowd.poll(_POLL_MS) and not self._obey():
                 break
-            if time.monotonic() - self._reported >= REPORT_S:
+            done = self._connecting and not self.crowd.connecting  # whoever waits for it should not wait for the clock
+            if done or time.monotonic() - self._reported >= (NEWS_S if self.crowd.news else REPORT_S):
                 self.report()
+                self._connecting = self.crowd.connecting > 0
         self.crowd.drop()
         self.report()
 
@@ -73,10 +84,12 @@ class Child:
         for line in lines:
             command = _decode_command(line)
             if command.do == "connect":
+                self.report()  # nothing of what follows is mixed with what was
+                self._label, self._connecting = command.label, True
                 self.crowd.connect(0, self._setup.count, command.rate, resume=command.resume)
             elif command.do == "drop":
                 self.crowd.drop()
-                self.report()  # nothing of what follows is mixed with what was
+                self.report()
             else:
                 self.crowd.say(command.number - self._setup.first, msgspec.json.encode(command.action))
         return True
@@ -86,6 +99,7 @@ class Child:
         now, cpu_s, found = time.monotonic(), time.process_time(), self.crowd.take()
         report = Report(
             pid=os.getpid(),
+            label=self._label,
             wall_s=now - self._reported,
             cpu_s=cpu_s - self._cpu_s,
             rss_bytes=resident_bytes(),

@@ -1,23 +1,24 @@
 """Many WebSocket clients on one epoll set. They speak Mattermost's protocol, without TLS, over IPv4."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 class Crowd:
-    """Clients numbered from 0, one for each token, all calls from one thread.
+    """Clients numbered from 0, all calls from one thread.
 
-    tokens: one for each client. targets: (name for `Host`, IPv4 address as a number, port), dealt in turn. path: of the
-    upgrade. auth: "bearer", "cookie" or "challenge" (which cannot resume). first_number: number of the first client
-    among those of all processes; it decides target and source address. watched: clients below this number are told
-    one by one when they log in. sample_every: every so many clients look for marks in posts. in_flight: most
-    attempts at once; the others wait and their time runs. ping_s: 0: never; a client whose ping is not answered before
-    the next gives up. timeout_s: for a log-in. retry_s: after a failure or loss a client comes back so much later and
-    asks to resume; 0: never. wake_fd: poll() returns True when it is readable.
+    tokens: `count` of them, one for each client. targets: (name for `Host`, IPv4 address as a number, port), dealt in
+    turn. path: of the upgrade. auth: "bearer", "cookie" or "challenge" (which cannot resume). first_number: number of
+    the first client among those of all processes; it decides target and source address. watched: clients below this
+    number are told one by one when they log in. sample_every: every so many clients look for marks in posts.
+    in_flight: most attempts at once; the others wait and their time runs. ping_s: 0: never; a client whose ping is not
+    answered before the next gives up. timeout_s: for a log-in. retry_s: after a failure or loss a client comes back so
+    much later and asks to resume; 0: never. wake_fd: poll() returns True when it is readable.
     """
 
     def __init__(
         self,
-        tokens: Sequence[bytes],
+        tokens: Iterable[bytes],
+        count: int,
         targets: Sequence[tuple[str, int, int]],
         *,
         path: str,
@@ -46,6 +47,9 @@ class Crowd:
     @property
     def open(self) -> int:
         """Clients that are logged in. Cost: linear."""
+    @property
+    def news(self) -> int:
+        """Watched clients that have logged in since the last take()."""
     @property
     def bytes_per_connection(self) -> float:
         """Memory of a client without a partial frame, its token included."""

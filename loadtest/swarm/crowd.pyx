@@ -81,19 +81,19 @@ cdef class Crowd:
     cdef int64_t busiest_us, first_attempt_us, last_opened_us
     cdef bint woken
 
-    def __cinit__(self, tokens, targets, *, str path, str auth="bearer", uint32_t first_number=0,
+    def __cinit__(self, tokens, uint32_t count, targets, *, str path, str auth="bearer", uint32_t first_number=0,
                   uint32_t watched=0, uint32_t sample_every=1, uint32_t in_flight=1000, double ping_s=30.0,
                   double timeout_s=30.0, double retry_s=0.0, int wake_fd=-1):
-        cdef uint32_t i
-        cdef size_t room = 0
+        cdef uint32_t i = 0
+        cdef size_t used = 0, room = 0
         cdef bytes word
         cdef epoll_event event
         self.epoll = -1
-        if not tokens or not targets or auth not in AUTHS or sample_every < 1 or in_flight < 1 or timeout_s <= 0:
+        if not count or not targets or auth not in AUTHS or sample_every < 1 or in_flight < 1 or timeout_s <= 0:
             raise ValueError("a crowd needs tokens, targets and sensible numbers")
         self.auth = <Auth><int>AUTHS.index(auth)
         self.path = path.encode("ascii")
-        self.size, self.target_count = len(tokens), len(targets)
+        self.size, self.target_count = count, len(targets)
         self.first_number, self.watched, self.sample_every = first_number, watched, sample_every
         self.most_in_flight = in_flight
         self.ping_us, self.timeout_us = <int64_t>(ping_s * 1e6), <int64_t>(timeout_s * 1e6)
@@ -103,26 +103,30 @@ cdef class Crowd:
         self.accept = b64encode(sha1(self.key + GUID, usedforsecurity=False).digest())
         self.random = int.from_bytes(os.urandom(4), "little") | 1
         self.errors, self.opened_notes, self.mark_notes = {}, [], []
-        for token in tokens:
-            room += len(token)
         self.conns = <Conn*>calloc(self.size, sizeof(Conn))
-        self.arena = <uint8_t*>malloc(room + 1)
         self.input = <uint8_t*>malloc(INPUT)
         self.output = <uint8_t*>malloc(HEAD_LIMIT)
         self.targets = <Target*>calloc(self.target_count, sizeof(Target))
-        if (self.conns == NULL or self.arena == NULL or self.input == NULL or self.output == NULL
-                or self.targets == NULL):
+        if self.conns == NULL or self.input == NULL or self.output == NULL or self.targets == NULL:
             raise MemoryError
-        room = 0
-        for i in range(self.size):
-            word = tokens[i]
-            if not 0 < len(word) <= 4096:
-                raise ValueError("a token is empty or very long")
-            memcpy(self.arena + room, PyBytes_AS_STRING(word), len(word))
+        for i in range(count):
             self.conns[i].fd = -1
-            self.conns[i].token_at, self.conns[i].token_size = <uint32_t>room, <uint16_t>len(word)
-            room += len(word)
-        self.token_bytes = room
+        # One after the other, so that they are never Python objects all at once.
+        i = 0
+        for word in tokens:
+            if not 0 < len(word) <= 4096 or i == count:
+                raise ValueError("a token is empty or very long, or there are too many")
+            if used + len(word) > room:
+                room = 2 * room + 4096
+                self._make_room(room)
+            memcpy(self.arena + used, PyBytes_AS_STRING(word), len(word))
+            self.conns[i].token_at, self.conns[i].token_size = <uint32_t>used, <uint16_t>len(word)
+            used += len(word)
+            i += 1
+        if i < count:
+            raise ValueError("there are too few tokens")
+        self._make_room(used)
+        self.token_bytes = used
         for i, (name, address, port) in enumerate(targets):
             word = name.encode("ascii")
             if len(word) > 79:
@@ -153,6 +157,14 @@ cdef class Crowd:
         free(self.input)
         free(self.output)
         free(self.targets)
+
+    cdef int _make_room(self, size_t size) except -1:
+        """Let the arena have this size."""
+        cdef uint8_t* arena = <uint8_t*>realloc(self.arena, size)
+        if arena == NULL:
+            raise MemoryError
+        self.arena = arena
+        return 0
 
     # What the owner asks for
 
@@ -225,6 +237,10 @@ cdef class Crowd:
         for i in range(self.size):
             found += self.conns[i].state == OPEN
         return found
+
+    @property
+    def news(self):
+        return len(self.opened_notes)
 
     @property
     def bytes_per_connection(self):
@@ -576,7 +592,7 @@ cdef class Crowd:
         else:
             self.counts.fresh += 1
         if self.first_number + number < self.watched and len(self.opened_notes) < NOTES:
-            self.opened_notes.append((self.first_number + number, took, way == RESUMED))
+            self.opened_notes.append((self.first_number + number, self.last_opened_us, took, way == RESUMED))
         return 0
 
     cdef int _on_mark(self, uint32_t number, int64_t sent) except -1:

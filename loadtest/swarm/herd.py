@@ -112,10 +112,11 @@ class Herd:
         """The processes."""
         return [child.pid for child in self._children]
 
-    def connect(self, rate: float, *, resume: bool = False) -> None:
-        """Let all clients connect that are not, `rate` a second over all processes."""
+    def connect(self, rate: float, *, resume: bool = False, label: str = "connect") -> None:
+        """Let all clients connect that are not, `rate` a second over all processes. label: what reports call it."""
         for child, share in zip(self._children, self._shares, strict=True):
-            self._tell(child, Command("connect", rate=rate * share / self.plan.connections, resume=resume))
+            own = rate * share / self.plan.connections
+            self._tell(child, Command("connect", rate=own, resume=resume, label=label))
 
     def drop(self) -> None:
         """Close all sockets, without a close frame."""

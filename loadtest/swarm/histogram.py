@@ -38,6 +38,13 @@ class Histogram(msgspec.Struct, array_like=True):
         for index, count in other.counts.items():
             self.counts[index] = self.counts.get(index, 0) + count
 
+    def take_out(self, index: int, us: int) -> None:
+        """Remove one duration, of which the bucket is known, if it is in here."""
+        if self.counts.get(index):
+            self.counts[index] -= 1
+            self.count -= 1
+            self.sum_us -= us
+
     def percentile_ms(self, share: float) -> float:
         """Return the duration that this share of them (0 to 1) does not exceed; 0 of none."""
         wanted, seen = share * self.count, 0

@@ -34,11 +34,13 @@ class Setup(msgspec.Struct):
 
 
 class Command(msgspec.Struct, omit_defaults=True):
-    """do: "connect" (the rate is this child's), "drop", or "say" (number: among all; action: with its data)."""
+    """do: "connect" (the rate is this child's; label: what reports call it), "drop", or "say" (number: among all;
+    action: with its data)."""
 
     do: str
     rate: float = 0.0
     resume: bool = False
+    label: str = ""
     number: int = 0
     action: dict[str, object] = {}
 
@@ -47,12 +49,14 @@ class Report(msgspec.Struct, array_like=True):
     """What happened in a child since its last report. Durations in µs, moments in s since 1970 (0: not yet).
 
     counts: the fields of Counts in shapes.pxd. times: fresh, resumed, anew (log-ins, since an attempt was due), ping,
-    delivery (from a post's mark). errors: what failed, and how often. opened: (number, duration, resumed) of
-    watched clients. marks: (number, sent at, duration) of some deliveries, which `times` has too. busiest_us: longest
-    turn without a look at the sockets. first_attempt, last_opened: since the last connect.
+    delivery (from a post's mark). errors: what failed, and how often. opened: (number, moment in µs, duration, resumed)
+    of watched clients. marks: (number, sent at, duration) of some deliveries, which `times` has too. busiest_us:
+    longest turn without a look at the sockets. label: of the last connect, to which first_attempt and last_opened
+    belong.
     """
 
     pid: int
+    label: str
     wall_s: float
     cpu_s: float
     rss_bytes: int
@@ -65,7 +69,7 @@ class Report(msgspec.Struct, array_like=True):
     counts: dict[str, int]
     times: dict[str, Histogram]
     errors: dict[str, int]
-    opened: list[tuple[int, int, bool]]
+    opened: list[tuple[int, int, int, bool]]
     marks: list[tuple[int, int, int]]
 
 

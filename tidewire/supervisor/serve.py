@@ -145,6 +145,7 @@ class Run:
         )
         self._metrics = await scrape.listen(settings.metrics, layout.metrics, self._health)
         await self._start_balancer(caddy, gateways)
+        self._write_url("gateways", " ".join(f"http://127.0.0.1:{port}" for port in gateways))
         for port in gateways:
             _say(f"gateway http://127.0.0.1:{port}")
         if self._metrics is not None:

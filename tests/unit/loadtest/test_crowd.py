@@ -53,12 +53,12 @@ class Watched:
     """A crowd of three, what it has told so far, and how to wait for more."""
 
     def __init__(self, port: int, count: int = 3, **options: object) -> None:
-        self.crowd = Crowd([b"token%d" % number for number in range(count)], [(f"127.0.0.1:{port}", 0x7F000001, port)],
-                           path="/api/v4/websocket", **options)  # type: ignore[arg-type]  # fmt: skip
+        tokens, target = (b"token%d" % number for number in range(count)), (f"127.0.0.1:{port}", 0x7F000001, port)
+        self.crowd = Crowd(tokens, count, [target], path="/api/v4/websocket", **options)  # type: ignore[arg-type]
         self.counts: dict[str, int] = {}
         self.errors: dict[str, int] = {}
         self.times: dict[str, int] = {}
-        self.opened: list[tuple[int, int, bool]] = []
+        self.opened: list[tuple[int, int, int, bool]] = []
         self.marks: list[tuple[int, int, int]] = []
 
     def until(self, right: Callable[["Watched"], bool]) -> "Watched":
@@ -108,7 +108,7 @@ def test_everybody_logs_in_hears_and_pings(auth):
     assert (watched.counts["fresh"], watched.counts["events"], watched.counts["gaps"]) == (3, 6, 0)
     assert watched.times["delivery"] == len(watched.marks) == 3
     assert all(0 <= took < 5_000_000 for _, _, took in watched.marks)
-    assert sorted(number for number, _, _ in watched.opened) == [0, 1]  # of the watched ones only
+    assert sorted(number for number, _, _, _ in watched.opened) == [0, 1]  # of the watched ones only
     assert watched.errors == {}
 
 
@@ -215,10 +215,13 @@ def test_a_message_that_is_none_ends_the_connection():
 
 def test_a_crowd_needs_sensible_numbers():
     target = [("127.0.0.1:1", 0x7F000001, 1)]
-    for tokens, options in (([], {}), ([b""], {}), ([b"x"], {"auth": "none"}), ([b"x"], {"sample_every": 0})):
+    for tokens, count in (([], 0), ([b""], 1), ([b"x"], 2), ([b"x", b"y"], 1)):
         with pytest.raises(ValueError):
-            Crowd(tokens, target, path="/", **options)
-    crowd = Crowd([b"x"], target, path="/")
+            Crowd(tokens, count, target, path="/")
+    for options in ({"auth": "none"}, {"sample_every": 0}, {"in_flight": 0}, {"timeout_s": 0}):
+        with pytest.raises(ValueError):
+            Crowd([b"x"], 1, target, path="/", **options)
+    crowd = Crowd([b"x"], 1, target, path="/")
     with pytest.raises(ValueError):
         crowd.connect(0, 2, 1)
     assert crowd.bytes_per_connection < 300

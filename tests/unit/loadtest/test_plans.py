@@ -2,17 +2,27 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from loadtest.swarm.child import read_tokens as tokens_of
 from loadtest.swarm.herd import CannotRun, Plan, resolve, side_by_side, split
 from loadtest.swarm.histogram import Histogram
 from loadtest.swarm.tally import Tally
 from loadtest.swarm.wire import Report, read_report, write_report
 from loadtest.tokens import read_tokens
 
-REPORT = Report(1, 1.0, 0.25, 5000, 1000, 4, 0, 9, 10.0, 12.0, {"frames": 5}, {"fresh": Histogram(1, 7, 7, 7, {7: 1})},
-                {"lost: x": 2}, [(3, 7, True)], [(3, 99, 8)])  # fmt: skip
+
+def report(pid: int, *numbers: float, **more: Any) -> Report:
+    """Return a report of "storm". numbers: from wall_s to last_opened."""
+    empty = {"counts": {}, "times": {}, "errors": {}, "opened": [], "marks": []}
+    return Report(pid, "storm", *numbers, **(empty | more))
+
+
+FRESH = {"fresh": Histogram(1, 7, 7, 7, {7: 1})}
+REPORT = report(1, 1.0, 0.25, 5000, 1000, 4, 0, 9, 10.0, 12.0, counts={"frames": 5, "fresh": 1}, times=FRESH,
+                errors={"lost: x": 2}, opened=[(3, 99, 7, True)], marks=[(3, 99, 8)])  # fmt: skip
 
 
 def test_processes_share_connections_within_their_descriptors():
@@ -29,6 +39,12 @@ def test_workers_side_by_side_have_every_client_once():
         part = side_by_side(plan, index, 3)
         numbers += range(part.first, part.first + part.connections)
     assert numbers == list(range(10))
+
+
+def test_tokens_are_read_round_and_round(tmp_path):
+    file = tmp_path / "tokens"
+    file.write_text("a 1\nb 2\nc 3\n")
+    assert b"".join(tokens_of(str(file), 4, 7)) == b"bcabcab"
 
 
 def test_a_host_that_is_none_is_named():
@@ -63,9 +79,12 @@ def test_a_tally_adds_reports_of_several_processes():
     tally = Tally()
     tally.add(REPORT)
     times = {"fresh": Histogram(1, 3, 3, 3, {3: 1})}
-    other = Report(2, 1.0, 0.5, 3000, 1000, 2, 1, 20, 9.0, 15.0, {"frames": 1}, times, {"lost: x": 1}, [], [])
+    counts = {"frames": 1, "anew": 1}
+    other = report(2, 1.0, 0.5, 3000, 1000, 2, 1, 20, 9.0, 15.0, counts=counts, times=times, errors={"lost: x": 1})
     tally.add(other)
-    assert (tally.open, tally.connecting, tally.first_attempt, tally.last_opened) == (6, 1, 9.0, 15.0)
-    assert (tally.counts, tally.errors, tally.cpu_s) == ({"frames": 6}, {"lost: x": 3}, 0.75)
+    assert (tally.open, tally.connecting, tally.labelled("storm"), tally.labelled("x")) == (6, 1, True, False)
+    assert (tally.count("frames"), tally.errors, tally.cpu_s) == (6, {"lost: x": 3}, 0.75)
     assert tally.times["fresh"].count == 2
+    storm = tally.connect("storm")
+    assert (storm.fresh, storm.anew, storm.opened, storm.took_s, storm.times.count) == (1, 1, 2, 6.0, 2)
     assert (tally.busiest_us, tally.busiest_share, tally.bytes_per_connection) == (20, 0.5, 1000.0)

@@ -1,0 +1,217 @@
+"""What every Locust suite does beside its load: common flags, checks before the run, targets and a report after it.
+
+A locustfile makes one Suite at the top and gives it what is its own; see storm.py. Exit status of a run: 0 all targets
+met, 1 it could not begin, 2 wrong command line, 3 targets missed, 4 it broke off and what was reported is partial.
+"""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import events
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.runners import WorkerRunner
+from locust.stats import StatsEntry
+
+from loadtest.bridge import Bridge
+from loadtest.preflight import answers, check_gateways, check_server, check_token, gateways_of
+from loadtest.swarm.herd import CannotRun
+from loadtest.targets import FOLDER, Measured, Row, Targets, check, load_targets, table
+from loadtest.tokens import Person, read_tokens
+
+MISSED, BROKEN = 3, 4
+_WATCH_S = 2.0
+_SPAWN_RATE = 100  # users a second; Locust warns above
+_STRIKES = 3  # looks in a row without an answer: a busy server may miss one
+_log = logging.getLogger("loadtest")
+
+
+class Suite:
+    """One suite in one Locust process.
+
+    name: of the suite and of its file in loadtest/limits. add_options: adds flags of its own. prepare: called once
+    everything is checked, with options read and `people`, `hosts` set; may set `users` and raise CannotRun. figures:
+    returns the suite's own figures for targets and report. swarm: the suite holds sockets, so gateways are checked.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        add_options: Callable[[LocustArgumentParser], None],
+        prepare: Callable[["Suite"], None],
+        figures: Callable[["Suite"], Mapping[str, float]],
+        swarm: bool = True,
+    ) -> None:
+        self.name = name
+        self.users = 0  # Locust users to begin with; 0: what the command line says
+        self.people: list[Person] = []
+        self.hosts: tuple[str, ...] = ()
+        self.notes: list[str] = []  # sentences for the report: what was left out, and the like
+        self.broken = ""  # why the run broke off
+        self._add_options, self._prepare, self._figures, self._swarm = add_options, prepare, figures, swarm
+        self.options: Any = None
+        self._started = self._ended = time.time()
+        self._targets = Targets()
+        events.init_command_line_parser.add_listener(self._on_parser)
+        events.init.add_listener(self._on_init)
+        events.test_start.add_listener(self._on_start)
+        events.test_stop.add_listener(self._on_stop)
+
+    def end(self) -> None:
+        """The load is done: end the run, or with a web page wait there for the next."""
+        runner = self.environment.runner
+        assert runner is not None
+        gevent.spawn(runner.quit if self.options.headless or self.options.autostart else runner.stop)
+
+    def break_off(self, why: str) -> None:
+        """End the run; what was measured until now is reported as partial."""
+        if not self.broken:
+            self.broken = why
+            _log.error("%s", why)
+            self.end()
+
+    def _on_parser(self, parser: LocustArgumentParser) -> None:
+        parser.add_argument("--tokens", type=Path, help="file as `tidewire loadtest seed` writes it")
+        parser.add_argument("--ws-host", action="append", default=[], help="HOST:PORT of a gateway; repeatable")
+        parser.add_argument("--targets", type=Path, default=FOLDER / f"{self.name}.toml", help="TOML file of limits")
+        parser.add_argument("--report", type=Path, help="JSON file to write")
+        self._add_options(parser)
+
+    def _on_init(self, environment: Environment, **_: Any) -> None:
+        self.environment, self.options = environment, environment.parsed_options
+        if self.options is None or environment.runner is None:
+            return  # Locust only lists users
+        try:
+            self._check(str(environment.host or self.options.host or ""))
+            self.bridge = Bridge(environment)
+            self._prepare(self)
+        except CannotRun as error:
+            sys.stderr.write(f"loadtest: {error}\n")
+            raise SystemExit(1) from error
+        if self.users:
+            self.options.num_users, self.options.spawn_rate = self.users, min(self.users, _SPAWN_RATE)
+        if not isinstance(environment.runner, WorkerRunner):
+            environment.events.quitting.add_listener(self._on_quitting)
+
+    def _check(self, host: str) -> None:
+        if not host:
+            raise CannotRun("--host is missing: the address of the server to load")
+        if self.options.tokens is None:
+            raise CannotRun("--tokens is missing: a file that `tidewire loadtest seed --tokens FILE` wrote")
+        self._targets = load_targets(self.options.targets)
+        self.people = read_tokens(self.options.tokens)
+        check_server(host)
+        check_token(host, self.people[0].token, self.options.tokens)
+        if self._swarm:
+            self.hosts = gateways_of(host, self.options.ws_host)
+            check_gateways(self.hosts)
+        self.host = host.rstrip("/")
+
+    def _on_start(self, **_: Any) -> None:
+        self._started = self._ended = time.time()
+        self.broken = ""
+        if not isinstance(self.environment.runner, WorkerRunner):
+            self._watcher = gevent.spawn(self._watch)
+
+    def _on_stop(self, **_: Any) -> None:
+        self._ended = time.time()
+        if not isinstance(self.environment.runner, WorkerRunner):
+            self._watcher.kill(block=False)
+
+    def _watch(self) -> None:
+        """Break off when the server is gone: the rest of the run would measure nothing."""
+        missed, since = 0, 0.0
+        while missed < _STRIKES:
+            gevent.sleep(_WATCH_S)
+            if answers(self.host):
+                missed = 0
+            else:
+                since = since if missed else time.time() - self._started
+                missed += 1
+        self.break_off(f"{self.host} does not answer any more since about {since:.0f} s after the start")
+
+    def measured(self) -> Measured:
+        """Return what Locust counted, and the suite's figures."""
+        stats = self.environment.stats
+        rows = {_name(entry): _row(entry) for entry in stats.entries.values()}
+        took_s = max(1e-9, self._ended - self._started)
+        http = sum(entry.num_requests for entry in stats.entries.values() if entry.method != "WS")
+        tally = self.bridge.tally
+        figures: dict[str, float] = dict(self._figures(self))
+        if tally.most_open:
+            # A core that is nearly full measures itself.
+            figures |= {
+                "gaps": tally.count("gaps"),
+                "bytes_per_connection": round(tally.bytes_per_connection),
+                "swarm_busiest_share": round(tally.busiest_share, 3),
+            }
+        total = stats.total
+        return Measured(total.num_failures / max(1, total.num_requests), http / took_s, rows, figures)
+
+    def _on_quitting(self, **_: Any) -> None:
+        self._ended = max(self._ended, time.time()) if self._ended == self._started else self._ended
+        self.bridge.stop()
+        self.broken = self.broken or self.bridge.broken
+        measured = self.measured()
+        verdicts = check(self._targets, measured)
+        lines = [f"\n{self.name}: {self.host}", table(verdicts), *self.notes]
+        if self.broken:
+            lines.append(f"broken off: {self.broken}; the figures are partial")
+        # Below Locust's own tables, where the eye ends.
+        self.environment.events.quit.add_listener(lambda **_: sys.stdout.write("\n".join(lines) + "\n"))
+        if self.options.report:
+            self._write(self.options.report, measured, [asdict(one) for one in verdicts])
+        status = BROKEN if self.broken else 0 if all(one.met for one in verdicts) else MISSED
+        self.environment.process_exit_code = status
+
+    def _write(self, path: Path, measured: Measured, verdicts: list[dict[str, Any]]) -> None:
+        report = {
+            "suite": self.name,
+            "host": self.host,
+            "gateways": list(self.hosts),
+            "started": round(self._started, 3),
+            "took_s": round(self._ended - self._started, 3),
+            "partial": bool(self.broken),
+            "broken": self.broken,
+            "notes": self.notes,
+            "targets": verdicts,
+            **asdict(measured),
+            "errors": {key: error.occurrences for key, error in _errors(self.environment).items()},
+            "swarm": self.bridge.tally.figures() if self.bridge.tally.most_open else None,
+        }
+        try:
+            path.write_text(json.dumps(report, indent=2) + "\n")
+        except OSError as error:
+            sys.stderr.write(f"loadtest: no report: {path}: {error.strerror}\n")
+
+
+def _name(entry: StatsEntry) -> str:
+    return f"{entry.method} {entry.name}"
+
+
+def _row(entry: StatsEntry) -> Row:
+    """Return a row as targets see it. Failures and events that have no time are not in its percentiles."""
+    timed = max(0, entry.num_requests - entry.num_none_requests)
+    slow, fast = (_percentile(entry.response_times, timed, share) for share in (0.99, 0.5))
+    return Row(entry.num_requests, entry.num_failures / max(1, entry.num_requests), fast, slow)
+
+
+def _percentile(times: Mapping[int, int], count: int, share: float) -> float:
+    seen = 0
+    for ms in sorted(times):
+        seen += times[ms]
+        if seen >= share * count:
+            return float(ms)
+    return 0.0
+
+
+def _errors(environment: Environment) -> dict[str, Any]:
+    return {f"{error.method} {error.name}: {error.error}": error for error in environment.stats.errors.values()}
