@@ -153,6 +153,6 @@ async def list_pinned(call: Call) -> PostList | Raw:
     """A channel's pinned posts."""
     channel_id = call.path_id("channel_id")
     await permissions.access_channel(call.services, call.login, channel_id, "read_channel_content")
-    if call.not_modified(await post_lists.version(call.services, channel_id, View())):
+    if call.not_modified(await post_lists.version(call.services, call.login, channel_id, View())):
         return Raw(b"", "application/json", 304)
     return await post_lists.get_pinned(call.services, call.login, channel_id)

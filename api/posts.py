@@ -192,4 +192,4 @@ async def _seen(call: Call, channel_id: str, view: View) -> bool:
     """Tell whether the client has this very list. Participants as users change without the channel: no tag then."""
     if view.extended:
         return False
-    return call.not_modified(await post_lists.version(call.services, channel_id, view))
+    return call.not_modified(await post_lists.version(call.services, call.login, channel_id, view))

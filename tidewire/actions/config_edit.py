@@ -21,6 +21,7 @@ RESTRICT = "ExperimentalSettings.RestrictSystemAdmin"
 SITE_URL = "ServiceSettings.SiteURL"
 GUESTS = "GuestAccountsSettings.Enable"
 AUTOCOMPLETE = "ElasticsearchSettings.EnableAutocomplete"
+COLLAPSED, AUTO_FOLLOW = "ServiceSettings.CollapsedThreads", "ServiceSettings.ThreadAutoFollow"
 # The contract's ids where clients know them; others are made of the key's name.
 _FAULTS = {
     "ServiceSettings.SiteURL": "model.config.is_valid.site_url.app_error",
@@ -94,6 +95,9 @@ def _wanted(
     if after[AUTOCOMPLETE] and not before[AUTOCOMPLETE]:
         error_id = "api.config.update.elasticsearch.autocomplete_cannot_be_enabled_error"
         raise AppError(error_id, 400, "There is no Elasticsearch to complete from.")
+    if after[COLLAPSED] != "disabled" and not after[AUTO_FOLLOW]:
+        error_id = "model.config.is_valid.collapsed_threads.autofollow.app_error"
+        raise AppError(error_id, 400, "Collapsed threads need ThreadAutoFollow.")
     return after
 
 

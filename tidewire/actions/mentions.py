@@ -93,7 +93,9 @@ async def _push_of(
         return None
     every: list[str] | None = []
     if known is not None:
-        every = known.every_push if known.names is not None and len(known.every_push) <= EVERY_PUSH_TOLD else None
+        every = (
+            known.every_push if known.names is not None and len(known.every_push) <= EVERY_PUSH_TOLD else None
+        )
     found = (
         every is None
         or push_targets.may_reach_any(targets, audience.mentions)
@@ -183,7 +185,13 @@ async def _add_followers(
     known: MentionMap | None,
     audience: Audience,
 ) -> None:
-    """Say who follows a reply's thread: who did, its author, whom it mentions, the root's author, whom that names."""
+    """Say who follows a reply's thread: who did, its author, whom it mentions, the root's author, whom that names.
+
+    Where replies make nobody follow, who did. Where threads are not collapsed for anybody, `posted` names none of them.
+    """
+    if not services.config.flag("ServiceSettings.ThreadAutoFollow"):
+        audience.told = _told(post, audience, await _followers(services, post.root_id))
+        return
     wants = await _followers(services, post.root_id)
     root_named = root.named
     if root_named is None:
@@ -203,9 +211,14 @@ async def _add_followers(
         wants = wants | (
             await mention_map.wants_in(services, channel.id, known, told) if told and known else {}
         )
+    if services.config.text("ServiceSettings.CollapsedThreads") != "disabled":
+        audience.told = _told(post, audience, wants)
+
+
+def _told(post: Post, audience: Audience, wants: dict[str, int]) -> list[str]:
     named = set(audience.mentions)
     spoken = speaks_for_itself(post)
-    audience.told = [
+    return [
         user_id
         for user_id, flags in wants.items()
         if flags >= 0

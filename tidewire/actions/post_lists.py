@@ -14,7 +14,7 @@ from tidewire.actions.post_rules import blank
 from tidewire.actions.posts import access_post, readable_channel
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_users, view_for
-from tidewire.store import post_extras, reactions
+from tidewire.store import post_extras, reactions, threads
 from tidewire.store import posts as store
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.models import Channel, Post, PostList, Session
@@ -48,13 +48,15 @@ async def access_list(services: Services, session: Session, channel_id: str, vie
     return channel
 
 
-async def version(services: Services, channel_id: str, view: View) -> str:
+async def version(services: Services, session: Session, channel_id: str, view: View) -> str:
     """Return an ETag for lists of a channel: every change of what they show is a numbered event of it.
 
+    Which threads the caller follows, as collapsed ones say, changes with his own events too.
     Ask before loading the list: it may be newer than its tag, never older.
     """
-    n = await store.channel_event_n(services.db, channel_id)
-    return f"{services.version_id}.{channel_id}.{n}.{int(view.roots_only)}{int(view.deleted)}"
+    n, own_n = await store.event_numbers(services.db, channel_id, session.user_id if view.roots_only else "")
+    own = f".{own_n}" if view.roots_only else ""
+    return f"{services.version_id}.{channel_id}.{n}.{int(view.roots_only)}{int(view.deleted)}{own}"
 
 
 async def get_page(
@@ -241,17 +243,27 @@ async def list_of(
     roots = {post.root_id for post in found if post.root_id and not post.delete_at} - by_id.keys()
     by_id.update((post.id, post) for post in await store.load(services.db, roots))
     await complete(services, session, by_id.values(), extended=view.extended)
+    if view.roots_only:
+        await _add_following(services, session, by_id.values())
     shown = {key: blank(post) if post.delete_at and not view.deleted else post for key, post in by_id.items()}
     return PostList([post.id for post in found], shown, newer, older)
 
 
-async def complete(
-    services: Services, session: Session, posts: Collection[Post], *, extended: bool
-) -> None:
+async def complete(services: Services, session: Session, posts: Collection[Post], *, extended: bool) -> None:
     """Add files and reactions to posts, and if extended their participants as the caller may see them."""
     await _add_metadata(services, posts)
     if extended:
         await _add_participants(services, session, posts)
+
+
+async def _add_following(services: Services, session: Session, posts: Collection[Post]) -> None:
+    """Say of roots whether the caller follows their threads. Source: Mattermost API v4, is_following."""
+    roots = [post for post in posts if not post.root_id]
+    followed = (
+        await threads.followed(services.db, session.user_id, [post.id for post in roots]) if roots else ()
+    )
+    for post in roots:
+        post.is_following = post.id in followed
 
 
 async def _add_metadata(services: Services, posts: Collection[Post]) -> None:

@@ -172,12 +172,12 @@ class PostWriter:
             FLUSH.observe(monotonic() - started)
             if committed is not None and self._db.publisher is not None:
                 self._db.publisher.committed(*committed)
-            self._finish(waiting, None)
+            self._finish(waiting, None, committed[0] if committed is not None else 0)
 
-    def _finish(self, waiting: Sequence[_Waiting], error: Exception | None) -> None:
+    def _finish(self, waiting: Sequence[_Waiting], error: Exception | None, outbox_id: int = 0) -> None:
         for new, future in waiting:
             if error is None and new.committed is not None:
-                new.committed()
+                new.committed(outbox_id)
             key = new.post.user_id, new.post.pending_post_id
             recent = self._recent.get(key) if error is None else self._recent.pop(key, None)
             waiters = [future]

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import structs
 
-from tidewire.actions import action_rows, files, mentions, post_events, post_rules
+from tidewire.actions import action_rows, collapsed_threads, files, mentions, post_events, post_rules
 from tidewire.actions.mentions import Audience, Root
 from tidewire.actions.permissions import (
     access_channel,
@@ -108,6 +108,8 @@ async def do_write(
         post,
         envelope,
         views=mentions.speaks_for_itself(post),
+        reads_channel=root is not None and not await collapsed_threads.is_on(services, post.user_id),
+        auto_follow=services.config.flag("ServiceSettings.ThreadAutoFollow"),
         mentions=audience.mentions,
         followers=audience.followers,
         committed=None if root is None else partial(services.news.replied, post, audience.mentions),
@@ -329,8 +331,10 @@ async def do_delete_post(services: Services, session: Session, post_id: str) -> 
         await store.delete(tx, locked, now, session.user_id)
         locked.delete_at = locked.update_at = now
         tx.announce(channel_key(locked.channel_id), post_events.deleted(locked, session.user_id))
+        if locked.root_id:
+            tx.news.append(locked.root_id)
     if locked.root_id:
-        services.news.removed(locked)
+        services.news.removed(locked, tx.outbox_id)
 
 
 async def _check_change(

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tidewire.actions import permissions
+from tidewire.actions import collapsed_threads, permissions
 from tidewire.actions.copies import announce, to_user
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import user_key
@@ -39,9 +39,15 @@ def _check(items: list[Preference]) -> None:
         if item.category == "theme" and not _is_object(item.value):
             raise AppError("model.preference.is_valid.theme.app_error", 400, "Invalid theme.")
         if (item.category, item.name) == ("sidebar_settings", "limit_visible_dms_gms"):
-            number = int(item.value) if item.value.isascii() and item.value.isdigit() and len(item.value) < 4 else 0
+            number = (
+                int(item.value)
+                if item.value.isascii() and item.value.isdigit() and len(item.value) < 4
+                else 0
+            )
             if not 1 <= number <= VISIBLE_MAX:
-                raise AppError("model.preference.is_valid.limit_visible_dms_gms.app_error", 400, "Invalid limit.")
+                raise AppError(
+                    "model.preference.is_valid.limit_visible_dms_gms.app_error", 400, "Invalid limit."
+                )
 
 
 def _is_object(text: str) -> bool:
@@ -125,4 +131,4 @@ def announce_changed(
         to_user("sidebar_category_updated", {}, user_id),
         to_user(event, {"preferences": as_text(items)}, user_id),
     ]
-    announce(tx, user_key(user_id), copies)
+    announce(tx, user_key(user_id), copies, invalidates=collapsed_threads.stale_keys(user_id, items))

@@ -58,24 +58,30 @@ def response(state: ThreadState, participants: Any, post: Any) -> ThreadResponse
     )
 
 
-async def load_view(services: Services, tx: Transaction, root_id: str) -> ThreadView | None:
-    """Return what followers see of a live thread, its participants as profiles; None if the root is gone."""
-    post = await posts.load_one(tx, root_id)
-    if post is None:
-        return None
-    if post.has_reactions:
-        post.metadata.reactions = await reactions.of_locked(tx, root_id)
-    await files.add_to_posts(tx, [post])
-    ids = [user.id for user in post.participants or ()]
-    profiles = {user.id: user for user in await users.by_ids(tx, ids)} if ids else {}
+async def load_views(services: Services, tx: Transaction, roots: list[str]) -> dict[str, ThreadView]:
+    """Return what followers see of those of the threads that live, their participants as profiles."""
+    found = await posts.load(tx, roots)
+    await files.add_to_posts(tx, found)
+    if reacted := [post for post in found if post.has_reactions]:
+        known = await reactions.of_posts(tx, [post.id for post in reacted])
+        for post in reacted:
+            post.metadata.reactions = known.get(post.id, [])
+    ids = list({user.id for post in found for user in post.participants or ()})
     show_email = services.config.flag("PrivacySettings.ShowEmailAddress")
     show_full_name = services.config.flag("PrivacySettings.ShowFullName")
-    views = [
-        profile_view(profiles[user_id], show_email=show_email, show_full_name=show_full_name)
-        for user_id in ids
-        if user_id in profiles
-    ]
-    return ThreadView(Raw(_encode(views)), Raw(_encode(post)))
+    profiles = {
+        user.id: Raw(_encode(profile_view(user, show_email=show_email, show_full_name=show_full_name)))
+        for user in (await users.by_ids(tx, ids) if ids else ())
+    }
+    for post in found:
+        post.is_following = True  # of all who are told
+    return {
+        post.id: ThreadView(
+            Raw(_encode([profiles[user.id] for user in post.participants or () if user.id in profiles])),
+            Raw(_encode(post)),
+        )
+        for post in found
+    }
 
 
 def updated(

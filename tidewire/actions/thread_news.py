@@ -2,8 +2,10 @@
 
 Not in the request and not per reply: what a follower has not read is counted when the news is made, so one event stands
 for all replies since the last, and a busy thread costs its followers a bounded number of them. Each transaction holds
-the followers' read state while it counts, so a follower's events come in the order of what they say. A worker that dies
-between a reply and its news leaves the next reply, or the next load, to tell; the counts themselves are in the commit.
+the followers' read state while it counts, so a follower's events come in the order of what they say.
+
+That a thread has news is committed with its reply, beside the announcement in the outbox, and stays there until it is
+told. What a worker that died has left there, another one takes over.
 """
 
 import asyncio
@@ -13,22 +15,29 @@ from time import monotonic
 import structlog
 from msgspec import Struct, field
 
-from tidewire.actions import thread_events
+from tidewire.actions import collapsed_threads, thread_events
 from tidewire.actions.copies import announce
 from tidewire.actions.services import Services
-from tidewire.bus.envelope import user_key
-from tidewire.store import threads
-from tidewire.store.threads import ThreadState
+from tidewire.bus.envelope import Copy, user_key
+from tidewire.store import outbox, threads
+from tidewire.store.threads import Follower, ThreadState
 from tidewire.wire.errors import Unavailable
+from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Post
 
-FOLLOWERS = 200  # of one transaction: 0.3 MB of events with an ordinary root
+FOLLOWERS = 200  # of one transaction: 0.3 MB of events with ordinary roots
+THREADS = 50  # of one transaction: what it costs besides is shared by all of them
 ROOTS = 10_000  # threads that may wait; beyond, the oldest news is dropped and counts on the next
 # Rest after each event: 5,000 events/s and worker. Meanwhile the replies of a thread become one.
 REST_PER_EVENT_S = 0.0002
-# And rest as a multiple of the time that a thread's news took: new posts go first, news gets an eighth of the turns.
+# And rest as a multiple of the time that the news took: new posts go first, news gets an eighth of the turns.
 REST_FACTOR = 7
 RETRY_S = 0.5
+# How often what was told is noted, and looked for what others left: with the rest above, told within 5 s of a death.
+KEEP_S = 1.0
+CLAIM_ROWS = 200
+# A row so old has reached this worker's memory, if its commit was answered at all.
+UNSEEN_MS = 1000
 log = structlog.get_logger("threads")
 
 
@@ -36,14 +45,19 @@ class News(Struct):
     """What happened in a thread since the last news.
 
     added, removed: create_at of replies that came and went. mentions: user id → how many of them mention him.
+    row: the first outbox row that says so. whole: False if more may have happened than is known here.
     """
 
     added: list[int] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
     mentions: dict[str, int] = field(default_factory=dict)
+    row: int = 0
+    whole: bool = True
 
-    def previous(self, user_id: str, state: ThreadState) -> tuple[int, int]:
-        """Return (unread replies, unread mentions) before the news; 0 for one who follows since then."""
+    def previous(self, user_id: str, state: ThreadState) -> tuple[int, int] | None:
+        """Return (unread replies, unread mentions) before the news; 0 for one who follows since then; None: unknown."""
+        if not self.whole:
+            return None
         if self.added and state.followed_at >= min(self.added):
             return 0, 0
         seen = state.last_viewed_at
@@ -59,29 +73,36 @@ class ThreadNews:
 
     def __init__(self) -> None:
         self._waiting: dict[str, News] = {}
+        self._telling: dict[str, News] = {}
+        self._last_row = 0  # the newest outbox row that this worker's news has come from
         self._services: Services | None = None
         self._task: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
         self._closing = False
 
     def start(self, services: Services) -> None:
-        """Tell from now on."""
+        """Tell from now on, and take over from workers that are gone."""
         self._services = services
+        self._keeper = asyncio.get_running_loop().create_task(self._keep(services))
 
-    def replied(self, post: Post, mentions: Iterable[str]) -> None:
-        """Note a reply that is committed."""
-        news = self._news(post.root_id)
+    def replied(self, post: Post, mentions: Iterable[str], row: int) -> None:
+        """Note a reply that is committed. row: the id of its outbox row, 0 if it is not known."""
+        news = self._news(post.root_id, row)
         news.added.append(post.create_at)
         for user_id in mentions:
             news.mentions[user_id] = news.mentions.get(user_id, 0) + 1
 
-    def removed(self, post: Post) -> None:
+    def removed(self, post: Post, row: int) -> None:
         """Note a reply that is deleted."""
-        self._news(post.root_id).removed.append(post.create_at)
+        self._news(post.root_id, row).removed.append(post.create_at)
 
-    def _news(self, root_id: str) -> News:
+    def _news(self, root_id: str, row: int) -> News:
+        # A row that is not known is newer than the newest one that is: what is older may be noted as told.
+        row = row or self._last_row
+        self._last_row = max(self._last_row, row)
         news = self._waiting.get(root_id)
         if news is None:
-            news = self._waiting[root_id] = News()
+            news = self._waiting[root_id] = News(row=row)
             if len(self._waiting) > ROOTS:
                 del self._waiting[next(iter(self._waiting))]
         if self._task is None and self._services is not None:
@@ -89,55 +110,112 @@ class ThreadNews:
         return news
 
     async def close(self) -> None:
-        """Tell what waits, unless the database is away."""
+        """Tell what waits, and note it, unless the database is away."""
         self._closing = True
         if self._task is not None:
             await self._task
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._services is not None:
+            try:
+                await self._note_told(self._services, now_ms() + UNSEEN_MS)
+            except Unavailable:
+                return  # another worker tells it once more
+
+    # -- telling -------------------------------------------------------------------------------------------------
 
     async def _run(self, services: Services) -> None:
         try:
             while self._waiting:
-                root_id = next(iter(self._waiting))
-                news = self._waiting.pop(root_id)
+                roots = list(self._waiting)[:THREADS]
+                self._telling = {root_id: self._waiting.pop(root_id) for root_id in roots}
                 started = monotonic()
                 try:
-                    told = await tell(services, root_id, news)
+                    told = await tell(services, self._telling)
                 except Unavailable:
                     if self._closing:
                         return
                     log.info("news of threads wait for the database")
                     await asyncio.sleep(RETRY_S)
-                    self._merge(root_id, news)
-                except Exception:  # this task's boundary: a bug of ours must not keep later news from being told
-                    log.exception("news of a thread is lost", root_id=root_id)
+                    self._merge(self._telling)
+                except (
+                    Exception
+                ):  # this task's boundary: a bug of ours must not keep later news from being told
+                    log.exception("news of threads are lost", threads=len(roots))
                 else:
+                    self._telling = {}
                     rest_s = max(told * REST_PER_EVENT_S, (monotonic() - started) * REST_FACTOR)
                     await asyncio.sleep(0 if self._closing else rest_s)
         finally:
             self._task = None
 
-    def _merge(self, root_id: str, news: News) -> None:
-        later = self._waiting.setdefault(root_id, News())
-        later.added += news.added
-        later.removed += news.removed
-        for user_id, count in news.mentions.items():
-            later.mentions[user_id] = later.mentions.get(user_id, 0) + count
+    def _merge(self, earlier: dict[str, News]) -> None:
+        for root_id, news in earlier.items():
+            later = self._waiting.get(root_id)
+            if later is not None:
+                news.added += later.added
+                news.removed += later.removed
+                for user_id, count in later.mentions.items():
+                    news.mentions[user_id] = news.mentions.get(user_id, 0) + count
+                news.whole &= later.whole
+            self._waiting[root_id] = news
+
+    # -- across workers ------------------------------------------------------------------------------------------
+
+    async def _keep(self, services: Services) -> None:
+        while True:
+            await asyncio.sleep(KEEP_S)
+            try:
+                await self._note_told(services, now_ms() - UNSEEN_MS)
+                while self._take_over(await outbox.claim_news(services.db, services.db.worker, CLAIM_ROWS)):
+                    pass
+            except Unavailable:
+                continue
+            except Exception:  # this task's boundary, as above
+                log.exception("keeping news of threads failed")
+
+    async def _note_told(self, services: Services, before_ms: int) -> None:
+        if self._last_row:
+            open_rows = [news.row for kept in (self._waiting, self._telling) for news in kept.values()]
+            first_open = min(open_rows, default=self._last_row + 1)
+            await outbox.note_news_told(services.db, services.db.worker, first_open, before_ms)
+
+    def _take_over(self, rows: list[tuple[int, list[str]]]) -> bool:
+        """Add what another worker left; return whether there may be more."""
+        for row, roots in rows:
+            for root_id in roots:
+                news = self._news(root_id, row)
+                news.row, news.whole = min(news.row, row), False
+        if rows:
+            log.info("took over news of threads", rows=len(rows))
+        return len(rows) == CLAIM_ROWS
 
 
-async def tell(services: Services, root_id: str, news: News) -> int:
-    """Announce a thread to each of its followers; return to how many. Nobody is told of a deleted one."""
-    told, after = 0, ""
-    while True:
+async def tell(services: Services, news: dict[str, News]) -> int:
+    """Announce threads to each of their followers; return how many events that made. Nobody is told of deleted ones.
+
+    Cost: nine statements per FOLLOWERS followers, of however many threads.
+    """
+    told = 0
+    roots = list(news)
+    after: Follower = "", ""
+    while roots:
         async with services.db.transaction() as tx:
-            page = await threads.hold_followers(tx, root_id, after, FOLLOWERS)
-            view = await thread_events.load_view(services, tx, root_id) if page else None
-            if view is None:
-                return told
-            states = await threads.states(tx, root_id, page)
-            for user_id, state in states.items():
-                copy = thread_events.updated(view, user_id, state, news.previous(user_id, state))
-                announce(tx, user_key(user_id), [copy])
-            told += len(states)
+            page = await threads.hold_followers(tx, roots, after, FOLLOWERS)
+            concerned = await collapsed_threads.of_followers(services, tx, page)
+            views = await thread_events.load_views(services, tx, list({root_id for root_id, _ in concerned}))
+            states = await threads.states(tx, [one for one in concerned if one[0] in views])
+            copies: dict[str, list[Copy]] = {}
+            for (root_id, user_id), state in states.items():
+                previous = news[root_id].previous(user_id, state)
+                copy = thread_events.updated(views[root_id], user_id, state, previous)
+                copies.setdefault(user_id, []).append(copy)
+            for user_id, of_user in copies.items():
+                announce(tx, user_key(user_id), of_user)
+        told += len(states)
         if len(page) < FOLLOWERS:
-            return told
+            break
         after = page[-1]
+        roots = [root_id for root_id in roots if root_id >= after[0]]
+    return told

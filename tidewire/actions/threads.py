@@ -78,11 +78,12 @@ async def _responses(
     found = await posts.load(services.db, [state.root_id for state in page], deleted=query.wanted.deleted)
     await complete(services, session, found, extended=query.extended)
     roots = {post.id: blank(post) if post.delete_at else post for post in found}
-    return [
-        response(state, roots[state.root_id].participants or [], roots[state.root_id])
-        for state in page
-        if state.root_id in roots
-    ]
+    return [_response(state, roots[state.root_id]) for state in page if state.root_id in roots]
+
+
+def _response(state: ThreadState, root: Post) -> ThreadResponse:
+    root.is_following = state.following
+    return response(state, root.participants or [], root)
 
 
 async def get_thread(
@@ -90,11 +91,11 @@ async def get_thread(
 ) -> ThreadResponse:
     """Return a thread that a user follows. Raises: 403; 404 also where he does not follow it."""
     root, _ = await _access(services, session, user_id, root_id)
-    state = (await threads.states(services.db, root.id, [user_id])).get(user_id)
+    state = await threads.state(services.db, root.id, user_id)
     if state is None or not state.following:
         raise thread_missing()
     await complete(services, session, [root], extended=extended)
-    return response(state, root.participants or [], root)
+    return _response(state, root)
 
 
 async def _access(services: Services, session: Session, user_id: str, root_id: str) -> tuple[Post, Channel]:
@@ -133,12 +134,13 @@ async def do_read(
     has_device = await push_targets.may_reach(services, user_id)
     async with services.db.transaction() as tx:
         await threads.hold(tx, root.id, user_id, channel.id, at=at)
-        before = (await threads.states(tx, root.id, [user_id])).get(user_id)
+        before = await threads.state(tx, root.id, user_id)
         if before is None:  # no member of the channel
             raise thread_missing()
         mentions = await mention_counts.count_in_thread(tx, channel, user_id, root.id, viewed_at)
         await threads.set_read(tx, root.id, user_id, viewed_at=viewed_at, mentions=mentions, at=at)
-        after = (await threads.states(tx, root.id, [user_id]))[user_id]
+        after = await threads.state(tx, root.id, user_id)
+        assert after is not None, "his row is locked"
         copy = read_changed(user_id, before, after)
         stale: list[str] = [] if before.following else [followers_key(root.id)]
         push: Push | None = None
@@ -148,7 +150,7 @@ async def do_read(
             push = BadgePush(user_id)
         announce(tx, user_key(user_id), [copy], invalidates=stale, push=push)
     await complete(services, session, [root], extended=False)
-    return response(after, root.participants or [], root)
+    return _response(after, root)
 
 
 async def do_set_unread(

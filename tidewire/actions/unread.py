@@ -142,8 +142,8 @@ async def _unread_thread(
     viewed_at = post.create_at - 1
     mentions = await mention_counts.count_in_thread(tx, channel, user_id, post.root_id, viewed_at)
     await threads.set_read(tx, post.root_id, user_id, viewed_at=viewed_at, mentions=mentions, at=at)
-    view = await thread_events.load_view(services, tx, post.root_id)
-    state = (await threads.states(tx, post.root_id, [user_id])).get(user_id)
+    view = (await thread_events.load_views(services, tx, [post.root_id])).get(post.root_id)
+    state = await threads.state(tx, post.root_id, user_id)
     if view is not None and state is not None:
         copy = thread_events.updated(view, user_id, state)
         announce(tx, user_key(user_id), [copy], invalidates=[followers_key(post.root_id)])

@@ -71,6 +71,8 @@ class Transaction:
         self.fetchval = connection.fetchval
         self.execute = connection.execute
         self.announced: list[tuple[str, bytes]] = []
+        self.news: list[str] = []  # roots of threads whose followers must be told of what is announced
+        self.outbox_id = 0  # of its row, once it is written
         self.invalidates: list[str] = []
 
     def announce(self, key: str, envelope: bytes, invalidates: Iterable[str] = ()) -> None:
@@ -188,8 +190,15 @@ class Database:
         payload = _ENCODE(tx.announced)
         keys = sorted(counts)
         outbox_id: int = await tx.fetchval(
-            _Q["insert_outbox"], now_ms(), self.worker, payload, keys, [last[key] for key in keys]
+            _Q["insert_outbox"],
+            now_ms(),
+            self.worker,
+            payload,
+            keys,
+            [last[key] for key in keys],
+            tx.news or None,
         )
+        tx.outbox_id = outbox_id
         return outbox_id, number(tx.announced, last)
 
     async def close(self) -> None:

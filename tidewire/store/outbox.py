@@ -21,6 +21,16 @@ T = TypeVar("T")
 Row = tuple[int, list[tuple[str, int, bytes]]]  # id, (ordering key, number, envelope) in order
 
 
+async def note_news_told(db: Database, worker: str, before_row: int, before_ms: int) -> None:
+    """Note that the news of a worker's rows before this one, and older than that, is told."""
+    await db.execute(_Q["news_told"], worker, before_row, before_ms)
+
+
+async def claim_news(db: Database, worker: str, limit: int) -> list[tuple[int, list[str]]]:
+    """Make rows with news of workers that are gone this worker's; return (row id, roots) of each, at most `limit`."""
+    return [(row["id"], row["news"]) for row in await db.fetch(_Q["claim_news"], worker, limit)]
+
+
 class Outbox:
     """One worker's view. Methods raise Unavailable("database"); after that all locks are gone."""
 

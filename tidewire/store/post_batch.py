@@ -38,21 +38,25 @@ class NewPost:
     """A checked post and what it does besides.
 
     envelope: the encoded announcement. counted: adds to the channel's message counts. views: the author has
-    thereby read the channel or, with a reply, follows the thread and has read it. mentions: members whose mention
-    counts grow, with a reply also those of the thread, which they follow from now on; urgent ones too, if it is a
-    root and urgent. followers: who follows the thread unless he chose otherwise. needs_live_channel: fails in an
-    archived one. committed: called once the post is written, whether or not its author still waits.
+    thereby read what it stands in: the channel if reads_channel, with a reply the thread, which he follows. mentions:
+    members whose mention counts grow, with a reply also those of the thread, which they follow from now on; urgent ones
+    too, if it is a root and urgent. followers: who follows the thread unless he chose otherwise. auto_follow: whether
+    replies make anybody follow. needs_live_channel: fails in an
+    archived one. committed: called once the post is
+    written, whether or not its author still waits, with the id of its outbox row, 0 if that is not known.
     """
 
     post: Post
     envelope: bytes
     counted: bool = True
     views: bool = False
+    reads_channel: bool = False
     mentions: Sequence[str] = ()
     urgent: bool = False
     followers: Sequence[str] = ()
+    auto_follow: bool = True
     needs_live_channel: bool = True
-    committed: Callable[[], None] | None = None
+    committed: Callable[[int], None] | None = None
 
 
 @dataclass(slots=True)
@@ -152,7 +156,12 @@ class Batch:
             ],
         ]
         self._files = sorted(
-            [(one, p.id, p.user_id, p.channel_id, p.create_at) for p in rows if p.file_ids for one in p.file_ids]
+            [
+                (one, p.id, p.user_id, p.channel_id, p.create_at)
+                for p in rows
+                if p.file_ids
+                for one in p.file_ids
+            ]
         )
         self._channels = [
             (key, c.events, c.counted, c.counted_root, c.at, c.root_at, c.alive)
@@ -200,7 +209,7 @@ def _group(new: NewPost, channels: dict[str, _Channel], members: dict[tuple[str,
     if new.counted:
         channel.counted += 1
         channel.counted_root += is_root
-    if new.views and is_root:
+    if new.views and (is_root or new.reads_channel):
         key = post.channel_id, post.user_id
         member = members.get(key) or members.setdefault(key, _Member())
         member.views = True
@@ -227,6 +236,8 @@ def _group_reply(
     thread.replies += 1
     thread.at = max(thread.at, post.create_at)
     thread.users[post.user_id] = None
+    if not new.auto_follow:
+        return
 
     def follower(user_id: str) -> _Follower:
         key = post.root_id, user_id

@@ -11,6 +11,7 @@ from tidewire.store.db import Connection, Database, Record, Transaction
 from tidewire.wire.ids import new_id
 from tidewire.wire.models import ParticipantId, Post
 
+Source = Database | Transaction
 _Q = sql.load("posts")
 Position = tuple[int, str]  # (create_at, id) of a post
 
@@ -41,21 +42,15 @@ def decode_post(row: Record) -> Post:
     )
 
 
-async def _posts(db: Database, name: str, *args: Any) -> list[Post]:
+async def _posts(db: Source, name: str, *args: Any) -> list[Post]:
     return [decode_post(row) for row in await db.fetch(_Q[name], *args)]
 
 
-async def load(db: Database, ids: Iterable[str], *, deleted: bool = False) -> list[Post]:
+async def load(db: Source, ids: Iterable[str], *, deleted: bool = False) -> list[Post]:
     """Return the posts that exist, in the order of ids."""
     wanted = list(ids)
     found = {post.id: post for post in await _posts(db, "by_ids", wanted, deleted)} if wanted else {}
     return [found[post_id] for post_id in wanted if post_id in found]
-
-
-async def load_one(tx: Transaction, post_id: str) -> Post | None:
-    """Return a live post as a transaction sees it, or None."""
-    row = await tx.fetchrow(_Q["by_ids"], [post_id], False)
-    return None if row is None else decode_post(row)
 
 
 async def page(
@@ -148,10 +143,10 @@ async def viewed_at(db: Database, channel_id: str, user_id: str) -> int | None:
     return at
 
 
-async def channel_event_n(db: Database, channel_id: str) -> int:
-    """Return the number of the channel's last event: whatever a list shows has changed only if this has."""
-    n: int | None = await db.fetchval(_Q["channel_event_n"], channel_id)
-    return n or 0
+async def event_numbers(db: Database, channel_id: str, user_id: str) -> tuple[int, int]:
+    """Return the numbers of the last events of a channel and of a user, 0 for what does not exist."""
+    row = await db.fetchrow(_Q["event_numbers"], channel_id, user_id)
+    return (row["n"] or 0, row["own_n"] or 0) if row else (0, 0)
 
 
 async def channel_users(db: Database, channel_id: str, limit: int) -> list[str]:

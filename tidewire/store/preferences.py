@@ -15,6 +15,12 @@ async def of_user(source: Source, user_id: str, category: str = "", name: str = 
     return [Preference(**row) for row in await source.fetch(_Q["preferences_of"], user_id, category, name)]
 
 
+async def values(source: Source, user_ids: list[str], category: str, name: str) -> dict[str, str]:
+    """Return user id → value of one preference, for those who have it."""
+    rows = await source.fetch(_Q["preference_values"], user_ids, category, name)
+    return {row["user_id"]: row["value"] for row in rows}
+
+
 async def put(tx: Transaction, user_id: str, preferences: Sequence[Preference]) -> None:
     """Store preferences of a user; the last one of a (category, name) wins."""
     last = {(item.category, item.name): item.value for item in preferences}

@@ -6,6 +6,7 @@ from tidewire.store import sql
 from tidewire.store.db import Database, Record, Transaction
 from tidewire.wire.models import Reaction
 
+Source = Database | Transaction
 _Q = sql.load("reactions")
 
 
@@ -14,10 +15,10 @@ def _decode(row: Record) -> Reaction:
     return Reaction(row["user_id"], row["post_id"], row["emoji_name"], at, at, channel_id=row["channel_id"])
 
 
-async def of_posts(db: Database, post_ids: Iterable[str]) -> dict[str, list[Reaction]]:
+async def of_posts(source: Source, post_ids: Iterable[str]) -> dict[str, list[Reaction]]:
     """Return the reactions of each post that has any, oldest first."""
     found: dict[str, list[Reaction]] = {}
-    for row in await db.fetch(_Q["of_posts"], list(post_ids)):
+    for row in await source.fetch(_Q["of_posts"], list(post_ids)):
         found.setdefault(row["post_id"], []).append(_decode(row))
     return found
 

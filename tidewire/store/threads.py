@@ -3,6 +3,7 @@
 Unread replies are the live ones after last_viewed_at, counted when asked. Times are ms.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tidewire.store import sql
@@ -11,6 +12,7 @@ from tidewire.store.mentions import MemberSettings
 
 Source = Database | Transaction
 _Q = sql.load("threads")
+Follower = tuple[str, str]  # root id, user id
 
 
 class ThreadState(NamedTuple):
@@ -70,15 +72,26 @@ async def totals(source: Source, user_id: str, team_id: str, wanted: ThreadFilte
     return Totals(*row)
 
 
-async def states(source: Source, root_id: str, user_ids: list[str]) -> dict[str, ThreadState]:
-    """Return user id → the thread, for those of the users who once chose; without replies it counts none."""
-    rows = await source.fetch(_Q["threads_of_members"], root_id, user_ids)
-    return {row["user_id"]: ThreadState(*tuple(row)[1:]) for row in rows}
+async def states(source: Source, followers: Sequence[Follower]) -> dict[Follower, ThreadState]:
+    """Return the threads as these users see them, for those who once chose; without replies they count none."""
+    roots, users = [root_id for root_id, _ in followers], [user_id for _, user_id in followers]
+    rows = await source.fetch(_Q["threads_of_members"], roots, users)
+    return {(row["root_id"], row["user_id"]): ThreadState(*tuple(row)[1:]) for row in rows}
 
 
-async def hold_followers(tx: Transaction, root_id: str, after: str, limit: int) -> list[str]:
-    """Return ids of followers above `after`, who keep their read state until the transaction ends."""
-    return [row["user_id"] for row in await tx.fetch(_Q["hold_followers"], root_id, after, limit)]
+async def state(source: Source, root_id: str, user_id: str) -> ThreadState | None:
+    """Return a thread as a user sees it; None if he never chose, or is no member of its channel."""
+    return (await states(source, [(root_id, user_id)])).get((root_id, user_id))
+
+
+async def followed(source: Source, user_id: str, roots: list[str]) -> set[str]:
+    """Return which of these threads a user follows."""
+    return {row["root_id"] for row in await source.fetch(_Q["followed"], user_id, roots)}
+
+
+async def hold_followers(tx: Transaction, roots: list[str], after: Follower, limit: int) -> list[Follower]:
+    """Return followers above `after`, in order, who keep their read state until the transaction ends."""
+    return [tuple(row) for row in await tx.fetch(_Q["hold_followers"], roots, *after, limit)]
 
 
 async def set_following(

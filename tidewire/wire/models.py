@@ -6,7 +6,7 @@ alive.
 
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from tidewire.wire.files import FileInfo
 
@@ -297,6 +297,7 @@ class Post(Struct):
     reply_count: int = 0
     last_reply_at: int = 0
     participants: list[Any] | None = None  # ParticipantId, or users where the list is "extended"
+    is_following: bool | UnsetType = UNSET  # of roots, where threads are shown collapsed
     metadata: PostMetadata = field(default_factory=PostMetadata)
 
 

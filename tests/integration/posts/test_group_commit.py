@@ -237,12 +237,12 @@ async def test_a_caller_that_goes_away_takes_nothing_back(database_url: str) -> 
         (channel,), (ada, _) = await add_channels(db, 1)
         told: list[str] = []
         new = make(channel, ada)
-        new.committed = lambda: told.append(new.post.id)
+        new.committed = lambda row: told.append(f"{new.post.id} {row > 0}")
         task = asyncio.create_task(writer.write(new))
         await asyncio.sleep(0)
         task.cancel()
         await writer.write(make(channel, ada))
-        assert task.cancelled() and told == [new.post.id]
+        assert task.cancelled() and told == [f"{new.post.id} True"]
         assert await db.fetchval("SELECT count(*) FROM posts") == 2
         assert len(published.numbers) == 2
 

@@ -18,4 +18,4 @@ FROM unnest($1::text[], $2::int[]) g(id, k), locked l WHERE x.id = g.id AND l.id
 RETURNING x.id, x.event_n;
 
 -- name: insert_outbox
-INSERT INTO outbox (created_at, worker, payload, keys, ns) VALUES ($1, $2, $3, $4, $5) RETURNING id;
+INSERT INTO outbox (created_at, worker, payload, keys, ns, news) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id;

@@ -43,4 +43,21 @@ UPDATE outbox SET published = true WHERE id = ANY($1::bigint[]) AND NOT publishe
 
 -- name: delete_old
 DELETE FROM outbox WHERE id IN (
-    SELECT id FROM outbox WHERE published AND created_at < $1 ORDER BY id LIMIT $2);
+    SELECT id FROM outbox WHERE published AND news IS NULL AND created_at < $1 ORDER BY id LIMIT $2);
+
+-- name: news_told
+-- Of what this worker committed before the row $2, and before $3 (ms), all followers have heard.
+UPDATE outbox SET news = NULL WHERE news IS NOT NULL AND worker = $1 AND id < $2 AND created_at < $3;
+
+-- name: claim_news
+-- Takes over what workers that are gone did not tell, once their announcements are on the bus. The rows stay until all is
+-- told, so that another one takes over again. Workers say by a lock that they live, see hold_live.
+WITH live AS MATERIALIZED (
+    SELECT l.objid::bigint AS hash FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 29815
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), lost AS MATERIALIZED (
+    SELECT o.id FROM outbox o WHERE o.news IS NOT NULL AND o.published AND o.worker <> $1
+        AND NOT EXISTS (SELECT FROM live WHERE live.hash = hashtext(o.worker)::bigint & 4294967295)
+    ORDER BY o.id LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox o SET worker = $1 FROM lost WHERE o.id = lost.id RETURNING o.id, o.news;

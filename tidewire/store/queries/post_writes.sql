@@ -89,10 +89,11 @@ WITH q AS (
             + (SELECT count(*) FROM t) + (SELECT count(*) FROM tm) + (SELECT count(*) FROM m) + (SELECT count(*) FROM u) >= 0
     RETURNING x.id, x.event_n
 )
-INSERT INTO outbox (created_at, worker, payload, keys, ns)
+INSERT INTO outbox (created_at, worker, payload, keys, ns, news)
 SELECT $8::bigint / (count(*) = cardinality($7) AND (SELECT count(*) FROM q) = cardinality($1)
         AND (SELECT count(*) FROM r) = cardinality($3) AND (SELECT count(*) FROM f) = cardinality($11))::int,
-    $9, $10, array_agg('c:' || c.id ORDER BY c.id), array_agg(c.event_n ORDER BY c.id)
+    $9, $10, array_agg('c:' || c.id ORDER BY c.id), array_agg(c.event_n ORDER BY c.id),
+    (SELECT array_agg(h.id) FROM unnest($3::batch_thread[]) h)
 FROM c
 RETURNING id, keys, ns;
 

@@ -89,8 +89,8 @@ ORDER BY p.create_at, p.id LIMIT 1;
 -- name: read_state
 SELECT last_viewed_at FROM channel_members WHERE channel_id = $1 AND user_id = $2;
 
--- name: channel_event_n
-SELECT event_n FROM channels WHERE id = $1;
+-- name: event_numbers
+SELECT (SELECT event_n FROM channels WHERE id = $1) AS n, (SELECT event_n FROM users WHERE id = $2) AS own_n;
 
 -- name: channel_users
 SELECT user_id FROM channel_members WHERE channel_id = $1 ORDER BY user_id LIMIT $2;

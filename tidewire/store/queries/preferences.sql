@@ -3,6 +3,9 @@
 SELECT user_id, category, name, value FROM preferences
 WHERE user_id = $1 AND ($2::text = '' OR category = $2) AND ($3::text = '' OR name = $3) ORDER BY category, name;
 
+-- name: preference_values
+SELECT user_id, value FROM preferences WHERE user_id = ANY($1::text[]) AND category = $2 AND name = $3;
+
 -- name: put_preferences
 INSERT INTO preferences (user_id, category, name, value)
 SELECT $1, g.category, g.name, g.value FROM unnest($2::text[], $3::text[], $4::text[]) g(category, name, value)

@@ -76,7 +76,8 @@ WHERE m.user_id = $1 AND m.following AND (c.team_id = $2 OR (c.team_id = '' AND 
     AND CASE WHEN t.delete_at = 0 THEN t.reply_count > 0 ELSE $4 END;
 
 -- name: threads_of_members
--- One thread as these users see it, who are members of its channel and have a row; a root without replies too.
+-- Threads ($1) as these users ($2, one each) see them, who are members of their channels and have a row; a root without
+-- replies too.
 SELECT m.user_id, m.root_id, m.channel_id, c.team_id, coalesce(t.reply_count, 0) AS reply_count,
     coalesce(t.last_reply_at, 0) AS last_reply_at, coalesce(t.delete_at, 0) AS delete_at,
     coalesce(t.participants, '{}') AS participants, m.following, m.followed_at, m.last_viewed_at, m.unread_mentions,
@@ -84,11 +85,18 @@ SELECT m.user_id, m.root_id, m.channel_id, c.team_id, coalesce(t.reply_count, 0)
         AND p.delete_at = 0 AND p.create_at > m.last_viewed_at) AS unread_replies
 FROM thread_members m JOIN channels c ON c.id = m.channel_id LEFT JOIN threads t ON t.root_id = m.root_id
 JOIN channel_members y ON y.channel_id = m.channel_id AND y.user_id = m.user_id
-WHERE m.root_id = $1 AND m.user_id = ANY($2::text[]);
+WHERE (m.root_id, m.user_id) IN (SELECT g.root_id, g.user_id FROM unnest($1::text[], $2::text[]) g(root_id, user_id));
+
+-- name: followed
+SELECT m.root_id FROM thread_members m
+JOIN channel_members y ON y.channel_id = m.channel_id AND y.user_id = m.user_id
+WHERE m.root_id = ANY($2::text[]) AND m.user_id = $1 AND m.following;
 
 -- name: hold_followers
--- A page of who follows a thread, each kept from changing his read state until the transaction ends.
-SELECT user_id FROM thread_members WHERE root_id = $1 AND following AND user_id > $2 ORDER BY user_id LIMIT $3
+-- A page of who follows some threads, from (root, user) = ($2, $3) on, each kept from changing his read state until the
+-- transaction ends.
+SELECT root_id, user_id FROM thread_members
+WHERE root_id = ANY($1::text[]) AND following AND (root_id, user_id) > ($2, $3) ORDER BY root_id, user_id LIMIT $4
 FOR NO KEY UPDATE;
 
 -- name: set_following

@@ -1,0 +1,141 @@
+"""News of threads across workers: what one that was killed did not tell, another one tells."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import msgspec
+import psutil
+import pytest
+import pytest_asyncio
+
+from tests.fixtures.api import Client, People, free_port
+from tests.integration.posts.chat import Announced, say
+from tidewire.settings import child_environment
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Doomed:
+    """An API process of its own, on the world's database and bus."""
+
+    def __init__(self, people: People) -> None:
+        settings = people.api.settings
+        self.port = free_port()
+        values = {
+            "database": {"url": settings.database.url},
+            "redis": {"url": settings.redis.url},
+            "files": {"directory": settings.files.directory},
+            "api": {"port": self.port, "workers": 1},
+        }
+        with (Path(tempfile.gettempdir()) / f"doomed-{self.port}.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tidewire", "api"],
+                env=child_environment(values),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self._clients: list[httpx.AsyncClient] = []
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(30), httpx.AsyncClient() as probe:
+            while True:
+                try:
+                    url = f"http://127.0.0.1:{self.port}/api/v4/system/ping"
+                    if (await probe.get(url)).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+
+    def caller(self, who: Client) -> Client:
+        """Return the same login at this process."""
+        headers = {"Authorization": who.http.headers["Authorization"]}
+        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers)
+        self._clients.append(client)
+        return Client(client, me=who.me)
+
+    def kill(self) -> None:
+        """SIGKILL the workers, then their parent."""
+        family = [psutil.Process(self._process.pid)]
+        family += family[0].children(recursive=True)
+        for process in family[::-1]:
+            process.send_signal(signal.SIGKILL)
+        psutil.wait_procs(family, timeout=10)
+
+    async def close(self) -> None:
+        if self._process.poll() is None:
+            self.kill()
+        self._process.wait()
+        for client in self._clients:
+            await client.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def doomed(people: People) -> AsyncIterator[Doomed]:
+    process = Doomed(people)
+    await process.ready()
+    yield process
+    await process.close()
+
+
+async def heard(announced: Announced, who: Client, root_id: str) -> list[int]:
+    """Return the reply counts of a thread that a user was told since the last look."""
+    found = []
+    for copy in await announced.copies():
+        if copy.name == "thread_updated" and copy.user_id == who.id:
+            data = msgspec.json.decode(copy.body + b"}}")["data"]
+            thread = msgspec.json.decode(data["thread"])
+            if thread["id"] == root_id:
+                found.append(thread["reply_count"])
+    return found
+
+
+async def test_news_of_a_killed_worker_is_told_by_another(
+    people: People, announced: Announced, doomed: Doomed
+) -> None:
+    """Killed between the reply's commit and its news, which waits for a follower's row that the test holds."""
+    owner, ann = people.owner, people.member
+    root = await say(owner, people.channel["id"], "root")
+    path = f"/users/me/teams/{people.team['id']}/threads/{root['id']}/following"
+    await ann.put(path, {})
+    connection = await asyncpg.connect(people.api.settings.database.url)
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "SELECT 1 FROM thread_members WHERE root_id = $1 AND user_id = $2 FOR UPDATE", root["id"], ann.id
+            )
+            await say(doomed.caller(owner), people.channel["id"], "reply", root_id=root["id"])
+            doomed.kill()
+            assert await heard(announced, ann, root["id"]) == []
+        told: list[int] = []
+        async with asyncio.timeout(5):
+            while not told:
+                await asyncio.sleep(0.05)
+                told = await heard(announced, ann, root["id"])
+        assert told == [1]
+        async with asyncio.timeout(10):  # and then it is noted, so that nobody tells it again
+            while await connection.fetchval("SELECT count(*) FROM outbox WHERE news IS NOT NULL"):
+                await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
+
+
+async def test_what_is_told_is_not_told_again(people: People, announced: Announced) -> None:
+    owner, ann = people.owner, people.member
+    root = await say(owner, people.channel["id"], f"for @{ann.me['username']}")
+    await say(owner, people.channel["id"], "reply", root_id=root["id"])
+    told: list[int] = []
+    async with asyncio.timeout(5):
+        while not told:
+            await asyncio.sleep(0.05)
+            told = await heard(announced, ann, root["id"])
+        while await announced.db.fetchval("SELECT count(*) FROM outbox WHERE news IS NOT NULL"):
+            await asyncio.sleep(0.1)
+    assert told == [1] and await heard(announced, ann, root["id"]) == []
