@@ -275,7 +275,10 @@ class Decider:
                 await asyncio.sleep(0)
                 turn = monotonic()
 
+        said: dict[str, str] = {}
         for person in people:
+            if person.post.id not in said:
+                said[person.post.id] = push_messages.said_in(style, person.post)
             what = push_messages.message(
                 style,
                 person.post,
@@ -285,6 +288,7 @@ class Decider:
                 crt=person.crt,
                 badge=badges[person.recipient.user_id],
                 people=groups.get(person.post.channel_id, {}),
+                said=said[person.post.id],
             )
             await tell(what, person.recipient.user_id, person.post.id, person.at)
         for decision, read in batch.reads:

@@ -107,6 +107,7 @@ async def load_message(services: Services, session: Session, ack: PushAck) -> No
         crt=crt,
         badge=badges[session.user_id],
         people={user_id: Named(*names) for user_id, *names in group.get(channel.id, ())},
+        said=push_messages.said_in(style, post),
     )
     message.ack_id = ack.id
     return message
