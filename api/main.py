@@ -85,5 +85,5 @@ def run(settings: Settings) -> None:
         log_access=False,
         respawn_failed_workers=True,
         respawn_interval=0.2,
-        workers_kill_timeout=8,
+        workers_kill_timeout=api.stop_s,  # requests under way and, after them, the worker's parts (start.CLOSE_S)
     ).serve()

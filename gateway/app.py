@@ -645,6 +645,8 @@ class Gateway:
     async def stop(self) -> None:
         """Close every socket with 1001, spread over up to a second; clients come back elsewhere."""
         self.stopping = True
+        if self.door is not None:
+            self.door.drain()
         open_now = [c for c in self.connections.values() if c.state not in (State.GONE, State.AWAY)]
         for start in range(0, len(open_now), STOP_AT_ONCE):
             for connection in open_now[start : start + STOP_AT_ONCE]:
@@ -652,7 +654,6 @@ class Gateway:
             await asyncio.sleep(min(STOP_STEP_S, STOP_SPREAD_S * STOP_AT_ONCE / len(open_now)))
         for task in list(self._tasks):
             task.cancel()
-        await self.presence.stop()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -11,7 +11,7 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -30,6 +30,7 @@ from tidewire.actions.revisions import Revisions
 from tidewire.bus.redis import RedisProducer
 from tidewire.bus.redis_client import RedisClient
 from tidewire.bus.redis_reader import RedisReader
+from tidewire.closing import Closing
 from tidewire.log import setup as setup_log
 from tidewire.settings import Settings
 from tidewire.store.connections import load_numbers
@@ -42,6 +43,7 @@ TICK_S = 0.05
 # A batch of log-ins is one query; one more for memberships, one for what presence needs.
 DATABASE_CONNECTIONS = 3
 CANCEL_AGAIN_S = 0.5
+CLOSE_S = 3.5  # what all parts may take; `tidewire serve` kills a gateway that takes 4 s
 MAX_DESCRIPTORS = 500_000
 
 
@@ -109,32 +111,32 @@ def _say_ready(descriptor: int) -> None:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
     """Run a gateway as long as the context lasts; yields it with the port it listens on."""
-    async with AsyncExitStack() as stack:
+    async with Closing(CLOSE_S) as closing:
         db = Database(settings.database.url, size=DATABASE_CONNECTIONS)
-        stack.push_async_callback(db.close)
+        closing.add("database", db.close, 0.2)
         client = RedisClient(settings.redis.url)
-        stack.push_async_callback(client.close)
+        closing.add("redis", client.close, 0.2)
         producer = RedisProducer(settings.redis.url, shards=settings.bus.shards)
-        stack.push_async_callback(producer.close)
+        closing.add("producer", producer.close, 0.2)
         reader = RedisReader(settings.redis.url, shards=settings.bus.shards)
-        stack.push_async_callback(reader.close)
+        closing.add("reader", reader.close, 0.2)
         config = await _load_config(settings, db)
         revisions = Revisions(db, config)
         context = Context(settings, db, client, producer, config, socket.gethostname())
         _raise_descriptor_limit()
         room = Room.of(settings)
-        stack.push_async_callback(room.stop)
+        closing.add("room", room.stop, 1.5)  # for clients to answer the close
         gateway = Gateway(room, context, slots=room.gate.stats()["capacity"])
         _watch_exceptions(gateway)
-        stack.push_async_callback(gateway.handover.exchange.close)
+        closing.add("exchange", gateway.handover.exchange.close, 0.5)
         gateway.relay.on_stale = revisions.poke
         feed = _feed(gateway, reader, settings, db)
         collector = GatewayCollector(gateway, feed)
         collector.register()
-        stack.callback(collector.unregister)
+        closing.add("metrics", collector.unregister, 0.2)
         work = (feed.run(), gateway.presence.run(), gateway.handover.run(), _tick(gateway, feed, collector))
         gateway.background = [asyncio.create_task(one) for one in work]
-        stack.push_async_callback(_cancel, gateway.background)
+        closing.add("background", lambda: _cancel(gateway.background), 1.0)
         await reader.ready()
         gateway.handover.history.begin(reader.starts)
         await gateway.handover.exchange.ready()
@@ -142,7 +144,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
         config.on_change = gateway.on_config
         gateway.on_config()
         revisions.start()
-        stack.push_async_callback(revisions.close)
+        closing.add("revisions", revisions.close, 0.2)
         inherited = settings.gateway.listen_fd
         port = await door.start(
             settings.gateway.host,
@@ -150,11 +152,12 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
             sock=socket.socket(fileno=inherited) if inherited >= 0 else None,
             reuse_port=settings.gateway.reuse_port,
         )
-        stack.push_async_callback(door.stop)
+        closing.add("door", door.stop, 0.2)
+        closing.add("presence", gateway.presence.stop, 2.0)  # what is left is another process's janitor's
+        closing.add("connections", gateway.stop, 1.5)
         async with metrics.endpoint(settings.metrics, role="gateway", healthy=lambda: not gateway.stopping):
             yield gateway, port
-            door.drain()
-            await gateway.stop()
+            await closing.close()  # in here: who asks for our health meanwhile shall hear of it
 
 
 async def _load_config(settings: Settings, db: Database) -> Config:

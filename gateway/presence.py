@@ -34,7 +34,6 @@ log = structlog.get_logger()
 TICK_S = 0.1
 TICK_MS = 100
 FLUSH_USERS = 100  # in one pipeline: some 2 ms of ours
-STOP_S = 3.0  # `tidewire serve` kills what has not stopped within 10 s
 SAVE_S = 1.0  # at most once a second per user; a process that is killed loses that much
 SAVE_USERS = 1000  # in one statement: some 15 ms of PostgreSQL
 REFRESH_MS = 10_000  # activity of somebody who is online already is noted and written at most this often
@@ -188,15 +187,17 @@ class Presence:
         self._changed.update(dict.fromkeys(self._here))
         self._here.clear()
         try:
-            async with asyncio.timeout(STOP_S):
-                while self._changed:
-                    await self._flush()
-                await self._redis.call("ZREM", PROCESSES, self._process)
-                while self._unsaved:
-                    await self._save()
-        except (TimeoutError, Unavailable):
-            # The janitor of another process will; what was not saved is lost with this one.
-            log.warning("presence not cleared", users=len(self._changed), unsaved=len(self._unsaved))
+            while self._changed:
+                await self._flush()
+            await self._redis.call("ZREM", PROCESSES, self._process)
+            while self._unsaved:
+                await self._save()
+        except Unavailable:
+            pass  # said below
+        finally:
+            if self._changed or self._unsaved:
+                # The janitor of another process will; what was not saved is lost with this one.
+                log.warning("presence not cleared", users=len(self._changed), unsaved=len(self._unsaved))
 
     async def _beat(self) -> None:
         (added, at, flat), janitor = await self._redis.calls(

@@ -1,9 +1,12 @@
 """However a run ends, nothing of it stays; whatever dies in it comes back."""
 
+import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -26,6 +29,30 @@ def test_a_signal_stops_everything(launch: Launch, runner: Runner) -> None:
         os.kill(_pid(run), signal.SIGINT if runner.user else signal.SIGTERM)
         assert run.wait_end(STOP_S) == 0
         run.assert_gone(0)
+
+
+def test_a_stop_is_bounded_whatever_the_children_wait_for(launch: Launch) -> None:
+    """A database that does not answer, clients that say nothing or half of it: each phase has its own time."""
+    with launch() as run:
+        run.wait_ready()
+        family = run.family()
+        address = urlsplit(run.url)
+        silent, half = [socket.create_connection((address.hostname, address.port)) for _ in range(2)]
+        head = f"POST /api/v4/users/login HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 1000\r\n\r\n"
+        half.sendall(head.encode() + b"{")
+        for process in family:
+            if process.name() == "postgres":
+                process.suspend()
+        os.kill(_pid(run), signal.SIGINT)
+        assert run.wait_end(STOP_S) == 0
+        run.assert_gone(0)
+        silent.close()
+        half.close()
+        lines = [json.loads(line) for line in run.log.splitlines() if line.startswith("{")]
+    late = [line["child"] for line in lines if line.get("event") == "child did not stop in time"]
+    assert late == ["postgres"], "the others do not wait for it, nor for clients"
+    (slow,) = [line for line in lines if line.get("event") == "slow to stop"]
+    assert set(slow["children"]) == {"api", "caddy", "gateway-1", "postgres", "push", "valkey"}
 
 
 def test_its_own_death_leaves_nothing(launch: Launch, runner: Runner) -> None:

@@ -1,7 +1,7 @@
 """Opens what an API worker needs and closes it in reverse order. Knows how the parts fit, and no rules."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from time import monotonic
 
 from tidewire.actions.choose_status import DndSweep
@@ -25,12 +25,15 @@ from tidewire.bus.invalidation import InvalidationReader
 from tidewire.bus.publisher import Publisher
 from tidewire.bus.redis import RedisProducer
 from tidewire.bus.redis_client import RedisClient
+from tidewire.closing import Closing
 from tidewire.outbound import Outbound
 from tidewire.pictures.workshop import Workshop
 from tidewire.settings import Settings
 from tidewire.store.db import Database
 from tidewire.store.outbox import Outbox
 from tidewire.wire.ids import new_id
+
+CLOSE_S = 2.5  # what all parts may take to close; below the least api.stop_s
 
 
 @asynccontextmanager
@@ -39,22 +42,22 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     worker = (
         new_id()
     )  # a process that starts again is another worker: its rows are told apart from its predecessor's
-    async with AsyncExitStack() as stack:
+    async with Closing(CLOSE_S) as closing:
         db = Database(settings.database.url, size=settings.database.connections, worker=worker)
-        stack.push_async_callback(db.close)
+        closing.add("database", db.close, 0.2)
         config = await Config.open(settings, db)
         vault = await Vault.open(settings, db)
         roles = Roles(db)
         await roles.reload()
         revisions = Revisions(db, config, roles)
         revisions.start()
-        stack.push_async_callback(revisions.close)
+        closing.add("revisions", revisions.close, 0.2)
         cache = Cache()
         cache.on_drop = revisions.poke
         db.on_invalidate = cache.drop
         invalidation = InvalidationReader(settings.redis.url, cache)
         invalidation.start()
-        stack.push_async_callback(invalidation.close)
+        closing.add("invalidation", invalidation.close, 0.2)
         bus = settings.bus
         producer = RedisProducer(
             settings.redis.url,
@@ -62,15 +65,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             retention_ms=int(bus.stream_retention_s * 1000),
             replicas=bus.replicas,
         )
-        stack.push_async_callback(producer.close)
+        closing.add("producer", producer.close, 0.2)
         publisher = Publisher(producer, Outbox(db, worker), retention_ms=int(bus.outbox_retention_s * 1000))
         db.publisher = publisher
         publisher.start()
-        stack.push_async_callback(publisher.close)
+        closing.add("publisher", publisher.close, 1.0)  # what is left is published by another worker
         posts = PostWriter(db, publisher.take_published)
-        stack.push_async_callback(posts.close)
+        closing.add("posts", posts.close, 1.0)  # nobody is told that what waits is written
         client = RedisClient(settings.redis.url)
-        stack.push_async_callback(client.close)
+        closing.add("redis", client.close, 0.2)
         typing = settings.typing
         typists = Typists(
             producer.ephemeral,
@@ -80,25 +83,25 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         sweep = DndSweep(db, client, producer, config, heartbeat_s=settings.presence.heartbeat_s)
         sweep.start()
-        stack.push_async_callback(sweep.close)
+        closing.add("sweep", sweep.close, 0.2)
         workshop = Workshop()
-        stack.callback(workshop.close)
+        closing.add("pictures", workshop.close, 0.2)
         mailer = Mailer()
-        stack.push_async_callback(mailer.close)
+        closing.add("mail", mailer.close, 1.0)
         outbound = Outbound(
             lambda: config.text("ServiceSettings.AllowedUntrustedInternalConnections"),
             lambda: config.flag("ServiceSettings.EnableInsecureOutgoingConnections"),
         )
-        stack.push_async_callback(outbound.close)
+        closing.add("outbound", outbound.close, 0.2)
         hooks = HookCalls()
-        stack.push_async_callback(hooks.close)
+        closing.add("hooks", hooks.close, 1.0)
         news = ThreadNews()
-        stack.push_async_callback(news.close)
+        closing.add("threads", news.close, 1.0)  # the next reply or load tells the rest
         throttle = Throttle(client)
         files = await FileStore.open(settings, config, db)
         janitor = Janitor(db, files)
         janitor.start()
-        stack.push_async_callback(janitor.close)
+        closing.add("files", janitor.close, 0.2)
         services = Services(
             settings,
             db,
@@ -124,8 +127,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         hooks.start(services)
         index = SearchIndex()
         index.start(services)
-        stack.push_async_callback(index.close)
+        closing.add("index", index.close, 0.2)
         reminders = ReminderSweep()
         reminders.start(services)
-        stack.push_async_callback(reminders.close)
+        closing.add("reminders", reminders.close, 0.2)
         yield services

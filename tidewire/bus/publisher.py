@@ -35,6 +35,7 @@ STRAY_MS = 500  # a commit whose answer is that late is not coming; below bus.ho
 SLOW_MS = 3_000  # a live worker that has not published for so long is stuck; others do it
 KNOWN_S = 3.0  # a flush that marks rows takes less
 DELETE_EVERY_S = 1.0
+FLUSH_S = 0.5  # a stop waits so long for what is being published; the rest is found in the outbox
 
 log = structlog.get_logger(__name__)
 PUBLISHED = Counter("tidewire_bus_published", "Announcements put on the bus.", ["how"])
@@ -131,7 +132,7 @@ class Publisher:
         self._closing = True
         self._work.set()
         if self._tasks:
-            await asyncio.wait(self._tasks[:1], timeout=2)
+            await asyncio.wait(self._tasks[:1], timeout=FLUSH_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -132,6 +132,7 @@ class Api(Section):
     workers: int = _knob(1, "Worker processes.", ge=1, le=64)
     body_limit_bytes: int = _knob(300_000, "Largest request body; above it 413.", ge=1024)
     backlog: int = _knob(4096, "Connections that may wait or stay open per worker.", ge=128)
+    stop_s: int = _knob(8, "How long a worker may take to end, requests under way included.", ge=3, le=600)
 
 
 class Gateway(Section):

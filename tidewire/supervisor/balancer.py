@@ -45,6 +45,8 @@ def caddyfile(settings: Settings, layout: Layout, gateway_ports: Sequence[int]) 
     options = [
         "admin off",
         "persist_config off",
+        # Without it a connection on which nothing was asked yet, as browsers keep them, holds a stop for 5 s.
+        "grace_period 1s",
         f"storage file_system {_quoted(layout.data / 'caddy')}",
         "log {\n\t\toutput stderr\n\t\tformat json\n\t\tlevel ERROR\n\t}",
         "servers {\n\t\t" + "\n\t\t".join(servers) + "\n\t}",

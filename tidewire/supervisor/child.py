@@ -23,6 +23,8 @@ _log = structlog.get_logger()
 _BACKOFF_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 _STABLE_S = 10.0  # a child that lived this long starts again from the first step
 _PROBE_INTERVAL_S = 0.05
+# A killed process ends at once, unless the kernel holds it (a disk that does not answer): then it ends by itself later.
+KILL_S = 1.0
 _NOT_YET = (OSError, EOFError, asyncio.TimeoutError)
 
 
@@ -95,6 +97,7 @@ class Child:
         self._keeper: asyncio.Task[None] | None = None
         self._told: asyncio.Future[bytes] | None = None  # b"" at the end of a process that was never ready
         self._leaving: set[subprocess.Popen[bytes]] = set()  # replaced, and not gone yet
+        self.stopped_in_s = 0.0  # how long the last stop took
 
     async def start(self, timeout_s: float) -> None:
         """Start it, and return when it answers; from then on its deaths are mended.
@@ -163,7 +166,8 @@ class Child:
         return self._process.pid if self._process is not None else 0
 
     async def stop(self, timeout_s: float) -> None:
-        """Ask it to end; kill it and what is left of it after the time."""
+        """Ask it to end; kill it and what is left of it after the time. Returns at most KILL_S later in any case."""
+        began = time.monotonic()
         await self._unwatch()
         for leaving in list(self._leaving):
             kill(leaving)
@@ -176,8 +180,9 @@ class Child:
         if not done:
             _log.warning("child did not stop in time", child=self.spec.name)
             kill(self._process)
-            await self._end
+            await asyncio.wait({self._end}, timeout=KILL_S / 2)
         self._clear(self._process)
+        self.stopped_in_s = time.monotonic() - began
 
     async def _spawn(self) -> None:
         await self.spec.before()
@@ -215,7 +220,9 @@ class Child:
                 self.healthy = self._told.done() and self._told.result() != b""
                 return self.healthy
             try:
-                await asyncio.wait_for(self.spec.ready(), 5)
+                # Not wait_for(), which may swallow a cancellation (CPython 3.11), and then a stop waits for us.
+                async with asyncio.timeout(5):
+                    await self.spec.ready()
             except _NOT_YET:
                 await asyncio.wait({self._end}, timeout=_PROBE_INTERVAL_S)
             else:
@@ -256,7 +263,7 @@ class Child:
         """End the dead process's own children: they hold its ports, locks and shared memory."""
         kill(dead)
         STARTED.discard(dead.pid)
-        end_strays(known=STARTED)
+        end_strays(known=STARTED, patience_s=KILL_S / 2)
 
     def _last_words(self) -> str:
         """Return the last line of its log, to be appended to a message."""

@@ -33,18 +33,22 @@ def children(parent: int) -> Iterator[int]:
             yield int(entry.name)
 
 
-def end_strays(known: Container[int]) -> int:
-    """Kill and reap our direct children that are not in `known`: orphans of children that died. Return how many."""
-    count = 0
-    me = os.getpid()
+def end_strays(known: Container[int], patience_s: float) -> int:
+    """Kill and reap our direct children that are not in `known`: orphans of children that died.
+
+    Return how many are left after the time: those that the kernel holds, and that end as soon as it lets them.
+    """
+    me, deadline = os.getpid(), time.monotonic() + patience_s
     while strays := [pid for pid in children(me) if pid not in known]:
+        if time.monotonic() > deadline:
+            return len(strays)
         for pid in strays:
             _kill(pid, signal.SIGKILL)
         for pid in strays:
             with contextlib.suppress(ChildProcessError):  # another waiter of this process was quicker
-                os.waitpid(pid, 0)
-        count += len(strays)
-    return count
+                while os.waitpid(pid, os.WNOHANG)[0] == 0 and time.monotonic() < deadline:
+                    time.sleep(0.001)
+    return 0
 
 
 def end_leftovers(folder: Path, names: Container[str], patience_s: float = 4.0) -> list[int]:
