@@ -84,7 +84,7 @@ def run_command(
     Parameters
     ----------
     suite
-        storm: everybody reconnects.
+        storm: everybody reconnects. firehose: posts at a fixed rate, to receivers.
     more
         Flags of the suite (--rest 1000) and of Locust.
     host

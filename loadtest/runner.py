@@ -18,12 +18,12 @@ from loadtest.swarm.herd import CannotRun
 @dataclass(frozen=True)
 class SuiteCommand:
     """A suite for the command line. users: by default; seeding: what so many users need; flags: what so many users mean
-    to it."""
+    to it; time: by default, "": it ends by itself."""
 
     users: int
     seeding: Callable[[int], Plan]
     flags: Callable[[int], list[str]]
-    file: str = ""
+    time: str = ""
 
 
 def _channels_of(members: int) -> Callable[[int], Plan]:
@@ -37,6 +37,7 @@ def _channels_of(members: int) -> Callable[[int], Plan]:
 
 
 SUITES = {
+    "firehose": SuiteCommand(1000, _channels_of(100), lambda users: ["--receivers", str(max(0, users - 50))], "60s"),
     "storm": SuiteCommand(10_000, _channels_of(100), lambda users: ["--sockets", str(users)]),
 }
 
@@ -82,10 +83,11 @@ def is_local(host: str) -> bool:
 def command(run: Run, tokens: Path) -> list[str]:
     """Return Locust's command line."""
     suite = suite_of(run.suite)
-    words = [sys.executable, "-m", "locust", "-f", str(Path(__file__).parent / (suite.file or f"{run.suite}.py"))]
+    words = [sys.executable, "-m", "locust", "-f", str(Path(__file__).parent / f"{run.suite}.py")]
     words += ["--host", run.host, "--tokens", str(tokens), *suite.flags(run.users or suite.users)]
     words += [] if run.web else ["--headless", "--only-summary"]
-    words += ["--run-time", run.time] if run.time else []
+    limit = run.time or ("" if run.web else suite.time)
+    words += ["--run-time", limit] if limit else []
     for host in run.ws_hosts:
         words += ["--ws-host", host]
     for flag, path in (("--targets", run.targets), ("--report", run.report)):

@@ -1,4 +1,4 @@
-"""Locust's suites run against the whole product, for seconds."""
+"""Posts at a fixed rate: all arrive at all receivers, and Locust counts what the swarm counted."""
 
 import json
 import subprocess
@@ -6,22 +6,32 @@ import sys
 from pathlib import Path
 
 from tests.fixtures.serve import ROOT, Serve
+from tests.load.conftest import hosts
+
+LIMITS = """
+error_share = 0
+[rows."POST /api/v4/posts"]
+count = 60
+[figures]
+gaps = 0
+receivers = 30
+deliveries = { at_least = 1800 }
+"""
 
 
-def test_posts_arrive_at_sampled_receivers(serve: Serve, tmp_path: Path) -> None:
-    tokens, base = tmp_path / "tokens", tmp_path / "result"
-    plan = ["--users", "40", "--channels", "4", "--channel-members", "10", "--data-dir", str(serve.data_dir)]
-    seed = [sys.executable, "-m", "tidewire", "loadtest", "seed", *plan, "--tokens", str(tokens)]
-    subprocess.run(seed, cwd=ROOT, check=True, capture_output=True, timeout=60)
-    run = ["-f", "loadtest/firehose.py", "--headless", "--only-summary", "-u", "16", "-r", "16", "-t", "6s"]
-    load = ["--tokens", str(tokens), "--post-rate", "40", "--authors", "12", "--receivers", "4"]
-    where = ["--host", serve.url, "--json-file", str(base), "--exit-code-on-error", "1"]
+def test_posts_arrive_at_all_receivers(two_gateways: Serve, tokens: Path, tmp_path: Path) -> None:
+    limits, report = tmp_path / "limits.toml", tmp_path / "report.json"
+    limits.write_text(LIMITS)
+    load = ["--tokens", str(tokens), "--post-rate", "40", "--authors", "12", "--receivers", "30"]
+    files = ["--targets", str(limits), "--report", str(report), "--headless", "--only-summary", "-t", "5s"]
+    files += ["--host", two_gateways.url]
+    gateways = [word for host in hosts(two_gateways) for word in ("--ws-host", host)]
     done = subprocess.run(
-        [sys.executable, "-m", "locust", *run, *load, *where], cwd=ROOT, capture_output=True, text=True, timeout=90
-    )
+        [sys.executable, "-m", "locust", "-f", "loadtest/firehose.py", *load, *files, *gateways],
+        cwd=ROOT, capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    figures = {row["name"]: row for row in json.loads(base.with_suffix(".json").read_text())}
-    assert figures["POST /posts"]["num_requests"] >= 100
-    assert figures["delivery"]["num_requests"] >= 20
-    assert figures["connect"]["num_requests"] == 4
-    assert not any(row["num_failures"] for row in figures.values())
+    found = json.loads(report.read_text())
+    assert found["rows"]["WS delivery"]["count"] == found["swarm"]["counts"]["posted"] == found["figures"]["deliveries"]
+    assert found["rows"]["WS event"]["count"] == found["swarm"]["counts"]["events"]
+    assert found["rows"]["WS delivery"]["p99_ms"] > 0
