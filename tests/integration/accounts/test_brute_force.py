@@ -42,6 +42,7 @@ async def attack(node: Api, tries: list[tuple[str, str]]) -> list[tuple[int, byt
         [length] = [int(line[16:]) for line in lines if line.startswith(b"content-length: ")]
         answers.append((int(lines[0].split()[1]), await reader.readexactly(length)))
     writer.close()
+    await writer.wait_closed()
     return answers
 
 
