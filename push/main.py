@@ -1,5 +1,7 @@
 """The process `tidewire push`: Granian workers, each with the HTTP side and a sender. `run` is the parent."""
 
+import os
+import tempfile
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,8 +12,6 @@ import structlog
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
-from prometheus_client import REGISTRY
-from prometheus_client.exposition import generate_latest
 
 from push.app import Proxy, build
 from push.effective import effective
@@ -19,7 +19,11 @@ from push.sender import open_sender
 from push.start import providers_of
 from push.targets import BadConfig
 from tidewire import log, metrics
+from tidewire.gathering import gather, merge
 from tidewire.settings import Settings, load
+from tidewire.settings.tree import Metrics, Push
+
+_FOLDER = "_TIDEWIRE_PUSH_FIGURES"  # of the workers' sockets; from the parent to them
 
 
 class NoTargets(BadConfig):
@@ -42,23 +46,28 @@ class Lifespan:
         sender = await self._stack.enter_async_context(open_sender(self._settings, found))
         sender.start_replies()
         self._proxy.sender = sender
-        await self._stack.enter_async_context(
-            metrics.endpoint(self._settings.metrics, role="push", healthy=lambda: sender.healthy)
-        )
+        own = [self._settings.metrics]
+        if self._settings.push.metrics:  # where the workers find each other, for whichever is asked
+            own.append(Metrics(dir=os.environ[_FOLDER]))
+        for each in own:
+            await self._stack.enter_async_context(
+                metrics.endpoint(each, role="push", healthy=lambda: sender.healthy)
+            )
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Called by Falcon at the ASGI shutdown."""
         await self._stack.aclose()
 
 
-async def _own_figures() -> bytes:
-    return generate_latest(REGISTRY)
+async def _figures() -> bytes:
+    """Return the figures of all workers, each with its name."""
+    return merge(await gather(Path(os.environ[_FOLDER]))).encode()
 
 
 def make_app(settings: Settings) -> falcon.asgi.App[Any, Any]:
     """Return the application of one worker; settings: effective ones."""
     push = settings.push
-    proxy = Proxy(settings, wait_s=push.answer_wait_s, figures=_own_figures if push.metrics else None)
+    proxy = Proxy(settings, wait_s=push.answer_wait_s, figures=_figures if push.metrics else None)
     app = build(proxy)
     app.add_middleware(Lifespan(proxy, settings))
     return app
@@ -84,6 +93,12 @@ def run(settings: Settings) -> None:
     structlog.get_logger("push").info(
         "start", workers=push.workers, address=f"{push.host}:{push.port}", targets=sorted(found)
     )
+    with tempfile.TemporaryDirectory(prefix="tidewire-push-") as folder:
+        os.environ[_FOLDER] = folder
+        _serve(push)
+
+
+def _serve(push: Push) -> None:
     Granian(
         "push.main:create",
         factory=True,

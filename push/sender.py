@@ -20,7 +20,7 @@ from push.policy import Ages
 from push.providers.contract import Provider
 from push.replies import OK, Outcome, Replies
 from push.station import Shared, Station
-from tidewire.bus.push_queue import PushQueue, retry_of
+from tidewire.bus.push_queue import TIMEOUT_S, PushQueue, retry_of
 from tidewire.bus.redis_client import RedisClient
 from tidewire.settings import Settings
 from tidewire.wire.errors import Unavailable
@@ -42,7 +42,7 @@ class Sender:
         """providers: by the target's name."""
         push, url = settings.push, settings.redis.url
         self._push = push
-        self._client = RedisClient(url)
+        self._client = RedisClient(url, timeout_s=TIMEOUT_S)
         self._queue = PushQueue(url, limit=push.queue_limit, replicas=push.replicas)
         self._ledger = Ledger(self._client)
         # Not the same after a restart: what the old one had is claimed, never mistaken for our own.

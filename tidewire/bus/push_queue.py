@@ -28,6 +28,9 @@ NEWEST_S = 3_600  # a badge that waits longer is too old to be sent anyway
 LOOK_AGAIN_S = 0.25
 RETRY_AFTER_S = 5
 WAIT_MS = 1_000
+# Whoever adds can wait: a disk that is slow for a moment is better than a push that is refused.
+TIMEOUT_S = 5.0
+CHUNK = 500  # jobs in one write, for Redis answers others in between
 
 encode_job = msgspec.json.Encoder().encode
 decode_job = msgspec.json.Decoder(Job).decode
@@ -66,7 +69,7 @@ class PushQueue:
     """
 
     def __init__(self, url: str, *, limit: int = 1_000_000, replicas: int = 0) -> None:
-        self._client = RedisClient(url)
+        self._client = RedisClient(url, timeout_s=TIMEOUT_S)
         self._limit = limit
         self._replicas = replicas
         self._lengths: dict[str, tuple[float, int]] = {}  # target → (when it was asked, jobs)
@@ -109,7 +112,9 @@ class PushQueue:
             await self._look({job.target for jobs, _ in calls for job in jobs})
             taken = [call for call in calls if self._admit(*call)]
             if taken:
-                await self._write([job for jobs, _ in taken for job in jobs])
+                jobs = [job for added, _ in taken for job in added]
+                for start in range(0, len(jobs), CHUNK):
+                    await self._write(jobs[start : start + CHUNK])
         except Unavailable as error:
             _end(calls, error)
         except BaseException as error:  # whoever waits must not wait for ever, whatever went wrong

@@ -16,8 +16,9 @@ TIMEOUT_S = 1.0  # limits and presence answer at once or are done without: a req
 class RedisClient:
     """Redis at a URL (see Link.open). What it cannot do at present, a command's own error included, is Unavailable."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self._url = url
+        self._timeout_s = timeout_s
         self._link: Link | None = None
         self._opening: asyncio.Task[Link] | None = None
 
@@ -34,7 +35,7 @@ class RedisClient:
         if link is None or link.closed:
             link = await self._open()
         try:
-            return await link.calls(commands, TIMEOUT_S)
+            return await link.calls(commands, self._timeout_s)
         except ReplyError as error:  # a replica, out of memory: another try may reach one that works
             link.close()
             raise Unavailable("redis") from error
@@ -47,7 +48,7 @@ class RedisClient:
 
     async def _connect(self) -> Link:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 self._link = await Link.open(self._url)
                 return self._link
         except TimeoutError as error:

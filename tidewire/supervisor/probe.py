@@ -1,39 +1,13 @@
 """Is something there? Small questions to ports and sockets."""
 
-import asyncio
 import errno
 import os
 import socket
 import ssl
 from pathlib import Path
 
+from tidewire.gathering import Target, fetch
 from tidewire.supervisor.layout import StartError
-
-Target = Path | tuple[str, int]
-
-
-async def fetch(
-    target: Target, path: str, *, context: ssl.SSLContext | None = None, name: str = ""
-) -> tuple[int, bytes]:
-    """GET a path from a unix socket or (host, port); return status and body. name: the Host, and the TLS name.
-
-    Raises: OSError, EOFError, ValueError.
-    """
-    if isinstance(target, Path):
-        reader, writer = await asyncio.open_unix_connection(target)
-    else:
-        server_name = (name or target[0]) if context else None
-        reader, writer = await asyncio.open_connection(*target, ssl=context, server_hostname=server_name)
-    try:
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {name or 'localhost'}\r\nConnection: close\r\n\r\n".encode()
-        )
-        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-    finally:
-        writer.close()
-    if not head.startswith(b"HTTP/1."):
-        raise EOFError("no HTTP answer")
-    return int(head.split(b" ", 2)[1]), body
 
 
 async def expect_ok(
