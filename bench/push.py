@@ -64,25 +64,25 @@ class Figures:
     name: str
     rates: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
-    noisy: int = 0
+    all: list[tuple[float, float]] = field(default_factory=list)
 
     def add(self, window: Window, seconds: float, count: int) -> None:
         """Note a turn."""
+        self.all.append((count / seconds, window.cpu_s / count * 1e6))
         if window.quiet:
             self.rates.append(count / seconds)
             self.costs.append(window.cpu_s / count * 1e6)
-        else:
-            self.noisy += 1
 
     def line(self, turns: int, target: str) -> str:
         """Return what is printed."""
         if not self.rates:
-            return f"{self.name:<10}NOT VALID: no quiet turn of {self.noisy}"
+            rate, cost = median([rate for rate, _ in self.all]), median([cost for _, cost in self.all])
+            return f"{self.name:<10}NOT VALID: {rate:,.0f}/s, {cost:.1f} µs CPU each in {len(self.all)} noisy turns"
         state = "valid" if len(self.rates) >= turns else "NOT VALID"
         return (
             f"{self.name:<10}{median(self.rates):>8,.0f}/s ({min(self.rates):,.0f}–{max(self.rates):,.0f})  "
             f"{median(self.costs):>6.1f} µs CPU each ({min(self.costs):.1f}–{max(self.costs):.1f})  "
-            f"{state}: {len(self.rates)} quiet turns, {self.noisy} noisy{target and '; target ' + target}"
+            f"{state}: {len(self.rates)} quiet turns, {len(self.all) - len(self.rates)} noisy{target and '; target ' + target}"
         )
 
 

@@ -38,7 +38,10 @@ def effective(settings: Settings) -> Settings:
         from_file["attempt_timeout_s"] = float(min(config.retry_timeout_sec, 30))
     fields = {name: value for name, value in from_file.items() if name not in push.given}
     # ThrottlePerSec never worked there, so nobody has chosen it for a limit that does (docs/push.md).
-    return replace(settings, push=_merged(push, fields))  # type: ignore[type-var]  # each section is a dataclass
+    try:
+        return replace(settings, push=_merged(push, fields))  # type: ignore[type-var]  # each section is a dataclass
+    except ValueError as error:
+        raise BadConfig(f"push, with {push.mattermost_config}: {error}") from error
 
 
 def _merged(push: Push, fields: Mapping[str, Any]) -> Push:
