@@ -82,7 +82,7 @@ class Figures:
         return (
             f"{self.name:<10}{median(self.rates):>8,.0f}/s ({min(self.rates):,.0f}–{max(self.rates):,.0f})  "
             f"{median(self.costs):>6.1f} µs CPU each ({min(self.costs):.1f}–{max(self.costs):.1f})  "
-            f"{state}: {len(self.rates)} quiet turns, {len(self.all) - len(self.rates)} noisy{target and '; target ' + target}"
+            f"{state}: {len(self.rates)} quiet turns of {len(self.all)}{target and '; target ' + target}"
         )
 
 
