@@ -1,9 +1,9 @@
 """The process `tidewire push`: Granian workers, each with the HTTP side and a sender. `run` is the parent."""
 
-import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,8 @@ from push.start import providers_of
 from push.targets import BadConfig
 from tidewire import log, metrics
 from tidewire.gathering import gather, merge
-from tidewire.settings import Settings, load
+from tidewire.settings import Settings, export, load
 from tidewire.settings.tree import Metrics, Push
-
-_FOLDER = "_TIDEWIRE_PUSH_FIGURES"  # of the workers' sockets; from the parent to them
 
 
 class NoTargets(BadConfig):
@@ -48,7 +46,7 @@ class Lifespan:
         self._proxy.sender = sender
         own = [self._settings.metrics]
         if self._settings.push.metrics:  # where the workers find each other, for whichever is asked
-            own.append(Metrics(dir=os.environ[_FOLDER]))
+            own.append(Metrics(dir=self._settings.push.figures_dir))
         for each in own:
             await self._stack.enter_async_context(
                 metrics.endpoint(each, role="push", healthy=lambda: sender.healthy)
@@ -59,16 +57,20 @@ class Lifespan:
         await self._stack.aclose()
 
 
-async def _figures() -> bytes:
+async def _figures(folder: Path) -> bytes:
     """Return the figures of all workers, each with its name; of a single one just as the reference shows them."""
-    texts = await gather(Path(os.environ[_FOLDER]))
+    texts = await gather(folder)
     return (merge(texts) if len(texts) > 1 else "".join(texts.values())).encode()
 
 
 def make_app(settings: Settings) -> falcon.asgi.App[Any, Any]:
     """Return the application of one worker; settings: effective ones."""
     push = settings.push
-    proxy = Proxy(settings, wait_s=push.answer_wait_s, figures=_figures if push.metrics else None)
+    proxy = Proxy(
+        settings,
+        wait_s=push.answer_wait_s,
+        figures=partial(_figures, Path(push.figures_dir)) if push.metrics else None,
+    )
     app = build(proxy)
     app.add_middleware(Lifespan(proxy, settings))
     return app
@@ -95,7 +97,7 @@ def run(settings: Settings) -> None:
         "start", workers=push.workers, address=f"{push.host}:{push.port}", targets=sorted(found)
     )
     with tempfile.TemporaryDirectory(prefix="tidewire-push-") as folder:
-        os.environ[_FOLDER] = folder
+        export(None, {"push": {"figures_dir": folder}})
         _serve(push)
 
 

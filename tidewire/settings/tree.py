@@ -348,6 +348,7 @@ class Push(Section):
     metrics: bool = _knob(False, "Answer /metrics on the proxy's own port.")
     body_limit_bytes: int = _knob(65_536, "Largest request body of the proxy.", ge=1024)
     ready_fd: int = _knob(-1, "Descriptor that is written to once the push worker works; serve sets it.", ge=-1)
+    figures_dir: str = _knob("", "Folder where the proxy's workers find each other's figures; it sets it itself.")
 
     def check(self) -> None:
         """TLS's and VAPID's two together; a running attempt is never taken over."""
