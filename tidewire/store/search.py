@@ -16,7 +16,7 @@ _Q = sql.load("search")
 
 
 class Question(NamedTuple):
-    """What is looked for, in the order of find_posts' parameters. None: no such condition."""
+    """What is looked for. None: no such condition."""
 
     language: str
     words: str
@@ -105,7 +105,7 @@ async def add_content(db: Database, language: str, file_id: str, text: str) -> N
 
 async def find_posts(db: Database, question: Question, limit: int, offset: int, *, timeout_ms: int) -> list[Post]:
     """Return the posts found, newest first. Raises: Unavailable after timeout_ms."""
-    rows = await _find(db, "find_posts", [*question, limit, offset], timeout_ms)
+    rows = await _find(db, "find_posts", question, [limit, offset], timeout_ms)
     return [decode_post(row) for row in rows]
 
 
@@ -120,18 +120,25 @@ async def find_files(
     timeout_ms: int,
 ) -> list[StoredFile]:
     """Return the files found, newest first. Raises: Unavailable after timeout_ms."""
-    args = [*question, limit, offset, extensions, not_extensions]
-    return sql.structs(StoredFile, await _find(db, "find_files", args, timeout_ms))
+    more = [limit, offset, extensions, not_extensions]
+    return sql.structs(StoredFile, await _find(db, "find_files", question, more, timeout_ms))
 
 
-async def _find(db: Database, name: str, args: Sequence[object], timeout_ms: int) -> list[Record]:
+async def _find(
+    db: Database, name: str, question: Question, more: Sequence[object], timeout_ms: int
+) -> list[Record]:
+    language, words, hashtags, any_word, unwanted, *conditions = question
     try:
         async with db.transaction() as tx:
-            # A rare word wants the index of words, a common one the newest posts first: that depends on the values.
             await tx.execute(
                 f"SET LOCAL statement_timeout = {int(timeout_ms)}; SET LOCAL plan_cache_mode = 'force_custom_plan'"
             )
-            return list(await tx.fetch(_Q[name], *args))
+            texts = await tx.fetchrow(_Q["as_queries"], language, words, hashtags, any_word, unwanted)
+            assert texts is not None
+            if (words or hashtags) and not texts["wanted"]:
+                return []  # nothing but words that the index leaves out, such as "the"
+            asked = [texts["wanted"] or None, texts["unwanted"] or None, *conditions, *more]
+            return list(await tx.fetch(_Q[name], *asked))
     except QueryCanceledError as error:
         raise Unavailable("search") from error
 

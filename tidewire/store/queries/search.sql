@@ -83,48 +83,46 @@ SELECT {file} FROM file_search s JOIN files f ON f.id = s.file_id WHERE NOT s.re
 -- name: add_content
 UPDATE file_search SET read_in = true, words = words || to_tsvector($1::text::regconfig, $3) WHERE file_id = $2;
 
+-- name: as_queries
+-- $1 language, $2 words (for to_tsquery), $3 hashtags (a tsquery as it is), $4 either of them is enough, $5 what must not be
+-- in it. By a statement of its own, so that the search has constants: it compares every row with them.
+SELECT (CASE WHEN $4 THEN to_tsquery($1::text::regconfig, $2) || $3::text::tsquery
+    ELSE to_tsquery($1::text::regconfig, $2) && $3::text::tsquery END)::text AS wanted,
+    to_tsquery($1::text::regconfig, $5)::text AS unwanted;
+
+-- part: conditions
+($1::tsquery IS NULL OR s.words @@ $1) AND ($2::tsquery IS NULL OR NOT s.words @@ $2)
+    AND ($6::text[] IS NULL OR s.channel_id = ANY($6)) AND ($7::text[] IS NULL OR s.channel_id <> ALL($7))
+    AND s.create_at >= $10 AND s.create_at < $11
+
+-- part: readable
+JOIN channel_members m ON m.channel_id = s.channel_id AND m.user_id = $3
+    JOIN channels c ON c.id = s.channel_id AND (c.delete_at = 0 OR $5) AND ($4::text = '' OR c.team_id IN ($4, ''))
+
 -- name: find_posts
--- $1 language, $2 words (to_tsquery) or '', $3 hashtags (a tsquery as it is) or '', $4 either of them is enough, $5 what
--- must not be in it, $6 the searcher, $7 his team or '', $8 archived channels too, $9/$10 only in/not in these channels,
--- $11/$12 only by/not by these users, $13 at or after, $14 before (ms), $15/$16 limit, offset. null: no such condition.
-WITH q AS (
-    SELECT CASE WHEN $4 THEN to_tsquery($1::text::regconfig, $2) || $3::text::tsquery
-        ELSE to_tsquery($1::text::regconfig, $2) && $3::text::tsquery END AS wanted,
-        to_tsquery($1::text::regconfig, $5) AS unwanted
-)
+-- $1 what must, $2 what must not be in it (tsquery), $3 the searcher, $4 his team or '', $5 archived channels too, $6/$7 only
+-- in/not in these channels, $8/$9 only by/not by these users, $10 at or after, $11 before (ms), $12/$13 limit, offset.
+-- null: no such condition. Planned with its values: a rare word wants the index of words, a common one the newest first.
 SELECT {shown}
 FROM post_search s
     JOIN posts p ON p.id = s.post_id AND p.delete_at = 0
-    JOIN channel_members m ON m.channel_id = s.channel_id AND m.user_id = $6
-    JOIN channels c ON c.id = s.channel_id AND (c.delete_at = 0 OR $8) AND ($7::text = '' OR c.team_id IN ($7, ''))
+    {readable}
     LEFT JOIN threads t ON t.root_id = p.id
-WHERE (($2 = '' AND $3 = '') OR s.words @@ (SELECT wanted FROM q))
-    AND ($5 = '' OR NOT s.words @@ (SELECT unwanted FROM q))
-    AND ($9::text[] IS NULL OR s.channel_id = ANY($9)) AND ($10::text[] IS NULL OR s.channel_id <> ALL($10))
-    AND ($11::text[] IS NULL OR p.user_id = ANY($11)) AND ($12::text[] IS NULL OR p.user_id <> ALL($12))
-    AND s.create_at >= $13 AND s.create_at < $14
-ORDER BY s.create_at DESC, s.post_id DESC LIMIT $15 OFFSET $16;
+WHERE {conditions}
+    AND ($8::text[] IS NULL OR p.user_id = ANY($8)) AND ($9::text[] IS NULL OR p.user_id <> ALL($9))
+ORDER BY s.create_at DESC, s.post_id DESC LIMIT $12 OFFSET $13;
 
 -- name: find_files
--- As find_posts; $17/$18 only/none of these extensions.
-WITH q AS (
-    SELECT CASE WHEN $4 THEN to_tsquery($1::text::regconfig, $2) || $3::text::tsquery
-        ELSE to_tsquery($1::text::regconfig, $2) && $3::text::tsquery END AS wanted,
-        to_tsquery($1::text::regconfig, $5) AS unwanted
-)
+-- As find_posts; $14/$15 only/none of these extensions.
 SELECT {file}
 FROM file_search s
     JOIN files f ON f.id = s.file_id AND f.delete_at = 0
     JOIN posts p ON p.id = f.post_id AND p.delete_at = 0
-    JOIN channel_members m ON m.channel_id = s.channel_id AND m.user_id = $6
-    JOIN channels c ON c.id = s.channel_id AND (c.delete_at = 0 OR $8) AND ($7::text = '' OR c.team_id IN ($7, ''))
-WHERE (($2 = '' AND $3 = '') OR s.words @@ (SELECT wanted FROM q))
-    AND ($5 = '' OR NOT s.words @@ (SELECT unwanted FROM q))
-    AND ($9::text[] IS NULL OR s.channel_id = ANY($9)) AND ($10::text[] IS NULL OR s.channel_id <> ALL($10))
-    AND ($11::text[] IS NULL OR f.user_id = ANY($11)) AND ($12::text[] IS NULL OR f.user_id <> ALL($12))
-    AND s.create_at >= $13 AND s.create_at < $14
-    AND ($17::text[] IS NULL OR f.extension = ANY($17)) AND ($18::text[] IS NULL OR f.extension <> ALL($18))
-ORDER BY s.create_at DESC, s.file_id DESC LIMIT $15 OFFSET $16;
+    {readable}
+WHERE {conditions}
+    AND ($8::text[] IS NULL OR f.user_id = ANY($8)) AND ($9::text[] IS NULL OR f.user_id <> ALL($9))
+    AND ($14::text[] IS NULL OR f.extension = ANY($14)) AND ($15::text[] IS NULL OR f.extension <> ALL($15))
+ORDER BY s.create_at DESC, s.file_id DESC LIMIT $12 OFFSET $13;
 
 -- name: channels_by_names
 SELECT c.id FROM channels c JOIN channel_members m ON m.channel_id = c.id AND m.user_id = $1
