@@ -71,7 +71,7 @@ class Firehose:
         """Connect all receivers, and then let the authors begin."""
         options, suite = self.suite.options, self.suite
         if options.receivers:
-            plan = Plan(options.tokens, options.receivers, suite.hosts, first=options.authors, retry_s=_RETRY_S)
+            plan = Plan(suite.tokens, options.receivers, suite.hosts, first=options.authors, retry_s=_RETRY_S)
             try:
                 herd = suite.bridge.start(plan)
             except CannotRun as error:

@@ -101,7 +101,7 @@ class Storm:
     def run(self) -> None:
         """Connect, cut, come back with resume, cut, come back without."""
         options, suite = self.suite.options, self.suite
-        plan = Plan(options.tokens, options.sockets, suite.hosts, watched=options.rest, retry_s=_RETRY_S)
+        plan = Plan(suite.tokens, options.sockets, suite.hosts, watched=options.rest, retry_s=_RETRY_S)
         try:
             herd = suite.bridge.start(plan)
         except CannotRun as error:

@@ -17,7 +17,7 @@ import gevent
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.runners import WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import StatsEntry
 
 from loadtest.bridge import Bridge
@@ -28,6 +28,7 @@ from loadtest.tokens import Person, read_tokens
 
 MISSED, BROKEN = 3, 4
 _WATCH_S = 2.0
+_DONE, _REPORTED_S = "suite_done", 4.0
 _SPAWN_RATE = 100  # users a second; Locust warns above
 _STRIKES = 3  # looks in a row without an answer: a busy server may miss one
 _log = logging.getLogger("loadtest")
@@ -58,6 +59,7 @@ class Suite:
         self.broken = ""  # why the run broke off
         self._add_options, self._prepare, self._figures, self._swarm = add_options, prepare, figures, swarm
         self.options: Any = None
+        self._done = 0  # workers that are through
         self._started = self._ended = time.time()
         self._targets = Targets()
         events.init_command_line_parser.add_listener(self._on_parser)
@@ -69,6 +71,9 @@ class Suite:
         """The load is done: end the run, or with a web page wait there for the next."""
         runner = self.environment.runner
         assert runner is not None
+        if isinstance(runner, WorkerRunner):
+            runner.send_message(_DONE)
+            return
         gevent.spawn(runner.quit if self.options.headless or self.options.autostart else runner.stop)
 
     def break_off(self, why: str) -> None:
@@ -79,10 +84,11 @@ class Suite:
             self.end()
 
     def _on_parser(self, parser: LocustArgumentParser) -> None:
-        parser.add_argument("--tokens", type=Path, help="file as `tidewire loadtest seed` writes it")
+        # Paths stay text: Locust sends its options to its workers.
+        parser.add_argument("--tokens", help="file as `tidewire loadtest seed` writes it")
         parser.add_argument("--ws-host", action="append", default=[], help="HOST:PORT of a gateway; repeatable")
-        parser.add_argument("--targets", type=Path, default=FOLDER / f"{self.name}.toml", help="TOML file of limits")
-        parser.add_argument("--report", type=Path, help="JSON file to write")
+        parser.add_argument("--targets", default=str(FOLDER / f"{self.name}.toml"), help="TOML file of limits")
+        parser.add_argument("--report", help="JSON file to write")
         self._add_options(parser)
 
     def _on_init(self, environment: Environment, **_: Any) -> None:
@@ -100,16 +106,25 @@ class Suite:
             self.options.num_users, self.options.spawn_rate = self.users, min(self.users, _SPAWN_RATE)
         if not isinstance(environment.runner, WorkerRunner):
             environment.events.quitting.add_listener(self._on_quitting)
+        if isinstance(environment.runner, MasterRunner):
+            environment.runner.register_message(_DONE, self._on_done)
+
+    def _on_done(self, **_: Any) -> None:
+        """A worker is through; the last one ends the run, after the reports that workers send every 3 s."""
+        self._done += 1
+        if self._done >= self.options.expect_workers:
+            gevent.spawn_later(_REPORTED_S, self.end)
 
     def _check(self, host: str) -> None:
         if not host:
             raise CannotRun("--host is missing: the address of the server to load")
         if self.options.tokens is None:
             raise CannotRun("--tokens is missing: a file that `tidewire loadtest seed --tokens FILE` wrote")
-        self._targets = load_targets(self.options.targets)
-        self.people = read_tokens(self.options.tokens)
+        self._targets = load_targets(Path(self.options.targets))
+        self.tokens = Path(self.options.tokens)
+        self.people = read_tokens(self.tokens)
         check_server(host)
-        check_token(host, self.people[0].token, self.options.tokens)
+        check_token(host, self.people[0].token, self.tokens)
         if self._swarm:
             self.hosts = gateways_of(host, self.options.ws_host)
             check_gateways(self.hosts)
@@ -117,7 +132,7 @@ class Suite:
 
     def _on_start(self, **_: Any) -> None:
         self._started = self._ended = time.time()
-        self.broken = ""
+        self.broken, self._done = "", 0
         if not isinstance(self.environment.runner, WorkerRunner):
             self._watcher = gevent.spawn(self._watch)
 
@@ -168,7 +183,7 @@ class Suite:
         # Below Locust's own tables, where the eye ends.
         self.environment.events.quit.add_listener(lambda **_: sys.stdout.write("\n".join(lines) + "\n"))
         if self.options.report:
-            self._write(self.options.report, measured, [asdict(one) for one in verdicts])
+            self._write(Path(self.options.report), measured, [asdict(one) for one in verdicts])
         status = BROKEN if self.broken else 0 if all(one.met for one in verdicts) else MISSED
         self.environment.process_exit_code = status
 
