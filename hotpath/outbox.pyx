@@ -473,7 +473,8 @@ cdef uint64_t shelf_floor(const Shelf* shelf, uint64_t goal) noexcept nogil:
     cdef Shared* shared = shelf.oldest
     cdef uint64_t left = shelf.bytes
     while shared != NULL and left > goal:
-        left -= _cost(shared)
+        # Entries of rings come free with it; without them a crowd of long rings would cost everybody everything.
+        left -= min(left, _cost(shared) + shared.rings * sizeof(uintptr_t))
         shared = shared.newer
     return shared.order if shared != NULL else shelf.order
 

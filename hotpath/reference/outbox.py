@@ -52,10 +52,10 @@ class Shelf:
     def floor(self, goal: int) -> int:
         """Return the order below which everything must go for `bytes` to come down to the goal."""
         left = self.bytes
-        for event in self.references:
+        for event, rings in self.references.items():
             if left <= goal:
                 return event.order
-            left -= _size(event)
+            left -= _size(event) + rings * ENTRY_BYTES
         return self.order
 
 

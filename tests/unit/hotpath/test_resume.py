@@ -333,6 +333,25 @@ def test_the_budget_takes_the_oldest_and_says_so(crowd):
     assert c.gate.stats()["retained_bytes"] == 0
 
 
+def test_long_rings_of_the_dead_cost_the_living_nothing(crowd):
+    """Most of the budget is their rings: to free events alone would not do, and nobody would keep any."""
+    c = crowd(budget_bytes=60_000)
+    dead = []
+    for _ in range(40):
+        slot, peer = c.join()
+        peer.sock.close()
+        dead.append(slot)
+    live, reader = c.join()
+    c.turn()
+    for n in range(500):
+        c.post([live, *dead], n, size=20)
+        c.turn()
+        reader.read()
+    assert c.gate.stats()["evicted"] > 0
+    assert c.gate.alive(live)
+    assert reader.events() == [(n, n) for n in range(500)]
+
+
 def test_the_budget_closes_a_live_connection_that_loses_a_waiting_event(crowd):
     c = crowd(budget_bytes=50_000, outbox_close_at=10_000, **SMALL)
     slot, peer = c.join()
