@@ -225,6 +225,7 @@ class Crowd:
     def __init__(self, site: Site, members: list[Member]) -> None:
         self.site, self.members = site, members
         self.stop = asyncio.Event()
+        self.dismissed: list[Member] = []
         self._listening: dict[Member, asyncio.Task[None]] = {}
         self._posting: dict[Member, asyncio.Task[None]] = {}
 
@@ -266,11 +267,14 @@ class Crowd:
         for task in broken:
             task.result()
 
-    def dismiss(self, member: Member) -> None:
-        """Let somebody go; nobody asks what he knows any more."""
+    async def dismiss(self, member: Member) -> None:
+        """Let somebody go, before he is logged out; nobody asks what he knows any more, only what he was answered."""
         self.members.remove(member)
-        for tasks in (self._posting, self._listening):
-            tasks.pop(member).cancel()
+        self.dismissed.append(member)
+        self._listening.pop(member).cancel()
+        posting = self._posting.pop(member)
+        posting.cancel()
+        await asyncio.wait({posting})
 
     async def wait_for_news(self, since_ms: int, timeout_s: float) -> None:
         """Return when every member knows a post that was created after since_ms and all are in sync."""

@@ -43,3 +43,7 @@ async def test_broken_promises_are_found() -> None:
     crowd, truth = crowd_and_truth()
     crowd.members[0].faults.append("seq 3 instead of 2")
     assert problems(crowd, truth) == ["user: seq 3 instead of 2"]
+    crowd, truth = crowd_and_truth()
+    crowd.dismissed.append(Member(cast(Site, None), "token", "gone", "channel"))
+    crowd.dismissed[0].faults.append("POST /posts: 401")
+    assert problems(crowd, truth) == ["gone: POST /posts: 401"]

@@ -104,7 +104,7 @@ def _missing(member: Member, rows: dict[str, dict[str, Post]]) -> list[str]:
 
 def problems(crowd: Crowd, truth: Truth) -> list[str]:
     """Return every broken promise, one line each."""
-    found: list[str] = []
+    found = [f"{member.user_id}: {fault}" for member in crowd.dismissed for fault in member.faults]
     for member in crowd.members:
         who, rows = member.user_id, truth.rows[member.channel_id]
         found += [f"{who}: {fault}" for fault in member.faults]

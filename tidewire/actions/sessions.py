@@ -39,6 +39,9 @@ async def session_of_token(services: Services, token: str) -> Session | None:
 
     key = cache_key(hashed)
     session: Session | None = services.cache.peek(key) or await services.cache.get(key, load)
+    if session is not None and session.expires_at <= now_ms():
+        # Another worker may have pushed its end forward; while Redis is away we do not hear of it at once.
+        session = await load()
     if session is None or session.expires_at <= now_ms():
         return None
     props = session.props
