@@ -4,7 +4,7 @@ from api.call import Call
 from api.routing import OK, Created, route
 from tidewire.actions import drafts
 from tidewire.wire.ids import is_id
-from tidewire.wire.models import Draft
+from tidewire.wire.models import Draft, DraftView
 
 
 def _connection(call: Call) -> str:
@@ -21,7 +21,7 @@ async def put_draft(call: Call) -> Created:
 
 
 @route("GET", "/users/{user_id}/teams/{team_id}/drafts")
-async def get_drafts(call: Call) -> list[Draft]:
+async def get_drafts(call: Call) -> list[DraftView]:
     """List a user's drafts in a team and in his direct and group channels."""
     user_id, team_id = call.path_id("user_id"), call.path_id("team_id")
     return await drafts.list_drafts(call.services, call.login, user_id, team_id)

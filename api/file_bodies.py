@@ -119,6 +119,21 @@ async def receive_part(call: Call, file: Incoming, limit: int) -> None:
     raise Cut
 
 
+async def receive_fields(call: Call, name: str, file: Incoming, limit: int) -> dict[str, str]:
+    """Read a form's file of that name into a file; return its other fields. Raises: as receive_body."""
+    source: Any = pieces(call, limit + FORM_BYTES)
+    fields: dict[str, str] = {}
+    try:
+        async for part in await _forms.deserialize_async(source, call.header("Content-Type"), call.req.content_length):
+            if part.name == name and not file.size:
+                await _receive(file, part.stream, limit)
+            elif part.name:
+                fields[part.name] = (await part.get_data()).decode()
+    except (falcon.HTTPError, ValueError) as error:
+        raise Cut from error
+    return fields
+
+
 async def _receive(file: Incoming, source: AsyncIterable[bytes], limit: int) -> None:
     async for piece in source:
         if file.size + len(piece) > limit:

@@ -8,15 +8,6 @@ from tidewire.actions import permissions
 from tidewire.wire.config import is_url
 from tidewire.wire.errors import AppError
 
-NAMES_MAX = 200
-
-
-@route("POST", "/emoji/names")
-async def emoji_by_names(call: Call) -> list[str]:
-    """There are no custom emojis; unknown names are left out."""
-    await call.id_list(NAMES_MAX)
-    return []
-
 
 @route("GET", "/posts/scheduled/team/{team_id}")
 async def scheduled_posts(call: Call) -> dict[str, list[str]]:

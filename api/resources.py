@@ -12,6 +12,7 @@ from api import (  # noqa: F401  (for their routes)
     config,
     console,
     drafts,
+    emojis,
     files,
     first_screen,
     guests,

@@ -12,7 +12,7 @@ from tidewire.wire.errors import Unavailable
 
 @route("GET", "/system/ping", session=False)
 async def ping(call: Call) -> Any:
-    """Whether the server works. get_server_status asks the database too; 500 if it is gone, unless REST is wanted."""
+    """Whether the server works. get_server_status asks what it needs; 500 if that is gone, unless REST is wanted."""
     answer = {
         "status": "OK",
         "AndroidLatestVersion": "",
@@ -25,12 +25,16 @@ async def ping(call: Call) -> Any:
         answer["CanReceiveNotifications"] = await push_acks.can_receive(call.services, call.address, device_id)
     if not call.flag("get_server_status"):
         return answer
-    try:
-        await system.ping(call.services.db)
-        answer["database_status"] = "OK"
-    except Unavailable:
-        answer["database_status"] = answer["status"] = "UNHEALTHY"
-    for name in ("status", "database_status"):
+    for name, check in (
+        ("database_status", system.ping(call.services.db)),
+        ("filestore_status", call.services.files.check()),
+    ):
+        try:
+            await check
+            answer[name] = "OK"
+        except Unavailable:
+            answer[name] = answer["status"] = "UNHEALTHY"
+    for name in ("status", "database_status", "filestore_status"):
         call.set_header(name, answer[name])
     if answer["status"] != "OK" and not call.flag("use_rest_semantics"):
         call.resp.status = 500

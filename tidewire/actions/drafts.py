@@ -3,17 +3,21 @@
 Source: Mattermost API v4, drafts and the events `draft_created` and `draft_deleted`.
 """
 
+from collections.abc import Sequence
+
 import msgspec
+from msgspec import structs
 
 from tidewire.actions import permissions, post_rules
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import Copy, Envelope, encode, user_key
 from tidewire.store import drafts as store
-from tidewire.store.db import Transaction
+from tidewire.store import files
+from tidewire.store.db import Database, Transaction
 from tidewire.wire.errors import AppError, body_param
 from tidewire.wire.events import as_text, encode_prefix
 from tidewire.wire.ids import is_id, now_ms
-from tidewire.wire.models import Draft, Session
+from tidewire.wire.models import Draft, DraftView, Session
 
 DRAFTS_MAX = 1000  # of one user
 PRIORITY_BYTES = 1024
@@ -26,7 +30,7 @@ def check_on(services: Services) -> None:
         raise AppError("api.drafts.disabled.app_error", 501, "Drafts are not kept on this server.")
 
 
-async def do_put_draft(services: Services, session: Session, draft: Draft, connection_id: str) -> Draft:
+async def do_put_draft(services: Services, session: Session, draft: Draft, connection_id: str) -> DraftView:
     """Store a draft; one without text and files deletes what is there. Tells the user's other connections.
 
     connection_id: the connection that is not told, or "". Raises: 400, 403, 501.
@@ -40,12 +44,13 @@ async def do_put_draft(services: Services, session: Session, draft: Draft, conne
         raise AppError("api.draft.create_draft.can_not_draft_to_deleted.error", 400, "The channel is archived.")
     if not draft.message and not draft.file_ids:
         await _delete(services, draft.user_id, draft.channel_id, draft.root_id, connection_id)
-        return draft
+        return DraftView(*structs.astuple(draft))
     async with services.db.transaction() as tx:
         if not await store.put(tx, draft, now_ms=now_ms(), most=DRAFTS_MAX):
             raise AppError("api.draft.create_draft.too_many.app_error", 400, f"More than {DRAFTS_MAX} drafts.")
-        _announce(tx, "draft_created", draft, connection_id)
-    return draft
+        [shown] = await _shown(tx, draft.user_id, [draft])
+        _announce(tx, "draft_created", shown, connection_id)
+    return shown
 
 
 async def do_delete_draft(
@@ -60,12 +65,23 @@ async def do_delete_draft(
     await _delete(services, user_id, channel_id, root_id, connection_id)
 
 
-async def list_drafts(services: Services, session: Session, user_id: str, team_id: str) -> list[Draft]:
+async def list_drafts(services: Services, session: Session, user_id: str, team_id: str) -> list[DraftView]:
     """Return a user's drafts in a team and in his direct and group channels. Raises: 403, 501."""
     check_on(services)
     permissions.check_self(session, user_id)
     await permissions.check_team(services, session, team_id, "view_team")
-    return await store.of_user(services.db, user_id, team_id)
+    return await _shown(services.db, user_id, await store.of_user(services.db, user_id, team_id))
+
+
+async def _shown(db: Database | Transaction, user_id: str, drafts: Sequence[Draft]) -> list[DraftView]:
+    """Return a user's drafts with those of their files that he may attach to a post."""
+    shown = [DraftView(*structs.astuple(draft)) for draft in drafts]
+    wanted = {one for draft in shown for one in draft.file_ids or ()}
+    found = await files.by_ids(db, wanted) if wanted else {}
+    for draft in shown:
+        held = [found[one] for one in draft.file_ids or () if one in found]
+        draft.metadata.files = [file.info() for file in held if file.user_id == user_id and not file.post_id]
+    return shown
 
 
 async def _delete(

@@ -39,6 +39,10 @@ class FileStore:
             self._objects, self._place = Objects(place), place
         return self._objects
 
+    async def check(self) -> None:
+        """Raise Unavailable unless the store takes a file and gives it up again."""
+        await self.objects.check()
+
     def new_incoming(self) -> Incoming:
         """Return a file to receive into. Raises: Unavailable."""
         return Incoming(self.objects.incoming)
@@ -49,6 +53,7 @@ class FileStore:
             return Place(str(self.directory))
         return Place(
             str(self.directory),
+            s3=True,
             bucket=config.text("FileSettings.AmazonS3Bucket"),
             endpoint=config.text("FileSettings.AmazonS3Endpoint"),
             region=config.text("FileSettings.AmazonS3Region"),

@@ -17,7 +17,8 @@ from typing import TypeVar
 
 import structlog
 
-from tidewire.pictures.previews import Previews, make_previews
+from tidewire.pictures.emojis import make_emoji
+from tidewire.pictures.previews import Previews, Small, make_previews
 from tidewire.pictures.squares import NotAPicture, make_square
 from tidewire.pictures.texts import CHARACTERS_MAX, read_text
 from tidewire.wire.errors import Unavailable
@@ -85,6 +86,10 @@ class Workshop:
     async def read_text(self, path: str) -> str:
         """Return what a file says. Raises: as make_square."""
         return await self._in_turn(read_text, path, CHARACTERS_MAX, FILES_WAITING_MAX)
+
+    async def make_emoji(self, path: str, max_pixels: int) -> Small:
+        """Return the emoji of a file. Raises: as make_square."""
+        return await self._in_turn(make_emoji, path, max_pixels, WAITING_MAX)
 
     async def _in_turn(self, make: Callable[[str, int], T], path: str, max_pixels: int, waiting_max: int) -> T:
         if self._waiting >= waiting_max:

@@ -15,6 +15,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
 
 from tidewire.wire.errors import Unavailable
+from tidewire.wire.ids import new_id
 
 INCOMING = "incoming"
 # What one read or write of the store has in memory: a part of S3's uploads is at least 5 MiB.
@@ -33,12 +34,13 @@ class Opened(NamedTuple):
 
 
 class Place(Struct, frozen=True):
-    """Where objects are. bucket "": on the disk, in `directory`; its `incoming` is used in any case.
+    """Where objects are: in S3, or on the disk in `directory`, whose `incoming` is used in any case.
 
     endpoint: host and port, "" for Amazon's own; prefix: what all keys begin with.
     """
 
     directory: str
+    s3: bool = False
     bucket: str = ""
     endpoint: str = ""
     region: str = ""
@@ -70,7 +72,9 @@ class Objects:
         self._store: LocalStore | S3Store
         with _asking():
             self.incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if place.bucket:
+            if place.s3 and not place.bucket:
+                raise Unavailable("files")
+            if place.s3:
                 self._store = S3Store(place.bucket, **_s3(place))
             else:
                 self._store = LocalStore(place.directory)
@@ -79,7 +83,7 @@ class Objects:
     async def put_file(self, key: str, path: Path) -> None:
         """Make a file of `incoming` an object; on a disk it is moved, else it stays where it is."""
         with _asking():
-            if self._place.bucket:
+            if self._place.s3:
                 await obstore.put_async(
                     self._store,
                     self._prefix + key,
@@ -123,7 +127,7 @@ class Objects:
 
     async def check(self) -> None:
         """Raise Unavailable unless an object can be written and deleted."""
-        key = "check"
+        key = f"check/{new_id()}"  # others may check at the same time
         await self.put(key, b"tidewire")
         await self.delete([key])
 

@@ -262,6 +262,17 @@ class Reaction(Struct):
     channel_id: str = ""
 
 
+class Emoji(Struct):
+    """A custom emoji."""
+
+    id: str
+    create_at: int
+    update_at: int
+    delete_at: int
+    creator_id: str
+    name: str
+
+
 class PostMetadata(Struct, omit_defaults=True):
     """What a client needs to draw a post; always an object."""
 
@@ -315,6 +326,12 @@ class Draft(Struct):
     props: dict[str, Any] = field(default_factory=dict)
     file_ids: list[str] | None = None
     priority: dict[str, Any] | None = None
+
+
+class DraftView(Draft):
+    """A draft as clients get it: with its files."""
+
+    metadata: PostMetadata = field(default_factory=PostMetadata)
 
 
 class PostList(Struct, omit_defaults=False):

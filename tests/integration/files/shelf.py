@@ -44,6 +44,7 @@ async def stored(crew: Crew, place: str, config: dict[str, Any]) -> list[str]:
     keys = {name.removeprefix("FileSettings."): value for name, value in config.items()}
     there = Place(
         directory,
+        s3=True,
         bucket=keys["AmazonS3Bucket"],
         endpoint=keys["AmazonS3Endpoint"],
         access_key=keys["AmazonS3AccessKeyId"],

@@ -261,6 +261,14 @@ async def test_s3_that_is_away_is_a_503(crew: Crew, config: dict[str, Any]) -> N
     for answer in (await send(me, channel, ("a", b"a")), await me.request("GET", f"/files/{kept['id']}")):
         assert (answer.status_code, answer.json()["id"]) == (503, "api.context.server_busy.app_error")
     assert incoming(crew) == []
+    health = await me.request("GET", "/system/ping?get_server_status=true")
+    assert (health.status_code, health.json()["filestore_status"]) == (500, "UNHEALTHY")
+    config["FileSettings.AmazonS3Bucket"] = ""  # not the disk instead
+    assert (await send(me, channel, ("a", b"a"))).status_code == 503
+    for name in list(config):
+        del config[name]
+    health = await me.request("GET", "/system/ping?get_server_status=true")
+    assert (health.json()["filestore_status"], health.headers["filestore_status"]) == ("OK", "OK")
 
 
 async def test_the_janitor_takes_only_what_nobody_needs(crew: Crew, config: dict[str, Any]) -> None:

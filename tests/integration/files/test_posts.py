@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.files.shelf import drawn, upload
+from tests.integration.files.shelf import drawn, stored, upload
 from tests.integration.people.crew import Crew
 from tidewire.wire.ids import new_id
 
@@ -105,6 +105,31 @@ async def test_a_post_sent_again_is_the_first(crew: Crew) -> None:
     again = await say(crew, file, pending_post_id=pending)
     assert again["id"] == first["id"]
     assert again["metadata"]["files"] == first["metadata"]["files"]
+
+
+async def test_drafts_show_their_files(crew: Crew) -> None:
+    people, channel = crew.people, crew.people.channel["id"]
+    own, others = await upload(people.member, channel), await upload(people.owner, channel)
+    draft = {"channel_id": channel, "message": "", "file_ids": [own["id"], others["id"]], "metadata": {"files": [1]}}
+    made = await people.member.post("/drafts", draft, expect=201)
+    assert made["metadata"] == {"files": [own]}
+    [listed] = await people.member.get(f"/users/me/teams/{people.team['id']}/drafts")
+    assert listed["metadata"] == {"files": [own]}
+    await people.member.delete(f"/users/me/channels/{channel}/drafts")
+
+
+async def test_with_a_team_its_files_go(crew: Crew, config: dict[str, Any]) -> None:
+    people = crew.people
+    config["ServiceSettings.EnableAPITeamDeletion"] = True
+    before = set(await stored(crew, "disk", config))
+    team = await people.admin.new_team("shortlived")
+    channel = await people.admin.new_channel(team["id"], "room")
+    file = await upload(people.admin, channel["id"], "p.png", drawn())
+    assert len(set(await stored(crew, "disk", config)) - before) == 3
+    await people.admin.delete(f"/teams/{team['id']}?permanent=true")
+    await people.admin.get(f"/files/{file['id']}", expect=404)
+    doomed = await crew.town.db.fetch("SELECT key FROM doomed_objects")
+    assert {row["key"] for row in doomed} | before == set(await stored(crew, "disk", config))
 
 
 async def test_edits(crew: Crew) -> None:

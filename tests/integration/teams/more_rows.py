@@ -106,6 +106,7 @@ PAGED = (
 # Operations that other tests try with all kinds of callers: of which family, by the beginning of the path.
 ELSEWHERE = {
     "/files": "files", "/uploads": "files", "/users/{user_id}/uploads": "files", "/image": "files",
+    "/emoji": "files, test_emojis",
     "/hooks": "integrations", "/commands": "integrations", "/actions": "integrations",
     "/posts/{post_id}/actions": "integrations", "/teams/{team_id}/commands": "integrations",
     "/posts/search": "search", "/teams/{team_id}/posts/search": "search", "/teams/{team_id}/files/search": "search",
