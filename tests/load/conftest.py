@@ -22,7 +22,11 @@ def two_gateways() -> Iterator[Serve]:
 @pytest.fixture(scope="package")
 def tokens(two_gateways: Serve, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its users, all in one channel."""
-    file = tmp_path_factory.mktemp("swarm") / "tokens"
+    return seeded(two_gateways, tmp_path_factory.mktemp("swarm") / "tokens")
+
+
+def seeded(two_gateways: Serve, file: Path) -> Path:
+    """Make people in a channel of their own and write their tokens."""
     seed = ["seed", "--users", str(PEOPLE), "--tokens", str(file), "--data-dir", str(two_gateways.data_dir)]
     subprocess.run([sys.executable, "-m", "tidewire", "loadtest", *seed], cwd=ROOT, check=True, timeout=60)
     return file

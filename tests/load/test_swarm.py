@@ -13,7 +13,7 @@ from loadtest.swarm.herd import Herd, Plan
 from loadtest.swarm.tally import Tally
 from loadtest.tokens import read_tokens
 from tests.fixtures.serve import ROOT, Serve
-from tests.load.conftest import PEOPLE, hosts
+from tests.load.conftest import PEOPLE, hosts, seeded
 
 
 def sums(server: Serve) -> dict[str, float]:
@@ -42,7 +42,9 @@ def post(server: Serve, tokens: Path, count: int) -> None:
             assert answer.status_code == 201, answer.text
 
 
-def test_sent_is_received_to_the_frame(two_gateways: Serve, tokens: Path) -> None:
+def test_sent_is_received_to_the_frame(two_gateways: Serve, tmp_path: Path) -> None:
+    # People of its own: what other tests cut waits for a resume, and hears what its channel hears.
+    tokens = seeded(two_gateways, tmp_path / "tokens")
     before, tally = sums(two_gateways), Tally()
 
     def differences() -> list[float]:
