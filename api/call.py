@@ -116,9 +116,10 @@ class Call:
     async def read(self) -> bytes:
         """Return the body. Raises: 413 over the limit, counted while it comes; 400 for a NUL in a string."""
         limit = self.services.config.number("ServiceSettings.MaximumPayloadSizeBytes")
-        if (self.req.content_length or 0) > limit:
+        length = self.req.content_length
+        if (length or 0) > limit:
             raise _too_large()
-        if self.req.content_length is not None:
+        if length is not None:
             data = await self.req.stream.read()
         else:
             chunks = bytearray()

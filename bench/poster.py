@@ -2,7 +2,9 @@
 
 Keep-alive connections, raw sockets and one epoll, some 30 µs a post: the load must not be what is measured.
 
-    python -m bench.poster PORT TOKENS_FILE CHANNEL_ID CONNECTIONS REPLIES_PERCENT
+    python -m bench.poster PORT TOKENS_FILE CHANNEL_ID CONNECTIONS REPLIES_PERCENT [MENTIONS]
+
+MENTIONS: how many members each post names.
 
 Lines on stdin: `go SECONDS`; then it answers `done POSTS FAILED P50_MS P99_MS`.
 """
@@ -12,6 +14,7 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import quantiles
 
@@ -37,12 +40,26 @@ WORDS = [
 class Author:
     """One connection and the user behind it."""
 
-    def __init__(self, port: int, token: str, user_id: str, channel_id: str, replies: float) -> None:
+    expected = 201  # the status of an answer
+
+    def __init__(
+        self,
+        port: int,
+        token: str,
+        user_id: str,
+        channel_id: str,
+        replies: float,
+        *,
+        names: list[str] | None = None,
+        mentions: int = 0,
+    ) -> None:
+        """names: usernames, of which each post mentions so many."""
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         head = f"POST /api/v4/posts HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Length: "
         self._head = head.encode()
         self._user_id, self._channel_id, self._replies = user_id, channel_id, replies
+        self._names, self._mentions = names or [], mentions
         self._number = 0
         self._root = ""
         self._got = b""
@@ -52,6 +69,8 @@ class Author:
         """Send the next post: prose of 15 words in the middle."""
         self._number += 1
         text = " ".join(random.choices(WORDS, k=random.randint(3, 27)))
+        for name in random.sample(self._names, self._mentions):
+            text += " @" + name
         root = self._root if random.random() < self._replies else ""
         pending = f"{self._user_id}:{id(self)}-{self._number}"
         body = (
@@ -76,7 +95,7 @@ class Author:
         return int(head[9:12])
 
 
-def run(authors: list[Author], seconds: float) -> str:
+def run(authors: Sequence[Author], seconds: float) -> str:
     """Post for so long; return the line that reports it."""
     by_fd = {author.socket.fileno(): author for author in authors}
     epoll = select.epoll()
@@ -95,7 +114,7 @@ def run(authors: list[Author], seconds: float) -> str:
                 continue
             now = time.perf_counter()
             times.append(now - author.sent_at)
-            failed += status != 201
+            failed += status != author.expected
             if now < end:
                 author.send()
             else:
@@ -107,12 +126,14 @@ def run(authors: list[Author], seconds: float) -> str:
 
 def main() -> None:
     """Connect, then obey."""
-    port, tokens, channel_id, connections, replies = sys.argv[1:]
-    users = [line.split()[:2] for line in Path(tokens).read_text().splitlines()]
+    port, tokens, channel_id, connections, replies, *more = sys.argv[1:]
+    users = [line.split()[:3] for line in Path(tokens).read_text().splitlines()]
+    names = [name for _, _, name in users]
     authors = []
     for number in range(int(connections)):
-        token, user_id = users[number % len(users)]
-        authors.append(Author(int(port), token, user_id, channel_id, int(replies) / 100))
+        token, user_id, _ = users[number % len(users)]
+        share, mentions = int(replies) / 100, int(more[0]) if more else 0
+        authors.append(Author(int(port), token, user_id, channel_id, share, names=names, mentions=mentions))
     for line in sys.stdin:
         print(run(authors, float(line.split()[1])), flush=True)
 

@@ -1,9 +1,12 @@
 """POST /posts: requests per second of one API core, and CPU time per post of the API, PostgreSQL and Redis.
 
-    python -m bench.posts [--members 10 1000] [--connections 32] [--replies 30] [--pushes] [--turns 9] [--seconds 4]
+    python -m bench.posts [--members 10 1000] [--connections 32] [--replies 30] [--mentions 0] [--pushes]
+        [--turns 9] [--seconds 4]
+    python -m bench.posts --mix
 
 The real API process with one worker, a private PostgreSQL and Redis; authors on keep-alive connections, each sending
-the next post when the last is answered (bench.poster). The API has a core of its own; everything else is on the other.
+the next post when the last is answered (bench.poster). `--mix`: 64 connections, 30 % replies, two mentions in each
+post, a channel of 1,000. The API has a core of its own; everything else is on the other.
 Every post is checked, stored, counted and published; the channel's members have no sockets.
 """
 
@@ -47,6 +50,7 @@ class Turn:
     p99_ms: float
     postgres_s: float
     redis_s: float
+    load_s: float
 
     @property
     def rate(self) -> float:
@@ -106,15 +110,15 @@ def turn(
 ) -> Turn:
     """Post for so long and measure everybody. others: processes of the measurement that are no noise either."""
     postgres, redis = [tree([pid]) for pid in running.pids]
-    before = cpu_seconds(postgres), cpu_seconds(redis)
+    load = [poster.pid]
+    before = cpu_seconds(postgres), cpu_seconds(redis), cpu_seconds(load)
     watch = Watch(api_pid, [*running.pids, poster.pid, *others])
     poster.say(f"go {seconds}")
     posts, failed, p50, p99 = poster.hear("done")
     window = watch.stop()
-    after = cpu_seconds(postgres), cpu_seconds(redis)
-    return Turn(
-        window, int(posts), int(failed), float(p50), float(p99), after[0] - before[0], after[1] - before[1]
-    )
+    after = cpu_seconds(postgres), cpu_seconds(redis), cpu_seconds(load)
+    spent = [late - early for early, late in zip(before, after, strict=True)]
+    return Turn(window, int(posts), int(failed), float(p50), float(p99), *spent)
 
 
 def measure(
@@ -126,7 +130,7 @@ def measure(
     with api(running, scratch) as (pid, port):
         for process in tree([pid]):
             pin(process, API_CORE)
-        words = [port, tokens, users[0].channel_id, options.connections, options.replies]
+        words = [port, tokens, users[0].channel_id, options.connections, options.replies, options.mentions]
         poster = Program([sys.executable, "-m", "bench.poster", *words])
         try:
             return quiet_turns(poster, pid, running, options)
@@ -168,6 +172,7 @@ def report(head: str, unit: str, options: argparse.Namespace, turns: list[Turn])
         (f"API CPU µs per {unit}", [one.us(one.window.cpu_s) for one in chosen], 0),
         ("PostgreSQL CPU µs", [one.us(one.postgres_s) for one in chosen], 0),
         ("Redis CPU µs", [one.us(one.redis_s) for one in chosen], 1),
+        ("load generator CPU µs", [one.us(one.load_s) for one in chosen], 1),
         ("latency p50 ms", [one.p50_ms for one in chosen], 1),
         ("latency p99 ms", [one.p99_ms for one in chosen], 1),
     ):
@@ -188,10 +193,14 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--members", type=int, nargs="+", default=[10, 1000])
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--replies", type=int, default=30, help="percent of the posts that are replies")
+    parser.add_argument("--mentions", type=int, default=0, help="members that each post names")
+    parser.add_argument("--mix", action="store_true", help="64 connections, 30 %% replies, 2 mentions, 1,000 members")
     parser.add_argument("--pushes", action="store_true", help="everybody has a phone, and no push worker runs")
     parser.add_argument("--turns", type=int, default=9, help="quiet turns to wait for")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of one turn")
     options = parser.parse_args(words)
+    if options.mix:
+        options.members, options.connections, options.replies, options.mentions = [1000], 64, 30, 2
     print("\n".join(conditions()))
     print(
         f"cores     API on {API_CORE}, the rest on {LOAD_CORE}; Redis and PostgreSQL do not wait for a disk\n"
@@ -202,6 +211,8 @@ def main(words: list[str] | None = None) -> int:
         with services() as running, tempfile.TemporaryDirectory() as scratch:
             users = asyncio.run(seed(Database(running.postgres.url()), Plan(members)))
             head = f"{members} members, {options.connections} connections, {options.replies} % replies"
+            if options.mentions:
+                head += f", {options.mentions} mentions"
             if options.pushes:
                 asyncio.run(give_phones(Database(running.postgres.url())))
                 head += ", all with phones"

@@ -111,8 +111,11 @@ def may_extend(config: "Config", expires_at: int, now: int) -> bool:
     """Tell whether use may push a session's end forward, of whatever kind it is; do_extend_by_id knows the kind."""
     if not config.flag("ServiceSettings.ExtendSessionLengthWithActivity"):
         return False
-    lengths = [length_ms(config, mobile=mobile) for mobile in (False, True)]
-    return any(now - (expires_at - length) >= _threshold_ms(length) for length in lengths)
+    for mobile in (False, True):  # no generator: each post asks
+        length = length_ms(config, mobile=mobile)
+        if now - (expires_at - length) >= _threshold_ms(length):
+            return True
+    return False
 
 
 async def do_extend(db: Database, config: "Config", session: Session) -> bool:
