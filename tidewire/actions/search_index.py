@@ -1,7 +1,7 @@
 """Fills the search index, beside everything else: new posts within a second, changed ones, and what files say.
 
-One of the API workers does it at a time. New posts are found by their ids, which begin with the time; a few seconds are
-looked through again, since transactions end in any order. All older posts are looked through in turn, so that late and
+One of the API workers does it at a time. New posts are found by their ids, which begin with the time; the last
+seconds are looked through again now and then, since transactions end in any order, and all older posts in turn, so that
 imported ones come in too.
 """
 
@@ -17,14 +17,13 @@ from tidewire.actions.services import Services
 from tidewire.pictures.squares import NotAPicture
 from tidewire.pictures.texts import TEXT_TYPES
 from tidewire.store import search as store
-from tidewire.store.db import Transaction
 from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.files import StoredFile
 from tidewire.wire.ids import first_id, now_ms
 
 PASS_S = 0.5
-OVERLAP_MS = 3000  # a transaction that takes longer is found by the next look through all
-CHUNK, AGAIN, CHECKED = 2000, 500, 5000  # posts in one statement
+OVERLAP_MS = 10_000  # a transaction that takes longer is found by the next look through all
+CHUNK, AGAIN, LATE, CHECKED = 2000, 500, 50_000, 5000  # posts in one statement
 CHECK_EVERY_S = 5.0
 FILES = 8
 FILE_BYTES = 20 << 20
@@ -68,7 +67,7 @@ class SearchIndex:
 async def index_some(services: Services, *, check: bool = True) -> bool:
     """Index a chunk of what is new and of what was changed; tell whether there is more at once.
 
-    check: look a stretch of the older ones through, too. Raises: Unavailable.
+    check: look also for what came late, and a stretch of the older ones through. Raises: Unavailable.
     """
     language = services.settings.search.language
     async with services.db.transaction() as tx:
@@ -78,24 +77,17 @@ async def index_some(services: Services, *, check: bool = True) -> bool:
         if state is None or state.language != language:
             log.info("search index is made anew", language=language)
             state = await store.start_over(tx, language)
-        start = min(state.newest, first_id(now_ms() - OVERLAP_MS))
-        newest, full = await _advance(tx, language, start)
-        newest = max(newest, state.newest)
+        newest, seen, added = await store.index_after(tx, language, state.newest, CHUNK)
         again = await store.index_again(tx, language, AGAIN)
-        checked = state.checked
-        if check and not full and not again:
-            checked, seen, added = await store.index_after(tx, language, checked, CHECKED)
-            _INDEXED.inc(added)
+        more, checked = seen == CHUNK or again == AGAIN, state.checked
+        if check and not more:
+            _, _, late = await store.index_after(tx, language, first_id(now_ms() - OVERLAP_MS), LATE)
+            checked, seen, older = await store.index_after(tx, language, checked, CHECKED)
             checked = checked if seen == CHECKED else ""
+            added += late + older
         await store.set_state(tx, newest, checked)
-    return full or again == AGAIN
-
-
-async def _advance(tx: Transaction, language: str, start: str) -> tuple[str, bool]:
-    """Index the chunk after an id; return (its last id, whether there may be more)."""
-    last, seen, added = await store.index_after(tx, language, start, CHUNK)
-    _INDEXED.inc(added)
-    return last, seen == CHUNK
+        _INDEXED.inc(added)
+    return more
 
 
 async def read_files(services: Services) -> None:

@@ -39,7 +39,9 @@ async def test_a_password_is_reset_once(office: Office) -> None:
     answers = await asyncio.gather(
         *(anonymous.request("POST", "/users/password/reset", json=body) for _ in range(100))
     )
-    assert sorted(answer.status_code for answer in answers) == [200, *[400] * 99]
+    # A worker whose four connections are all waited for says 503 to some.
+    assert sorted({answer.status_code for answer in answers} - {503}) == [200, 400]
+    assert sum(answer.status_code == 200 for answer in answers) == 1
     assert {answer.json().get("id") for answer in answers if answer.status_code == 400} == {INVALID}
     await office.fails(anonymous, "POST", "/users/password/reset", body, 400, INVALID)
     await office.mailbox.get(email, "password has changed")

@@ -36,12 +36,12 @@ UPDATE search_state SET newest = $1, checked = $2;
 -- name: index_after
 -- The posts after an id that are not indexed yet, and their files. Returns how far it came.
 WITH due AS (
-    SELECT p.id, p.channel_id, p.create_at, p.message, p.hashtags, p.file_ids, p.type, p.delete_at, p.original_id
-    FROM posts p WHERE p.id > $2 ORDER BY p.id LIMIT $3
+    SELECT id FROM posts WHERE id > $2 ORDER BY id LIMIT $3
 ), missing AS (
-    SELECT due.* FROM due
-    WHERE delete_at = 0 AND original_id = '' AND type NOT LIKE 'system\_%'
-        AND NOT EXISTS (SELECT FROM post_search s WHERE s.post_id = due.id)
+    SELECT p.id, p.channel_id, p.create_at, p.message, p.hashtags, p.file_ids
+    FROM due JOIN posts p ON p.id = due.id
+    WHERE NOT EXISTS (SELECT FROM post_search s WHERE s.post_id = due.id)
+        AND p.delete_at = 0 AND p.original_id = '' AND p.type NOT LIKE 'system\_%'
 ), posts_done AS (
     INSERT INTO post_search (post_id, channel_id, create_at, words)
     SELECT p.id, p.channel_id, p.create_at, {words_of_post} FROM missing p
