@@ -68,6 +68,7 @@ async def fill(url: str, user: SeededUser, posts: int) -> str:
     db = Database(url)
     try:
         async with db.connection() as connection:
+            await connection.execute("SET statement_timeout = 0")
             rows = await connection.fetch(
                 "SELECT c.id, c.name FROM channels c, channel_members m WHERE m.channel_id = c.id AND m.user_id = $1",
                 user.user_id,
@@ -86,6 +87,7 @@ async def indexed(url: str, posts: int) -> None:
     db = Database(url)
     try:
         async with db.connection() as connection:
+            await connection.execute("SET statement_timeout = 0")
             while await connection.fetchval("SELECT count(*) FROM post_search") < posts:
                 await asyncio.sleep(0.5)
             await connection.execute("VACUUM ANALYZE", timeout=600)
