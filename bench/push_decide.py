@@ -29,7 +29,7 @@ from bench.servers import Services, services
 from loadtest.seed import Plan, SeededUser, seed
 from push.decide import Decider
 from tests.fixtures.apns_peer import ApnsPeer
-from tests.fixtures.authority import authority
+from tests.fixtures.authority import Certificate, authority
 from tests.fixtures.http2_peer import Answer, Request, running
 from tests.integration.push.world import apple_target, write_config
 from tidewire.actions import push_keys
@@ -122,8 +122,8 @@ async def cost(options: argparse.Namespace, running_services: Services) -> None:
 class Clock(ApnsPeer):
     """Notes by the wall clock when the push for a post came."""
 
-    def __init__(self, certificate: object) -> None:
-        super().__init__(certificate)  # type: ignore[arg-type]
+    def __init__(self, certificate: Certificate) -> None:
+        super().__init__(certificate)
         self.came: dict[str, int] = {}
 
     async def handle(self, request: Request) -> Answer:

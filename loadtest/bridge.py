@@ -43,7 +43,8 @@ def merge_times(stats: RequestStats, name: str, times: Histogram) -> None:
             batch.response_times[bucket_response_time(ms)] += count
     batch.num_requests = times.count
     batch.total_response_time = times.sum_us / 1000  # type: ignore[assignment]  # Locust adds floats too
-    batch.min_response_time, batch.max_response_time = times.least_us / 1000, times.most_us / 1000  # type: ignore[assignment]
+    batch.min_response_time = times.least_us / 1000  # type: ignore[assignment]  # as above
+    batch.max_response_time = times.most_us / 1000  # type: ignore[assignment]  # as above
     _date(batch)
     stats.get(name, TYPE).extend(batch)
     stats.total.extend(batch)

@@ -64,7 +64,7 @@ def _get(host: str, path: str, token: str = "") -> tuple[int, object]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(host.rstrip("/") + path, headers=headers)  # noqa: S310 - http and https alone
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - as above
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, None

@@ -149,7 +149,7 @@ class Storm:
             url, data = self.suite.host + "/api/v4" + path, body.encode() or None
             request = urllib.request.Request(url, data, headers(person), method=call.method)  # noqa: S310 - it was checked
             try:
-                urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+                urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - as above
             except urllib.error.HTTPError as error:
                 if error.code == 501:
                     missing.append(call)
