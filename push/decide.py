@@ -17,7 +17,7 @@ from prometheus_client import Counter
 from push.decide_jobs import jobs_for
 from push.decide_people import KINDS, Person, noisy, persons, props_of
 from push.decide_rules import Case, Presence, decide
-from tidewire.actions import mention_map, push_messages, status
+from tidewire.actions import collapsed_threads, mention_map, push_messages, status
 from tidewire.actions.config import Config
 from tidewire.actions.push_messages import Style
 from tidewire.actions.push_text import Named
@@ -249,7 +249,7 @@ class Decider:
         devices: dict[str, list[Device]],
     ) -> list[Job]:
         mode = self._config.text("ServiceSettings.CollapsedThreads")
-        crt = {one.user_id: push_messages.sees_crt(mode, one.collapsed) for one in recipients.values()}
+        crt = {one.user_id: collapsed_threads.sees(mode, one.collapsed) for one in recipients.values()}
         wanted = {person.recipient.user_id for person in people}
         wanted |= {user for user, channel_id in recipients if not channel_id}
         if not wanted:

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from push.decide_rules import Mention, Props, Verdict, comment_mention
-from tidewire.actions import mention_map, mention_text, push_messages
+from tidewire.actions import collapsed_threads, mention_map, mention_text
 from tidewire.bus.envelope import ReadPush
 from tidewire.store.push import PushedPost, Recipient
 
@@ -37,7 +37,7 @@ def persons(
     named = _named(post, there)
     found: list[Person] = []
     for one in there:
-        crt = push_messages.sees_crt(mode, one.collapsed)
+        crt = collapsed_threads.sees(mode, one.collapsed)
         mention = Mention.NONE
         if one.user_id in mentioned:
             ordinary = {"D": Mention.DM, "G": Mention.GM}.get(post.channel_type, Mention.CHANNEL)

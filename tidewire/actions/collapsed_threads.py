@@ -14,7 +14,7 @@ from tidewire.wire.models import Preference
 
 CATEGORY, NAME = "display_settings", "collapsed_reply_threads"
 _MODE = "ServiceSettings.CollapsedThreads"
-_FOR_ALL = {"always_on": True, "disabled": False}
+FOR_ALL = {"always_on": True, "disabled": False}
 
 
 def key(user_id: str) -> str:
@@ -30,24 +30,27 @@ def stale_keys(user_id: str, changed: Sequence[Preference]) -> list[str]:
 async def is_on(services: Services, user_id: str) -> bool:
     """Tell whether a user sees threads collapsed; asks nobody unless the configuration leaves it to him."""
     mode = services.config.text(_MODE)
-    if mode in _FOR_ALL:
-        return _FOR_ALL[mode]
+    if mode in FOR_ALL:
+        return FOR_ALL[mode]
 
     async def load() -> str:
         return (await preferences.values(services.db, [user_id], CATEGORY, NAME)).get(user_id, "")
 
-    return _sees(mode, await services.cache.get(key(user_id), load))
+    return sees(mode, await services.cache.get(key(user_id), load))
 
 
 async def of_followers(services: Services, tx: Transaction, followers: list[Follower]) -> list[Follower]:
     """Return those of the followers who see threads collapsed: only they hear of `thread_updated`."""
     mode = services.config.text(_MODE)
-    if mode in _FOR_ALL:
-        return followers if _FOR_ALL[mode] else []
+    if mode in FOR_ALL:
+        return followers if FOR_ALL[mode] else []
     users = list({user_id for _, user_id in followers})
     chosen = await preferences.values(tx, users, CATEGORY, NAME) if users else {}
-    return [one for one in followers if _sees(mode, chosen.get(one[1]))]
+    return [one for one in followers if sees(mode, chosen.get(one[1]))]
 
 
-def _sees(mode: str, chosen: str | None) -> bool:
+def sees(mode: str, chosen: str | None) -> bool:
+    """Tell whether a user sees threads collapsed. mode: the configuration's; chosen: his preference, if any."""
+    if mode in FOR_ALL:
+        return FOR_ALL[mode]
     return chosen == "on" if chosen in ("on", "off") else mode == "default_on"

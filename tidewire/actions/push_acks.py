@@ -11,7 +11,7 @@ from prometheus_client import Counter
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
-from tidewire.actions import channels, permissions, posts, push_messages, system_bot
+from tidewire.actions import channels, collapsed_threads, permissions, posts, push_messages, system_bot
 from tidewire.actions.push_text import Named
 from tidewire.actions.services import Services
 from tidewire.actions.sessions import DEVICE_MAX
@@ -94,7 +94,7 @@ async def load_message(services: Services, session: Session, ack: PushAck) -> No
         raise posts.post_missing()
     post, recipient = found[0], people[session.user_id, channel.id]
     mode = services.config.text("ServiceSettings.CollapsedThreads")
-    crt = push_messages.sees_crt(mode, recipient.collapsed)
+    crt = collapsed_threads.sees(mode, recipient.collapsed)
     group = await store.groups(services.db, [channel.id]) if channel.type == "G" else {}
     badges = await store.badges(services.db, {session.user_id: crt})
     style = push_messages.style_of(services.config)._replace(contents="full")

@@ -17,7 +17,6 @@ from tidewire.wire.push import Notification
 _HOSTED = (".push.mattermost.com", "push.mattermost.com", "hpns-us.mattermost.com", "hpns-de.mattermost.com")
 
 
-CRT_MODES = {"always_on": True, "disabled": False}  # ServiceSettings.CollapsedThreads; else the user chooses
 
 
 class Style(NamedTuple):
@@ -55,13 +54,6 @@ def is_on(config: Config) -> bool:
     host = config.text("EmailSettings.PushNotificationServer").partition("://")[2].partition("/")[0].lower()
     hosted = any(host == name.lstrip(".") or (name[0] == "." and host.endswith(name)) for name in _HOSTED)
     return config.flag("EmailSettings.SendPushNotifications") and not hosted
-
-
-def sees_crt(mode: str, chosen: str) -> bool:
-    """Tell whether a user sees threads collapsed. mode: the configuration's; chosen: his preference, "" if none."""
-    if mode in CRT_MODES:
-        return CRT_MODES[mode]
-    return chosen == "on" if chosen else mode == "default_on"
 
 
 def name_format_of(style: Style, recipient: Recipient) -> str:

@@ -17,7 +17,7 @@ from push.decide_rules import (
     wants,
     wants_reply,
 )
-from tidewire.actions.push_messages import sees_crt
+from tidewire.actions.collapsed_threads import sees
 
 NOW = 1_000_000
 YES, NO, CRT = Verdict(True), Verdict(False), Verdict(True, True)
@@ -167,7 +167,7 @@ def test_the_decision(props: dict[str, str], changes: dict[str, Any], expected: 
     ],
 )
 def test_who_sees_collapsed_threads(mode: str, chosen: str, expected: bool) -> None:
-    assert sees_crt(mode, chosen) is expected
+    assert sees(mode, chosen) is expected
 
 
 @pytest.mark.parametrize(
