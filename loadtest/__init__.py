@@ -5,5 +5,6 @@ swarm       a compiled crowd of WebSocket clients, with a process of its own; br
 firehose    a Locust suite: posts at a fixed rate, and how long they take to receivers
 storm       a Locust suite: everybody reconnects
 suite       what every suite does beside its load: checks (preflight), limits (targets), report
+timeline    what a run measured second by second, for its report
 runner      a suite with what it needs; cli: `tidewire loadtest …`
 """

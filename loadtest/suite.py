@@ -24,6 +24,7 @@ from loadtest.bridge import Bridge
 from loadtest.preflight import answers, check_gateways, check_server, check_token, gateways_of
 from loadtest.swarm.herd import CannotRun
 from loadtest.targets import FOLDER, Measured, Row, Targets, check, load_targets, table
+from loadtest.timeline import PERIOD_S, Timeline, percentile
 from loadtest.tokens import Person, read_tokens
 
 MISSED, BROKEN = 3, 4
@@ -57,6 +58,7 @@ class Suite:
         self.hosts: tuple[str, ...] = ()
         self.notes: list[str] = []  # sentences for the report: what was left out, and the like
         self.broken = ""  # why the run broke off
+        self.timeline = Timeline()
         self._add_options, self._prepare, self._figures, self._swarm = add_options, prepare, figures, swarm
         self.options: Any = None
         self._done = 0  # workers that are through
@@ -135,11 +137,25 @@ class Suite:
         self.broken, self._done = "", 0
         if not isinstance(self.environment.runner, WorkerRunner):
             self._watcher = gevent.spawn(self._watch)
+            self.timeline.begin()
+            self.timeline.topology |= {"host": self.host, "gateways": list(self.hosts)}
+            self._looker = gevent.spawn(self._look)
 
     def _on_stop(self, **_: Any) -> None:
         self._ended = time.time()
         if not isinstance(self.environment.runner, WorkerRunner):
             self._watcher.kill(block=False)
+            self._looker.kill(block=False)
+
+    def _look(self) -> None:
+        """Add a moment to the timeline each second."""
+        runner = self.environment.runner
+        assert runner is not None
+        while True:
+            gevent.sleep(PERIOD_S)
+            if isinstance(runner, MasterRunner):
+                self.timeline.topology["workers"] = runner.worker_count
+            self.timeline.look(self.environment.stats, self.bridge.tally, runner.user_count)
 
     def _watch(self) -> None:
         """Break off when the server is gone: the rest of the run would measure nothing."""
@@ -199,6 +215,8 @@ class Suite:
             "notes": self.notes,
             "targets": verdicts,
             **asdict(measured),
+            "topology": self.timeline.topology,
+            "timeline": [asdict(moment) for moment in self.timeline.moments],
             "errors": {key: error.occurrences for key, error in _errors(self.environment).items()},
             "swarm": self.bridge.tally.figures() if self.bridge.tally.most_open else None,
         }
@@ -214,18 +232,8 @@ def _name(entry: StatsEntry) -> str:
 
 def _row(entry: StatsEntry) -> Row:
     """Return a row as targets see it. Failures and events that have no time are not in its percentiles."""
-    timed = max(0, entry.num_requests - entry.num_none_requests)
-    slow, fast = (_percentile(entry.response_times, timed, share) for share in (0.99, 0.5))
+    slow, fast = (percentile(entry.response_times, share) for share in (0.99, 0.5))
     return Row(entry.num_requests, entry.num_failures / max(1, entry.num_requests), fast, slow)
-
-
-def _percentile(times: Mapping[int, int], count: int, share: float) -> float:
-    seen = 0
-    for ms in sorted(times):
-        seen += times[ms]
-        if seen >= share * count:
-            return float(ms)
-    return 0.0
 
 
 def _errors(environment: Environment) -> dict[str, Any]:
