@@ -4,6 +4,7 @@
 from api import (  # noqa: F401  (for their routes)
     access_tokens,
     accounts,
+    acknowledgements,
     audits,
     bots,
     channel_lists,

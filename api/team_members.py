@@ -148,10 +148,9 @@ async def list_memberships_of_user(call: Call) -> list[TeamMember]:
     return await team_members.memberships_of(call.services, call.login, call.path_id("user_id"))
 
 
-def _unread(row: store.Unread, threads: tuple[int, int] = (0, 0)) -> dict[str, Any]:
-    # No post of this server has a priority, so nothing in a thread is urgent.
-    counts = {"thread_count": threads[0], "thread_mention_count": threads[1], "thread_urgent_mention_count": 0}
-    return {**row._asdict(), **counts}
+def _unread(row: store.Unread, threads: tuple[int, int, int] = (0, 0, 0)) -> dict[str, Any]:
+    names = ("thread_count", "thread_mention_count", "thread_urgent_mention_count")
+    return {**row._asdict(), **dict(zip(names, threads, strict=True))}
 
 
 @route("GET", "/users/{user_id}/teams/unread")
@@ -163,10 +162,8 @@ async def list_unread_of_user(call: Call) -> list[dict[str, Any]]:
     if not call.flag("include_collapsed_threads"):
         return [_unread(row) for row in rows]
     threads = await store.thread_unreads(call.services.db, user_id)
-    roots = [
-        row._replace(msg_count=row.msg_count_root, mention_count=row.mention_count_root) for row in rows
-    ]
-    return [_unread(row, threads.get(row.team_id, (0, 0))) for row in roots]
+    roots = [row._replace(msg_count=row.msg_count_root, mention_count=row.mention_count_root) for row in rows]
+    return [_unread(row, threads.get(row.team_id, (0, 0, 0))) for row in roots]
 
 
 @route("GET", "/users/{user_id}/teams/{team_id}/unread")

@@ -50,11 +50,12 @@ _MEMBER = (
     "msg_count_root",
     "mention_count",
     "mention_count_root",
+    "urgent_mention_count",
     "last_viewed_at",
     "roles",
     "notify_props",
 )
-_THREAD = ("reply_count", "last_reply_at", "unread_replies", "unread_mentions")
+_THREAD = ("reply_count", "last_reply_at", "unread_replies", "unread_mentions", "is_urgent")
 _POST = (
     "message",
     "user_id",
@@ -119,7 +120,12 @@ def _post_view(post: Json) -> Json:
     reactions = {(row["user_id"], row["emoji_name"]) for row in post["metadata"].get("reactions") or []}
     people = sorted(row["id"] for row in post["participants"] or [])
     files = post["metadata"].get("files") or []
-    return {name: post[name] for name in _POST} | {"reactions": reactions, "participants": people, "files": files}
+    more = {"reactions": reactions, "participants": people, "files": files}
+    more |= {
+        "priority": post["metadata"].get("priority"),
+        "acknowledgements": post["metadata"].get("acknowledgements") or [],
+    }
+    return {name: post[name] for name in _POST} | more
 
 
 def _sidebar_view(rows: dict[str, Json]) -> list[Json]:
@@ -298,13 +304,15 @@ class Client:
             assert json.loads(data["mentions"]) == [self.id]
             member["mention_count"] += 1
             member["mention_count_root"] += is_root
+            urgent = (post["metadata"].get("priority") or {}).get("priority") == "urgent"
+            member["urgent_mention_count"] += urgent and is_root
 
     def _viewed(self, channel_id: str, at: int) -> None:
         channel, member = self.state.channels[channel_id], self.state.members[channel_id]
         member["last_viewed_at"] = max(member["last_viewed_at"], at)
         member["msg_count"] = channel["total_msg_count"]
         member["msg_count_root"] = channel["total_msg_count_root"]
-        member["mention_count"] = member["mention_count_root"] = 0
+        member["mention_count"] = member["mention_count_root"] = member["urgent_mention_count"] = 0
 
     async def on_post_unread(self, data: Json, broadcast: Json) -> None:
         if member := self.state.members.get(broadcast["channel_id"]):
@@ -364,6 +372,16 @@ class Client:
                 for row in post["metadata"].get("reactions") or []
                 if (row["user_id"], row["emoji_name"]) != (gone["user_id"], gone["emoji_name"])
             ]
+
+    async def on_post_acknowledgement_added(self, data: Json, _: Json) -> None:
+        new = json.loads(data["acknowledgement"])
+        if post := self.state.posts.get(new["post_id"]):
+            post["metadata"].setdefault("acknowledgements", []).append(new)
+
+    async def on_post_acknowledgement_removed(self, data: Json, _: Json) -> None:
+        gone = json.loads(data["acknowledgement"])
+        if post := self.state.posts.get(gone["post_id"]):
+            post["metadata"]["acknowledgements"].remove(gone)
 
     async def on_channel_updated(self, data: Json, _: Json) -> None:
         channel = json.loads(data["channel"])

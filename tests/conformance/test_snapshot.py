@@ -99,6 +99,17 @@ async def react(w: World) -> None:
     await w.bob.call("DELETE", f"/users/me/posts/{post['id']}/reactions/wave")
 
 
+async def acknowledge(w: World) -> None:
+    priority = {"priority": "urgent", "requested_ack": True}
+    body = {"channel_id": w.room["id"], "message": f"@{w.bob.name} now", "metadata": {"priority": priority}}
+    post = await w.ada.call("POST", "/posts", body, expect=201)
+    await w.post(w.ada, f"@{w.bob.name}?", root=post)
+    for person in (w.bob, w.ada):
+        await person.call("POST", f"/users/me/posts/{post['id']}/ack")
+    await w.bob.call("DELETE", f"/users/me/posts/{post['id']}/ack")
+    await w.ada.call("PUT", f"/posts/{post['id']}/patch", {"message": f"@{w.bob.name} now!"})
+
+
 async def view(w: World) -> None:
     await w.post(w.ada, "unread")
     await w.bob.call("POST", "/channels/members/me/view", {"channel_id": w.room["id"], "prev_channel_id": ""})
@@ -309,6 +320,7 @@ SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     delete_post,
     delete_root,
     react,
+    acknowledge,
     view,
     mention,
     read_threads,

@@ -16,8 +16,11 @@ PAGE = 200
 POSTS_MAX, TEXT_MAX = 20_000, 4 << 20
 
 
-async def count_from(tx: Transaction, channel: Channel, user_id: str, at: int) -> tuple[int, int]:
-    """Return how many posts as old as `at` (ms) or younger mention a member of an O or P channel: (all, roots)."""
+async def count_from(tx: Transaction, channel: Channel, user_id: str, at: int) -> tuple[int, int, int]:
+    """Return how many posts as old as `at` (ms) or younger mention a member of an O or P channel.
+
+    Result: (all, roots, urgent roots).
+    """
     return await _count(tx, channel, user_id, channel.id, at - 1, replies=False)
 
 
@@ -32,12 +35,12 @@ async def count_in_thread(
 
 async def _count(
     tx: Transaction, channel: Channel, user_id: str, place_id: str, viewed_at: int, *, replies: bool
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     # Whether its author might use @channel, and whether the reader was online for @here, is not known any more.
     known = mention_map.make_map(await settings.settings_of(tx, channel.id, [user_id]), whole=True)
     any_text = bool(known.keywords or known.first_names)
     position = viewed_at, "~"  # behind every post of that moment
-    posts = size = count = roots = 0
+    posts = size = count = roots = urgent = 0
     while posts < POSTS_MAX and size < TEXT_MAX:
         page = await unread.naming_posts(
             tx, place_id, position, user_id, replies=replies, any_text=any_text, limit=PAGE
@@ -46,13 +49,14 @@ async def _count(
             if _mentions(known, post, user_id):
                 count += 1
                 roots += not post.root_id
+                urgent += not post.root_id and post.is_urgent
             size += len(post.message)
         if len(page) < PAGE:
             break
         posts += len(page)
         position = page[-1].create_at, page[-1].id
         await asyncio.sleep(0)
-    return count, roots
+    return count, roots, urgent
 
 
 def _mentions(known: MentionMap, post: Post, user_id: str) -> bool:

@@ -8,7 +8,7 @@ from tidewire.actions.post_rules import blank
 from tidewire.bus.envelope import Copy, Envelope, Only, channel_key, encode
 from tidewire.wire.events import as_text, encode_prefix
 from tidewire.wire.ids import now_ms
-from tidewire.wire.models import Channel, Post, Reaction
+from tidewire.wire.models import Channel, Post, PostAcknowledgement, Reaction
 
 
 def posted(
@@ -66,6 +66,12 @@ def deleted(post: Post, by: str) -> bytes:
 def reaction(event: str, changed: Reaction) -> bytes:
     """Return the envelope of `reaction_added` or `reaction_removed`."""
     body = encode_prefix(event, {"reaction": as_text(changed)}, channel_id=changed.channel_id)
+    return _envelope(changed.channel_id, [Copy(body, channel_id=changed.channel_id, name=event)])
+
+
+def acknowledgement(event: str, changed: PostAcknowledgement) -> bytes:
+    """Return the envelope of `post_acknowledgement_added` or `post_acknowledgement_removed`."""
+    body = encode_prefix(event, {"acknowledgement": as_text(changed)}, channel_id=changed.channel_id)
     return _envelope(changed.channel_id, [Copy(body, channel_id=changed.channel_id, name=event)])
 
 

@@ -14,7 +14,7 @@ from tidewire.actions.post_rules import blank
 from tidewire.actions.posts import access_post, readable_channel
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_users, view_for
-from tidewire.store import post_extras, reactions, threads
+from tidewire.store import acknowledgements, post_extras, reactions, threads
 from tidewire.store import posts as store
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.models import Channel, Post, PostList, Session
@@ -250,7 +250,7 @@ async def list_of(
 
 
 async def complete(services: Services, session: Session, posts: Collection[Post], *, extended: bool) -> None:
-    """Add files and reactions to posts, and if extended their participants as the caller may see them."""
+    """Add files, acknowledgements and reactions to posts; if extended, participants as the caller may see them."""
     await _add_metadata(services, posts)
     if extended:
         await _add_participants(services, session, posts)
@@ -268,6 +268,7 @@ async def _add_following(services: Services, session: Session, posts: Collection
 
 async def _add_metadata(services: Services, posts: Collection[Post]) -> None:
     await files.add_to_posts(services.db, posts)
+    await acknowledgements.add_to_posts(services.db, posts)
     reacted = [post for post in posts if post.has_reactions and not post.delete_at]
     if reacted:
         found = await reactions.of_posts(services.db, [post.id for post in reacted])

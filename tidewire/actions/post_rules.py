@@ -10,7 +10,7 @@ import msgspec
 
 from tidewire.wire.errors import AppError, body_param
 from tidewire.wire.ids import is_id
-from tidewire.wire.models import Post, PostMetadata
+from tidewire.wire.models import Post, PostMetadata, PostPriority
 
 MESSAGE_RUNES = 16_383
 PROPS_BYTES = 800_000
@@ -41,8 +41,14 @@ _EDGES = re.compile(r"^[^\w#]+|[^\w]+$")
 _EMOJI = re.compile(r"[a-zA-Z0-9_+-]+\Z")
 
 
+class NewMetadata(msgspec.Struct):
+    """What a client decides of a post's metadata."""
+
+    priority: PostPriority | None = None
+
+
 class NewPostBody(msgspec.Struct):
-    """What a client may say of a new post. Other members are ignored, `metadata` among them."""
+    """What a client may say of a new post. Other members are ignored, those of `metadata` too."""
 
     channel_id: str = ""
     message: str = ""
@@ -51,6 +57,7 @@ class NewPostBody(msgspec.Struct):
     file_ids: list[str] | None = None
     props: dict[str, Any] | None = None
     pending_post_id: str = ""
+    metadata: NewMetadata | None = None
 
 
 class PostChange(msgspec.Struct):

@@ -11,7 +11,15 @@ from typing import Any
 
 from msgspec import structs
 
-from tidewire.actions import action_rows, collapsed_threads, files, mentions, post_events, post_rules
+from tidewire.actions import (
+    action_rows,
+    collapsed_threads,
+    files,
+    mentions,
+    post_events,
+    post_priority,
+    post_rules,
+)
 from tidewire.actions.mentions import Audience, Root
 from tidewire.actions.permissions import (
     access_channel,
@@ -24,8 +32,8 @@ from tidewire.actions.post_writer import Refused, Repeated
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user
 from tidewire.bus.envelope import channel_key
+from tidewire.store import acknowledgements, reactions
 from tidewire.store import posts as store
-from tidewire.store import reactions
 from tidewire.store.db import Transaction
 from tidewire.store.post_batch import NewPost
 from tidewire.wire.errors import AppError, forbidden
@@ -53,6 +61,9 @@ async def do_create_post(
     if channel.delete_at:
         raise _archived("api.post.create_post.can_not_post_to_deleted.error")
     root = await check_root(services, channel.id, body.root_id) if body.root_id else None
+    priority = None
+    if body.metadata is not None and body.metadata.priority is not None:
+        priority = post_priority.check(services, body.metadata.priority, is_reply=bool(body.root_id))
     user = await get_user(services, session.user_id)
     now = now_ms()
     post = Post(
@@ -68,6 +79,8 @@ async def do_create_post(
         hashtags=hashtags_of(services, body.message),
         pending_post_id=body.pending_post_id,
     )
+    if priority is not None:
+        post.metadata.priority = priority
     if body.file_ids:
         post.file_ids = files.check_ids(body.file_ids)
         try:
@@ -193,6 +206,7 @@ async def _first_post(services: Services, post: Post, first_id: str) -> Post:
     if not rows:
         raise AppError("api.post.deduplicate_create_post.failed_to_get", 404, "The post was deleted.")
     await files.add_to_posts(services.db, rows)
+    await acknowledgements.add_to_posts(services.db, rows)
     return structs.replace(rows[0], pending_post_id=post.pending_post_id)
 
 
@@ -361,6 +375,7 @@ async def do_change(
         if post.has_reactions:
             post.metadata.reactions = await reactions.of_locked(tx, post_id)
         await files.add_to_posts(tx, [post])
+        await acknowledgements.add_to_posts(tx, [post])
         tx.announce(channel_key(post.channel_id), post_events.edited(post))
     return post
 

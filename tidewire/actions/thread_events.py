@@ -11,7 +11,7 @@ from tidewire.actions import files
 from tidewire.actions.copies import to_user
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import Copy
-from tidewire.store import posts, reactions, users
+from tidewire.store import acknowledgements, posts, reactions, users
 from tidewire.store.db import Transaction
 from tidewire.store.threads import ThreadState
 from tidewire.wire.events import as_text
@@ -41,9 +41,10 @@ class ThreadView(Struct):
 
     participants: Raw
     post: Raw
+    is_urgent: bool
 
 
-def response(state: ThreadState, participants: Any, post: Any) -> ThreadResponse:
+def response(state: ThreadState, participants: Any, post: Any, *, is_urgent: bool) -> ThreadResponse:
     """Return the thread of one user."""
     return ThreadResponse(
         id=state.root_id,
@@ -54,6 +55,7 @@ def response(state: ThreadState, participants: Any, post: Any) -> ThreadResponse
         post=post,
         unread_replies=state.unread_replies,
         unread_mentions=state.unread_mentions,
+        is_urgent=is_urgent,
         delete_at=state.delete_at,
     )
 
@@ -62,6 +64,7 @@ async def load_views(services: Services, tx: Transaction, roots: list[str]) -> d
     """Return what followers see of those of the threads that live, their participants as profiles."""
     found = await posts.load(tx, roots)
     await files.add_to_posts(tx, found)
+    await acknowledgements.add_to_posts(tx, found)
     if reacted := [post for post in found if post.has_reactions]:
         known = await reactions.of_posts(tx, [post.id for post in reacted])
         for post in reacted:
@@ -79,6 +82,7 @@ async def load_views(services: Services, tx: Transaction, roots: list[str]) -> d
         post.id: ThreadView(
             Raw(_encode([profiles[user.id] for user in post.participants or () if user.id in profiles])),
             Raw(_encode(post)),
+            post.is_urgent,
         )
         for post in found
     }
@@ -88,7 +92,9 @@ def updated(
     view: ThreadView, user_id: str, state: ThreadState, previous: tuple[int, int] | None = None
 ) -> Copy:
     """Return `thread_updated` for a follower. previous: his unread replies and mentions before, if that is known."""
-    data: dict[str, Any] = {"thread": as_text(response(state, view.participants, view.post))}
+    data: dict[str, Any] = {
+        "thread": as_text(response(state, view.participants, view.post, is_urgent=view.is_urgent))
+    }
     if previous is not None:
         data["previous_unread_replies"], data["previous_unread_mentions"] = previous
     return to_user("thread_updated", data, user_id, team_id=state.team_id)

@@ -57,7 +57,8 @@ async def list_threads(
     answer = Threads()
     if not query.threads_only:
         sums = await threads.totals(services.db, user_id, team_id, query.wanted)
-        answer.total, answer.total_unread_threads, answer.total_unread_mentions = sums
+        answer.total, answer.total_unread_threads, answer.total_unread_mentions = sums[:3]
+        answer.total_unread_urgent_mentions = sums.unread_urgent_mentions
     if not query.totals_only:
         page = await threads.page(
             services.db,
@@ -83,7 +84,7 @@ async def _responses(
 
 def _response(state: ThreadState, root: Post) -> ThreadResponse:
     root.is_following = state.following
-    return response(state, root.participants or [], root)
+    return response(state, root.participants or [], root, is_urgent=root.is_urgent)
 
 
 async def get_thread(

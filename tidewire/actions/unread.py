@@ -112,9 +112,11 @@ async def do_set_unread(
             tx, channel.id, post.create_at, user_id, uncounted=post_rules.UNCOUNTED
         )
         if channel.type in "DG":
-            mentions, mentions_root = after.by_others, after.roots_by_others
+            mentions, mentions_root, urgent = after.by_others, after.roots_by_others, after.urgent_by_others
         else:
-            mentions, mentions_root = await mention_counts.count_from(tx, channel, user_id, post.create_at)
+            mentions, mentions_root, urgent = await mention_counts.count_from(
+                tx, channel, user_id, post.create_at
+            )
         state = await unread.set_unread(
             tx,
             channel.id,
@@ -123,6 +125,7 @@ async def do_set_unread(
             unread_root=0 if reply_alone else after.roots,
             mentions=mentions,
             mentions_root=0 if reply_alone else mentions_root,
+            urgent=0 if reply_alone else urgent,
             viewed_at=viewed_at,
             at=at,
         )

@@ -12,6 +12,7 @@ import msgspec
 
 from tidewire.store import sql
 from tidewire.store.db import Connection, Database, Record, number
+from tidewire.store.posts import encode_priority
 from tidewire.wire.models import Post
 
 _Q = sql.load("post_writes")
@@ -39,11 +40,10 @@ class NewPost:
 
     envelope: the encoded announcement. counted: adds to the channel's message counts. views: the author has
     thereby read what it stands in: the channel if reads_channel, with a reply the thread, which he follows. mentions:
-    members whose mention counts grow, with a reply also those of the thread, which they follow from now on; urgent ones
-    too, if it is a root and urgent. followers: who follows the thread unless he chose otherwise. auto_follow: whether
-    replies make anybody follow. needs_live_channel: fails in an
-    archived one. committed: called once the post is
-    written, whether or not its author still waits, with the id of its outbox row, 0 if that is not known.
+    members whose mention counts grow, with a reply also those of the thread, which they follow from now on. followers:
+    who follows the thread unless he chose otherwise. auto_follow: whether replies make anybody follow.
+    needs_live_channel: fails in an archived one. committed: called once the post is written, whether or not its author
+    still waits, with the id of its outbox row, 0 if that is not known.
     """
 
     post: Post
@@ -52,7 +52,6 @@ class NewPost:
     views: bool = False
     reads_channel: bool = False
     mentions: Sequence[str] = ()
-    urgent: bool = False
     followers: Sequence[str] = ()
     auto_follow: bool = True
     needs_live_channel: bool = True
@@ -134,6 +133,7 @@ class Batch:
                     _encode_json(p.props).decode() if p.props else "{}",
                     p.hashtags,
                     ",".join(p.file_ids),
+                    "" if p.metadata.priority is None else encode_priority(p.metadata.priority),
                 )
                 for p in rows
             ],
@@ -218,12 +218,13 @@ def _group(new: NewPost, channels: dict[str, _Channel], members: dict[tuple[str,
         member.seen, member.seen_root = channel.counted, channel.counted_root
         member.mentions = member.mentions_root = member.urgent = 0
         member.at = max(member.at, post.create_at)
+    urgent = is_root and post.is_urgent
     for user_id in new.mentions:
         key = post.channel_id, user_id
         member = members.get(key) or members.setdefault(key, _Member())
         member.mentions += 1
         member.mentions_root += is_root
-        member.urgent += is_root and new.urgent
+        member.urgent += urgent
         member.at = max(member.at, post.create_at)
 
 

@@ -9,17 +9,30 @@ from typing import Any
 from tidewire.store import sql
 from tidewire.store.db import Connection, Database, Record, Transaction
 from tidewire.wire.ids import new_id
-from tidewire.wire.models import ParticipantId, Post
+from tidewire.wire.models import ParticipantId, Post, PostPriority
 
 Source = Database | Transaction
 _Q = sql.load("posts")
 Position = tuple[int, str]  # (create_at, id) of a post
 
 
+def encode_priority(priority: PostPriority | None) -> str:
+    """Return a priority as its column holds it."""
+    if priority is None:
+        return ""
+    return f"{priority.priority or ''} {'ack' if priority.requested_ack else ''}".strip()
+
+
+def decode_priority(words: str) -> PostPriority | None:
+    """Return the priority of a column."""
+    label = words.partition(" ")[0].removesuffix("ack")
+    return PostPriority(label, words.endswith("ack"), False) if words else None
+
+
 def decode_post(row: Record) -> Post:
     """Return the post of a row."""
     participants = row["participants"]
-    return Post(
+    post = Post(
         id=row["id"],
         channel_id=row["channel_id"],
         user_id=row["user_id"],
@@ -40,6 +53,9 @@ def decode_post(row: Record) -> Post:
         last_reply_at=row["last_reply_at"] if row["reply_count"] else 0,
         participants=[ParticipantId(user) for user in participants] if participants else None,
     )
+    if row["priority"]:
+        post.metadata.priority = decode_priority(row["priority"])
+    return post
 
 
 async def _posts(db: Source, name: str, *args: Any) -> list[Post]:

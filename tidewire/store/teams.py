@@ -186,7 +186,7 @@ async def unreads(source: Source, user_id: str, team_id: str = "") -> list[Unrea
     return [Unread(*row) for row in await source.fetch(_Q["team_unreads"], user_id, team_id)]
 
 
-async def thread_unreads(source: Source, user_id: str) -> dict[str, tuple[int, int]]:
-    """Return team id → (followed threads with unseen replies, mentions in them)."""
+async def thread_unreads(source: Source, user_id: str) -> dict[str, tuple[int, int, int]]:
+    """Return team id → (followed threads with unseen replies, mentions in them, those of urgent ones)."""
     rows = await source.fetch(_Q["team_thread_unreads"], user_id)
-    return {row["team_id"]: (row["threads"], row["mentions"]) for row in rows}
+    return {row["team_id"]: tuple(row)[1:] for row in rows}

@@ -38,6 +38,7 @@ class Totals(NamedTuple):
     total: int
     unread_threads: int
     unread_mentions: int
+    unread_urgent_mentions: int
 
 
 class ThreadFilter(NamedTuple):

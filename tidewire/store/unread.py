@@ -5,19 +5,21 @@ from typing import Any, NamedTuple
 
 from tidewire.store import sql
 from tidewire.store.db import Database, Record, Transaction
-from tidewire.wire.models import Post
+from tidewire.store.posts import decode_priority
+from tidewire.wire.models import Post, PostMetadata
 
 Source = Database | Transaction
 _Q = sql.load("unread")
 
 
 class After(NamedTuple):
-    """Live posts from a time on: all and roots, and those of them that others wrote."""
+    """Live posts from a time on: all and roots, those of them that others wrote, and urgent roots of others."""
 
     posts: int
     roots: int
     by_others: int
     roots_by_others: int
+    urgent_by_others: int
 
 
 class ChannelUnreadAt(NamedTuple):
@@ -75,6 +77,7 @@ async def naming_posts(
             type=row["type"],
             message=row["message"],
             props=row["props"],
+            metadata=PostMetadata(priority=decode_priority(row["priority"])),
         )
         for row in rows
     ]
@@ -94,11 +97,12 @@ async def set_unread(
     unread_root: int,
     mentions: int,
     mentions_root: int,
+    urgent: int,
     viewed_at: int,
     at: int,
 ) -> ChannelUnreadAt:
     """Set a locked member's read state to so many unread posts and mentions."""
-    values: list[Any] = [unread, unread_root, mentions, mentions_root, viewed_at, at]
+    values: list[Any] = [unread, unread_root, mentions, mentions_root, urgent, viewed_at, at]
     row = await tx.fetchrow(_Q["set_unread"], channel_id, user_id, *values)
     assert row is not None, "the membership is locked"
     return ChannelUnreadAt(*row)

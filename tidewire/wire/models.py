@@ -273,6 +273,23 @@ class Emoji(Struct):
     name: str
 
 
+class PostPriority(Struct):
+    """How urgent a root post is: "", important or urgent; whether readers are asked to acknowledge it."""
+
+    priority: str | None = None
+    requested_ack: bool | None = None
+    persistent_notifications: bool | None = None
+
+
+class PostAcknowledgement(Struct):
+    """That a user has acknowledged a post."""
+
+    user_id: str
+    post_id: str
+    acknowledged_at: int
+    channel_id: str
+
+
 class PostMetadata(Struct, omit_defaults=True):
     """What a client needs to draw a post; always an object."""
 
@@ -281,7 +298,8 @@ class PostMetadata(Struct, omit_defaults=True):
     files: list[FileInfo] = field(default_factory=list)
     images: dict[str, Any] = field(default_factory=dict)
     reactions: list[Reaction] = field(default_factory=list)
-    priority: dict[str, Any] | None = None
+    priority: PostPriority | None = None
+    acknowledgements: list[PostAcknowledgement] = field(default_factory=list)
 
 
 class Post(Struct):
@@ -310,6 +328,18 @@ class Post(Struct):
     participants: list[Any] | None = None  # ParticipantId, or users where the list is "extended"
     is_following: bool | UnsetType = UNSET  # of roots, where threads are shown collapsed
     metadata: PostMetadata = field(default_factory=PostMetadata)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether its priority is the highest."""
+        priority = self.metadata.priority
+        return priority is not None and priority.priority == "urgent"
+
+    @property
+    def asks_acknowledgement(self) -> bool:
+        """Whether its readers are asked to acknowledge it."""
+        priority = self.metadata.priority
+        return priority is not None and bool(priority.requested_ack)
 
 
 class Draft(Struct):

@@ -18,7 +18,7 @@ from tidewire.store.db import Connection, Database
 from tidewire.store.post_batch import PLANNING, Batch, Committed, NewPost
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import new_id, now_ms
-from tidewire.wire.models import Post
+from tidewire.wire.models import Post, PostMetadata, PostPriority
 
 
 @dataclass
@@ -69,7 +69,7 @@ def make(channel_id: str, user_id: str, **members: Any) -> NewPost:
     now = now_ms()
     how = {
         name: members.pop(name)
-        for name in ("counted", "views", "mentions", "urgent", "followers", "needs_live_channel")
+        for name in ("counted", "views", "mentions", "followers", "needs_live_channel")
         if name in members
     }
     post = Post(**{"id": new_id(now), "create_at": now, "update_at": now, "message": "hi", **members},
@@ -130,7 +130,7 @@ async def test_threads_and_urgent_roots_are_counted_once_per_row(database_url: s
     async with opened(database_url) as (db, writer, published):
         (channel,), users = await add_channels(db, 1, 4)
         ada, bob, cyd, dan = users
-        root = make(channel, ada, mentions=[bob, dan], urgent=True)
+        root = make(channel, ada, mentions=[bob, dan], metadata=PostMetadata(priority=PostPriority("urgent")))
         await writer.write(root)
         await db.execute(
             "INSERT INTO thread_members (root_id, user_id, channel_id, following) VALUES ($1, $2, $3, false)",

@@ -129,7 +129,7 @@ async def test_nobody_speaks_for_others(people: People) -> None:
     forged: dict[str, Any] = {
         "id": new_id(), "user_id": people.owner.id, "create_at": 5, "update_at": 5, "edit_at": 5, "delete_at": 5,
         "is_pinned": True, "reply_count": 9, "has_reactions": True, "original_id": new_id(), "hashtags": "#x",
-        "metadata": {"embeds": [{"type": "permalink"}], "reactions": [{}], "priority": {"priority": "urgent"}},
+        "metadata": {"embeds": [{"type": "permalink"}], "reactions": [{}], "acknowledgements": [{}]},
         "props": {"from_webhook": "true", "override_username": "boss", "previewed_post": new_id(), "mine": 1},
     }  # fmt: skip
     post = await say(people.member, people.channel["id"], **forged)

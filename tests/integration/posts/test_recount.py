@@ -21,7 +21,7 @@ NAMES = ("owner", "member", "teammate")
 PEOPLE = st.sampled_from(NAMES)
 NUMBER = st.integers(0, 30)
 STEP = st.one_of(
-    st.tuples(st.just("post"), PEOPLE, NUMBER, st.sampled_from(["", *NAMES, "all"])),
+    st.tuples(st.sampled_from(["post", "urgent"]), PEOPLE, NUMBER, st.sampled_from(["", *NAMES, "all"])),
     st.tuples(st.just("reply"), PEOPLE, NUMBER, st.sampled_from(["", *NAMES, "all"])),
     st.tuples(
         st.sampled_from(
@@ -42,6 +42,7 @@ class Said:
     root: str
     text: str
     named: set[str]
+    urgent: bool = False
     deleted: bool = False
 
 
@@ -53,6 +54,7 @@ class Read:
     seen_root: int
     mentions: int = 0
     mentions_root: int = 0
+    urgent: int = 0
 
 
 @dataclass
@@ -93,6 +95,7 @@ class Model:
         for who in post.named:
             self.members[who].mentions += 1
             self.members[who].mentions_root += not post.root
+            self.members[who].urgent += post.urgent
         if post.root:
             root = self.posts[post.root]
             self.follow(post.root, post.by, chosen=True)
@@ -112,7 +115,9 @@ class Model:
         del self.members[who]
         self.follows = {key: value for key, value in self.follows.items() if key[1] != who}
 
-    def mentions_after(self, who: str, at: int, *, root: str = "", roots_only: bool = False) -> int:
+    def mentions_after(
+        self, who: str, at: int, *, root: str = "", roots_only: bool = False, urgent: bool = False
+    ) -> int:
         return sum(
             not post.deleted
             and post.at > at
@@ -120,6 +125,7 @@ class Model:
             and (who in post.text or "all" in post.text)
             and (not root or post.root == root)
             and (not roots_only or not post.root)
+            and (post.urgent or not urgent)
             for post in self.posts.values()
         )
 
@@ -131,6 +137,7 @@ class Model:
             self.total_root - sum(not other.root for other in later),
             self.mentions_after(who, at),
             self.mentions_after(who, at, roots_only=True),
+            self.mentions_after(who, at, urgent=True),
         )
 
     def set_thread_read(self, who: str, root: str, at: int) -> None:
@@ -161,8 +168,8 @@ class Run:
         if who not in model.members or kind == "join":
             return
         roots, replies = model.live(roots=True), model.live(roots=False)
-        if kind == "post":
-            await self.say(who, words, "")
+        if kind in ("post", "urgent"):
+            await self.say(who, words, "", urgent=kind == "urgent")
         elif kind == "view":
             body = {"channel_id": self.channel_id, "collapsed_threads_supported": True}
             await client.post("/channels/members/me/view", body)
@@ -197,16 +204,19 @@ class Run:
                 await client.put(f"{thread}/following")
                 model.follows[root.id, who] = Follow(viewed_at=2**60)
 
-    async def say(self, who: str, words: str, root: str) -> None:
+    async def say(self, who: str, words: str, root: str, *, urgent: bool = False) -> None:
         """Post, naming nobody, one or all."""
         named = ({words} if words != "all" else set(NAMES)) & self.model.members.keys() - {who}
         name = "all" if words == "all" else self.clients[words].me["username"] if words else ""
         await asyncio.sleep(0.002)  # posts of one millisecond are read and unread together
-        made = await say(self.clients[who], self.channel_id, f"hi @{name}" if words else "hi", root_id=root)
+        more = {"metadata": {"priority": {"priority": "urgent"}}} if urgent else {}
+        made = await say(
+            self.clients[who], self.channel_id, f"hi @{name}" if words else "hi", root_id=root, **more
+        )
         text = words if words != who else ""
         for follow in self.model.follows.values():
             follow.viewed_at = min(follow.viewed_at, made["create_at"] - 1)  # "now" of a follow
-        self.model.said(Said(made["id"], who, made["create_at"], root, text, named))
+        self.model.said(Said(made["id"], who, made["create_at"], root, text, named, urgent))
 
     async def check(self, db: Database) -> None:
         """Compare everything that is stored or answered."""
@@ -218,7 +228,11 @@ class Run:
         ids = {client.id: name for name, client in self.clients.items()}
         stored = {
             ids[row["user_id"]]: Read(
-                row["msg_count"], row["msg_count_root"], row["mention_count"], row["mention_count_root"]
+                *(
+                    row[name]
+                    for name in ("msg_count", "msg_count_root", "mention_count", "mention_count_root")
+                ),
+                row["urgent_mention_count"],
             )
             for row in rows
         }

@@ -83,6 +83,8 @@ MORE: list[Row] = [
     ("POST", "/posts/{root}/restore/{unknown}", None, (404, 403, 404, 400, 403, 403, 404, 403)),
     ("GET", "/users/{member}/posts/flagged", None, SELF),
     ("POST", "/users/{member}/posts/{root}/reminder", {"target_time": 9999999999}, SELF),
+    ("POST", "/users/{member}/posts/{root}/ack", None, SELF),
+    ("DELETE", "/users/{member}/posts/{root}/ack", None, (403, 403, 403, 200, 403, 403, 403, 404)),  # he took it back
     ("POST", "/drafts", {"channel_id": "{private}", "message": "x", "user_id": "{member}"},
      (403, 201, 403, 201, 201, 201, 201, 201)),
     ("GET", "/users/{member}/teams/{team}/drafts", None, SELF),

@@ -79,7 +79,8 @@ class Town:
         self.ids["private"] = (await self.new_channel("hidden", "P"))["id"]
         square = await self.member.get(f"/teams/{team['id']}/channels/name/town-square")
         self.ids["square"] = square["id"]
-        self.ids["root"] = (await self.new_post())["id"]
+        asking = {"metadata": {"priority": {"requested_ack": True}}}
+        self.ids["root"] = (await self.new_post(**asking))["id"]
         direct = await self.member.post("/channels/direct", [self.member.id, self.chanadmin.id])
         self.ids["direct"] = direct["id"]
         group = [self.ids[name] for name in ("member", "chanadmin", "teamadmin")]
@@ -142,9 +143,9 @@ class Town:
             return [await self.fill_in(one) for one in value]
         return await self.fill(value) if isinstance(value, str) else value
 
-    async def new_post(self) -> Json:
+    async def new_post(self, **more: Any) -> Json:
         """Make a post of member's in the private channel."""
-        body = {"channel_id": self.ids["private"], "message": "a post"}
+        body = {"channel_id": self.ids["private"], "message": "a post", **more}
         made: Json = await self.member.post("/posts", body, expect=201)
         return made
 

@@ -28,6 +28,7 @@ WITH own AS (SELECT id, root_id FROM posts WHERE id > $1 AND id <= $2 AND user_i
     of_reactions AS (DELETE FROM reactions r USING gone WHERE r.post_id = gone.id),
     of_search AS (DELETE FROM post_search s USING gone WHERE s.post_id = gone.id),
     of_reminders AS (DELETE FROM post_reminders r USING gone WHERE r.post_id = gone.id),
+    of_acknowledgements AS (DELETE FROM post_acknowledgements k USING gone WHERE k.post_id = gone.id),
     of_actions AS (DELETE FROM post_actions a USING gone WHERE a.post_id = gone.id)
 DELETE FROM posts p USING gone WHERE p.id = gone.id RETURNING p.id, p.root_id;
 
@@ -70,6 +71,7 @@ WITH preferences_ AS (DELETE FROM preferences WHERE user_id = $1),
     categories_ AS (DELETE FROM sidebar_categories WHERE user_id = $1),
     drafts_ AS (DELETE FROM drafts WHERE user_id = $1),
     reminders_ AS (DELETE FROM post_reminders WHERE user_id = $1),
+    acknowledgements_ AS (DELETE FROM post_acknowledgements WHERE user_id = $1),
     statuses_ AS (DELETE FROM statuses WHERE user_id = $1),
     tokens_ AS (DELETE FROM user_access_tokens WHERE user_id = $1),
     one_time_ AS (DELETE FROM one_time_tokens WHERE user_id = $1),

@@ -2,13 +2,13 @@
 -- Old versions of a post, newest first.
 SELECT id, create_at, update_at, edit_at, delete_at, is_pinned, user_id, channel_id, root_id, original_id, message,
     type, props, hashtags, file_ids, has_reactions,
-    NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
+    priority, NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
 FROM posts WHERE original_id = $1 AND original_id <> '' ORDER BY edit_at DESC, update_at DESC, id DESC LIMIT $2;
 
 -- name: version
 SELECT id, create_at, update_at, edit_at, delete_at, is_pinned, user_id, channel_id, root_id, original_id, message,
     type, props, hashtags, file_ids, has_reactions,
-    NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
+    priority, NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
 FROM posts WHERE id = $1 AND original_id = $2 AND original_id <> '';
 
 -- name: saved_posts
@@ -16,7 +16,7 @@ FROM posts WHERE id = $1 AND original_id = $2 AND original_id <> '';
 -- $3 a channel or ''.
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
-    t.reply_count, t.last_reply_at, t.participants
+    p.priority, t.reply_count, t.last_reply_at, t.participants
 FROM preferences f
     JOIN posts p ON p.id = f.name AND p.delete_at = 0 AND p.original_id = ''
     JOIN channel_members m ON m.channel_id = p.channel_id AND m.user_id = $1

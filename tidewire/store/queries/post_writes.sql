@@ -15,10 +15,11 @@ WITH q AS (
     WHERE x.at < excluded.at - 30000
     RETURNING 1
 ), p AS (
-    INSERT INTO posts (id, create_at, update_at, user_id, channel_id, root_id, message, type, props, hashtags, file_ids)
+    INSERT INTO posts (id, create_at, update_at, user_id, channel_id, root_id, message, type, props, hashtags, file_ids,
+        priority)
     SELECT g.id, g.at, g.at, g.user_id, g.channel_id, g.root_id, g.message, g.type, g.props::jsonb, g.hashtags,
-        string_to_array(g.file_ids, ',')
-    FROM unnest($2::batch_post[]) g
+        string_to_array(g.file_ids, ','), g.priority
+    FROM unnest($2::batch_marked_post[]) g
     RETURNING 1
 ), f AS (
     -- A file is attached by its uploader, in its channel, once.

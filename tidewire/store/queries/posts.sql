@@ -4,14 +4,14 @@
 -- name: by_ids
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
-    t.reply_count, t.last_reply_at, t.participants
+    p.priority, t.reply_count, t.last_reply_at, t.participants
 FROM posts p LEFT JOIN threads t ON t.root_id = p.id
 WHERE p.id = ANY($1::text[]) AND p.original_id = '' AND (p.delete_at = 0 OR $2);
 
 -- name: page
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
-    t.reply_count, t.last_reply_at, t.participants
+    p.priority, t.reply_count, t.last_reply_at, t.participants
 FROM posts p LEFT JOIN threads t ON t.root_id = p.id
 WHERE p.channel_id = $1 AND p.original_id = '' AND (p.delete_at = 0 OR $4) AND (p.root_id = '' OR NOT $5)
 ORDER BY p.create_at DESC, p.id DESC LIMIT $2 OFFSET $3;
@@ -19,7 +19,7 @@ ORDER BY p.create_at DESC, p.id DESC LIMIT $2 OFFSET $3;
 -- name: pinned
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
-    t.reply_count, t.last_reply_at, t.participants
+    p.priority, t.reply_count, t.last_reply_at, t.participants
 FROM posts p LEFT JOIN threads t ON t.root_id = p.id
 WHERE p.channel_id = $1 AND p.is_pinned AND p.original_id = '' AND p.delete_at = 0
 ORDER BY p.create_at DESC, p.id DESC LIMIT $2;
@@ -27,7 +27,7 @@ ORDER BY p.create_at DESC, p.id DESC LIMIT $2;
 -- name: before
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
-    t.reply_count, t.last_reply_at, t.participants
+    p.priority, t.reply_count, t.last_reply_at, t.participants
 FROM posts p LEFT JOIN threads t ON t.root_id = p.id
 WHERE p.channel_id = $1 AND p.original_id = '' AND (p.create_at, p.id) < ($4, $5)
     AND (p.delete_at = 0 OR $6) AND (p.root_id = '' OR NOT $7)
@@ -37,7 +37,7 @@ ORDER BY p.create_at DESC, p.id DESC LIMIT $2 OFFSET $3;
 -- Oldest first: the ones nearest to the cursor.
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
-    t.reply_count, t.last_reply_at, t.participants
+    p.priority, t.reply_count, t.last_reply_at, t.participants
 FROM posts p LEFT JOIN threads t ON t.root_id = p.id
 WHERE p.channel_id = $1 AND p.original_id = '' AND (p.create_at, p.id) > ($4, $5)
     AND (p.delete_at = 0 OR $6) AND (p.root_id = '' OR NOT $7)
@@ -46,7 +46,7 @@ ORDER BY p.create_at, p.id LIMIT $2 OFFSET $3;
 -- name: since
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
-    t.reply_count, t.last_reply_at, t.participants
+    p.priority, t.reply_count, t.last_reply_at, t.participants
 FROM posts p LEFT JOIN threads t ON t.root_id = p.id
 WHERE p.channel_id = $1 AND p.original_id = '' AND p.update_at > $2 AND (p.root_id = '' OR NOT $4)
 ORDER BY p.update_at DESC LIMIT $3;
@@ -54,7 +54,7 @@ ORDER BY p.update_at DESC LIMIT $3;
 -- name: replies_down
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
-    NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
+    p.priority, NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
 FROM posts p
 WHERE p.root_id = $1 AND p.root_id <> '' AND p.original_id = '' AND (p.create_at, p.id) > ($2, $3)
     AND p.update_at > $4 AND (p.delete_at = 0 OR $5)
@@ -63,7 +63,7 @@ ORDER BY p.create_at, p.id LIMIT $6;
 -- name: replies_up
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
-    NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
+    p.priority, NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
 FROM posts p
 WHERE p.root_id = $1 AND p.root_id <> '' AND p.original_id = '' AND (p.create_at, p.id) < ($2, $3)
     AND p.update_at > $4 AND (p.delete_at = 0 OR $5)

@@ -4,7 +4,8 @@ to_tsvector($1::text::regconfig, p.message)
 
 -- part: shown
 p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id, p.original_id,
-    p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions, t.reply_count, t.last_reply_at, t.participants
+    p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions, p.priority,
+    t.reply_count, t.last_reply_at, t.participants
 
 -- part: file
 f.id, f.user_id, f.channel_id, f.post_id, f.create_at, f.update_at, f.delete_at, f.name, f.extension, f.size, f.mime_type,

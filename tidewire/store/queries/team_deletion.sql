@@ -24,6 +24,7 @@ UPDATE channels SET delete_at = $2, update_at = $2 WHERE team_id = $1 AND delete
 WITH gone AS (SELECT id FROM posts WHERE channel_id = ANY($1::text[]) LIMIT $2),
     of_search AS (DELETE FROM post_search s USING gone WHERE s.post_id = gone.id),
     of_reminders AS (DELETE FROM post_reminders r USING gone WHERE r.post_id = gone.id),
+    of_acknowledgements AS (DELETE FROM post_acknowledgements k USING gone WHERE k.post_id = gone.id),
     of_actions AS (DELETE FROM post_actions a USING gone WHERE a.post_id = gone.id),
     of_threads AS (DELETE FROM threads t USING gone WHERE t.root_id = gone.id),
     of_followers AS (DELETE FROM thread_members t USING gone WHERE t.root_id = gone.id),

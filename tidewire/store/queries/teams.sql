@@ -153,7 +153,9 @@ SELECT EXISTS (
 
 -- name: team_thread_unreads
 -- Followed threads with replies that the user has not seen, and the mentions in them, by team.
-SELECT c.team_id, count(*) AS threads, sum(f.unread_mentions)::bigint AS mentions
+SELECT c.team_id, count(*) AS threads, sum(f.unread_mentions)::bigint AS mentions,
+    coalesce(sum(f.unread_mentions) FILTER (WHERE f.unread_mentions > 0 AND EXISTS (
+        SELECT FROM posts r WHERE r.id = f.root_id AND r.priority LIKE 'urgent%')), 0)::bigint AS urgent_mentions
 FROM thread_members f JOIN threads t ON t.root_id = f.root_id AND t.delete_at = 0
 JOIN channels c ON c.id = f.channel_id AND c.team_id <> '' AND c.delete_at = 0
 JOIN channel_members m ON m.channel_id = f.channel_id AND m.user_id = f.user_id

@@ -69,7 +69,9 @@ ORDER BY t.last_reply_at, t.root_id LIMIT $8;
 
 -- name: thread_totals
 SELECT count(*) AS total, count(*) FILTER (WHERE t.last_reply_at > m.last_viewed_at) AS unread_threads,
-    coalesce(sum(m.unread_mentions), 0)::bigint AS unread_mentions
+    coalesce(sum(m.unread_mentions), 0)::bigint AS unread_mentions,
+    coalesce(sum(m.unread_mentions) FILTER (WHERE m.unread_mentions > 0 AND EXISTS (
+        SELECT FROM posts r WHERE r.id = m.root_id AND r.priority LIKE 'urgent%')), 0)::bigint AS unread_urgent_mentions
 FROM thread_members m JOIN threads t ON t.root_id = m.root_id JOIN channels c ON c.id = m.channel_id
 JOIN channel_members y ON y.channel_id = m.channel_id AND y.user_id = m.user_id
 WHERE m.user_id = $1 AND m.following AND (c.team_id = $2 OR (c.team_id = '' AND NOT $3))

@@ -6,7 +6,8 @@
 SELECT count(*) FILTER (WHERE type <> ALL($3::text[])) AS posts,
     count(*) FILTER (WHERE type <> ALL($3::text[]) AND root_id = '') AS roots,
     count(*) FILTER (WHERE user_id <> $4 AND type NOT LIKE 'system\_%') AS by_others,
-    count(*) FILTER (WHERE user_id <> $4 AND type NOT LIKE 'system\_%' AND root_id = '') AS roots_by_others
+    count(*) FILTER (WHERE user_id <> $4 AND type NOT LIKE 'system\_%' AND root_id = '') AS roots_by_others,
+    count(*) FILTER (WHERE user_id <> $4 AND root_id = '' AND priority LIKE 'urgent%') AS urgent_by_others
 FROM posts WHERE channel_id = $1 AND create_at >= $2 AND delete_at = 0 AND original_id = '';
 
 -- name: count_replies_by_others
@@ -15,7 +16,7 @@ SELECT count(*) FROM posts WHERE root_id = $1 AND root_id <> '' AND create_at > 
 
 -- name: naming_posts
 -- Posts of a channel behind (create_at, id) that may name $4: with an @, or any if $5; who was added is in the props.
-SELECT id, create_at, user_id, root_id, type, message, props FROM posts
+SELECT id, create_at, user_id, root_id, type, message, props, priority FROM posts
 WHERE channel_id = $1 AND (create_at, id) > ($2, $3) AND delete_at = 0 AND original_id = ''
     AND (user_id <> $4 OR props ->> 'from_webhook' = 'true')
     AND ($5 OR strpos(message, '@') > 0 OR props <> '{}')
@@ -23,7 +24,7 @@ ORDER BY create_at, id LIMIT $6;
 
 -- name: naming_replies
 -- The same for a thread.
-SELECT id, create_at, user_id, root_id, type, message, props FROM posts
+SELECT id, create_at, user_id, root_id, type, message, props, priority FROM posts
 WHERE root_id = $1 AND root_id <> '' AND (create_at, id) > ($2, $3) AND delete_at = 0 AND original_id = ''
     AND (user_id <> $4 OR props ->> 'from_webhook' = 'true')
     AND ($5 OR strpos(message, '@') > 0 OR props <> '{}')
@@ -36,7 +37,7 @@ SELECT 1 FROM channel_members WHERE channel_id = $1 AND user_id = $2 FOR NO KEY 
 -- Returns the columns of ChannelUnreadAt.
 UPDATE channel_members m SET msg_count = greatest(c.total_msg_count - $3, 0),
     msg_count_root = greatest(c.total_msg_count_root - $4, 0), mention_count = $5, mention_count_root = $6,
-    urgent_mention_count = 0, last_viewed_at = $7, last_update_at = $8
+    urgent_mention_count = $7, last_viewed_at = $8, last_update_at = $9
 FROM channels c WHERE c.id = m.channel_id AND m.channel_id = $1 AND m.user_id = $2
 RETURNING c.team_id, m.user_id, m.channel_id, m.msg_count, m.mention_count, m.mention_count_root,
     m.urgent_mention_count, m.msg_count_root, m.last_viewed_at;
