@@ -11,7 +11,7 @@ from bench.machine import ROOT, rss_kib
 from gateway.connection import State, adopted, rename
 from gateway.hub import Hub
 from hotpath import Event
-from loadtest.seed import deal_members
+from loadtest.shapes import deal_members
 from tidewire.bus.envelope import channel_key
 from tidewire.wire.ids import new_id
 

@@ -1,6 +1,7 @@
 """Tools that put load on a Tidewire, or make it ready for load. Nothing here runs inside the server.
 
-seed        users with sessions, a team and channels, written straight into the database; tokens: its file
+seed        users with sessions, teams, channels and posts, written straight into the database (shapes: who is where;
+            history: who wrote what); purge takes them away; tokens: the file of users
 swarm       a compiled crowd of WebSocket clients, with a process of its own; bridge: its figures in Locust's
 firehose    a Locust suite: posts at a fixed rate, and how long they take to receivers
 storm       a Locust suite: everybody reconnects

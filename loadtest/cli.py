@@ -4,21 +4,28 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import asyncpg
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from loadtest.purge import purge as purge_all
 from loadtest.runner import Run, execute
-from loadtest.seed import Plan, SeededUser, seed
+from loadtest.seed import Plan, seed
+from loadtest.shapes import USERS_PER_CHANNEL
 from loadtest.swarm.herd import CannotRun
 from tidewire.settings import Settings, SettingsError, default_data_dir, load
 from tidewire.store.db import Database
 from tidewire.wire.errors import Unavailable
+
+MOST_POSTS = 50_000_000  # some 200 bytes of memory each, until they are written
+T = TypeVar("T")
 
 app = App(name="loadtest", help="Make load, or what load needs.")
 
@@ -26,40 +33,66 @@ app = App(name="loadtest", help="Make load, or what load needs.")
 @app.command(name="seed")
 def seed_command(
     *,
-    tokens: Path,
+    tokens: Path | None = None,
     users: int = 10_000,
-    channels: int = 1,
-    channel_members: int = 0,
+    channels: int | None = None,
+    channel_members: int | None = None,
+    teams: int | None = None,
+    posts: int | None = None,
     password: str = "",
     seed_number: Annotated[int, Parameter(name="--seed")] = 0,
+    purge: Annotated[bool, Parameter(negative="")] = False,
     data_dir: Path | None = None,
 ) -> None:
-    """Create users with sessions in a new team and its public channels, straight in the database.
+    """Create users with sessions in new teams and their public channels, straight in the database.
 
     Writes one line `token user_id username channel_id team_id` for each user, with the first of his channels, or - if
     he is in none. The database is the one of the settings, else that of a running `tidewire serve`.
+
+    With --teams or --posts, and without --channel-members, an installation is made as they are: default channels, few
+    large channels and many small ones, a month of posts and what is read of them (docs/loadtest.md).
 
     Parameters
     ----------
     tokens
         File to write; only its owner can read it, for whoever has a token is that user.
     users
-        Users, each with a session.
+        Users, each with a session, each in one team.
     channels
-        Public channels.
+        Public channels of all teams together; default 1, or one for ten users.
     channel_members
-        Members of each channel, spread evenly over the users; 0: all of them.
+        Members of each channel, spread evenly over the users; 0, the default: all of them.
+    teams
+        Teams; default 1.
+    posts
+        Posts of the last 30 days, replies among them; default none.
     password
         Password of every user; empty: they have their tokens only.
     seed_number
-        Another number deals the members in another way.
+        Another number deals members and posts in another way. The same one makes the same shapes, with new ids.
+    purge
+        Delete all that was ever seeded, and what a load made of it; with --tokens, seed anew then.
     data_dir
         Data directory of the running `tidewire serve`.
     """
-    if users < 1 or channels < 0 or not 0 <= channel_members <= users:
+    many, has = users if channel_members is None else channel_members, (teams or 1, posts or 0)
+    if users < 1 or (channels or 0) < 0 or not 0 <= many <= users:
         _stop("--users must be 1 or more, --channels 0 or more, --channel-members 0 to --users")
-    plan = Plan(users, channels, channel_members, password=password, seed=seed_number)
-    _seed_into(plan, tokens, data_dir)
+    if not 1 <= has[0] <= users or not 0 <= has[1] <= MOST_POSTS:
+        _stop(f"--teams must be 1 to --users, --posts 0 to {MOST_POSTS}")
+    if tokens is None and not purge:
+        _stop("--tokens FILE is missing: where the users are to be written")
+    skewed = channel_members is None and (teams is not None or posts is not None)
+    if channels is None:
+        channels = -(-users // USERS_PER_CHANNEL) if skewed else has[0]
+    if purge:
+        _purge(data_dir)
+    if tokens is not None:
+        plan = Plan(
+            users, channels, channel_members or 0, password=password, seed=seed_number, teams=has[0], posts=has[1],
+            skewed=skewed,
+        )  # fmt: skip
+        _seed_into(plan, tokens, data_dir)
 
 
 @app.command(name="run")
@@ -129,14 +162,28 @@ def _seed_into(plan: Plan, tokens: Path, data_dir: Path | None) -> None:
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}")
     start = time.monotonic()
-    try:
-        seeded = asyncio.run(_seed(url, replace(plan, session_hours=settings.session.length_hours)))
-    except (Unavailable, asyncpg.PostgresError) as error:
-        _stop(f"cannot seed: {error.__cause__ or error}")
+    seeded = _with_bar(url, partial(seed, plan=replace(plan, session_hours=settings.session.length_hours)), "seed")
     with open(output, "w", encoding="ascii") as file:
         file.writelines(user.line() for user in seeded)
     took = time.monotonic() - start
-    sys.stdout.write(f"{plan.users} users in {plan.channels} channels of {plan.members}: {tokens} ({took:.1f} s)\n")
+    channels = f"{plan.channels} channels" + ("" if plan.skewed else f" of {plan.members}")
+    more = f", {plan.teams} teams, {plan.posts:,} posts" if plan.skewed else ""
+    sys.stdout.write(f"{plan.users} users in {channels}{more}: {tokens} ({took:.1f} s)\n")
+    sys.stdout.flush()
+
+
+def _purge(data_dir: Path | None) -> None:
+    """Delete what was seeded."""
+    try:
+        settings = load()
+        url = settings.database.url or _running_database(settings, data_dir)
+    except SettingsError as error:
+        _stop(str(error))
+    start = time.monotonic()
+    found = _with_bar(url, purge_all, "purge")
+    took = time.monotonic() - start
+    counts = f"{len(found.users)} users, {len(found.teams)} teams, {len(found.channels)} channels"
+    sys.stdout.write(f"purged {counts}, {found.posts:,} posts ({took:.1f} s)\n")
     sys.stdout.flush()
 
 
@@ -149,13 +196,17 @@ def _running_database(settings: Settings, data_dir: Path | None) -> str:
         _stop(f"no tidewire serve runs on {folder}: start it, or give --data-dir or TIDEWIRE_DATABASE_URL")
 
 
-async def _seed(url: str, plan: Plan) -> list[SeededUser]:
+def _with_bar(url: str, work: Callable[..., Coroutine[Any, Any, T]], name: str) -> T:
+    """Do something with the database, and show how far it is if somebody looks."""
     console = Console(stderr=True)
-    columns = TextColumn("rows"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    columns = TextColumn(name), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("seed")
-        database = Database(url)
-        return await seed(database, plan, lambda done, total: bar.update(task, completed=done, total=total))
+        task = bar.add_task(name)
+        advance = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+        try:
+            return asyncio.run(work(Database(url), progress=advance))
+        except (Unavailable, asyncpg.PostgresError) as error:
+            _stop(f"cannot {name}: {error.__cause__ or error}")
 
 
 def _stop(message: str) -> NoReturn:

@@ -45,7 +45,7 @@ async def do_delete_user(services: Services, session: Session, user_id: str) -> 
         await end_all_sessions(tx, [user_id])
     await permanent.delete_content(services.db, user_id)
     async with services.db.transaction() as tx:
-        await permanent.delete_account(tx, user_id)
+        await permanent.delete_accounts(tx, [user_id])
         if session.user_id != user_id:  # by the caller's key: the user's own row is gone
             announce(tx, user_key(session.user_id), invalidates=["user:" + user_id])
     services.cache.drop(["user:" + user_id])

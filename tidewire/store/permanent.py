@@ -1,5 +1,6 @@
 """Takes a user's or a channel's rows away for good. Who may ask for that, and what is told, is with the actions."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tidewire.store import sql
@@ -48,9 +49,9 @@ async def delete_content(db: Database, user_id: str) -> None:
         after = end
 
 
-async def delete_account(tx: Transaction, user_id: str) -> None:
-    """Delete a user's row and all that is his own."""
-    await tx.execute(_Q["delete_account"], user_id)
+async def delete_accounts(tx: Transaction, user_ids: Sequence[str]) -> None:
+    """Delete users' rows and all that is their own."""
+    await tx.execute(_Q["delete_accounts"], user_ids)
 
 
 async def delete_channel(tx: Transaction, channel_id: str) -> None:

@@ -75,6 +75,12 @@ async def set_state(tx: Transaction, newest: str, checked: str) -> None:
     await tx.execute(_Q["set_state"], newest, checked)
 
 
+async def go_back(tx: Transaction, post_id: str) -> None:
+    """Let posts be looked for from this id on: they came with ids of the past. Waits for the indexer."""
+    await tx.execute(_Q["await_lead"])
+    await tx.execute(_Q["go_back"], post_id)
+
+
 async def index_after(tx: Transaction, language: str, post_id: str, limit: int) -> tuple[str, int, int]:
     """Index up to `limit` posts after an id. Returns (the last id, posts looked at, rows added)."""
     row = await tx.fetchrow(_Q["index_after"], language, post_id, limit)

@@ -30,9 +30,14 @@ async def end_channel_memberships(tx: Transaction, channel_ids: list[str]) -> li
 
 async def delete_posts(db: Database, channel_ids: list[str]) -> None:
     """Delete the posts and files of channels that nobody is in, some at a time."""
-    while await db.fetch(_Q["delete_some_posts"], channel_ids, POSTS_AT_ONCE):
+    while await delete_some_posts(db, channel_ids):
         pass
     await files.delete_in_channels(db, channel_ids, now_ms())
+
+
+async def delete_some_posts(db: Database, channel_ids: list[str]) -> int:
+    """Delete some posts of channels that nobody is in; return how many, 0 if there are none."""
+    return len(await db.fetch(_Q["delete_some_posts"], channel_ids, POSTS_AT_ONCE))
 
 
 async def delete_rows(db: Database, team_id: str, channel_ids: list[str]) -> None:

@@ -6,7 +6,8 @@ from collections import Counter
 import asyncpg
 import pytest
 
-from loadtest.seed import Plan, deal_members, seed
+from loadtest.seed import Plan, seed
+from loadtest.shapes import deal_members
 from tidewire.store.db import Database
 
 

@@ -64,27 +64,27 @@ UPDATE posts p SET has_reactions = false FROM (SELECT DISTINCT post_id FROM gone
 WHERE p.id = one.post_id
     AND NOT EXISTS (SELECT FROM reactions r WHERE r.post_id = p.id AND r.user_id <> $3);
 
--- name: delete_account
--- All that is the user's own; audits of what he did too.
-WITH preferences_ AS (DELETE FROM preferences WHERE user_id = $1),
-    channels_ AS (DELETE FROM sidebar_channels WHERE user_id = $1),
-    categories_ AS (DELETE FROM sidebar_categories WHERE user_id = $1),
-    drafts_ AS (DELETE FROM drafts WHERE user_id = $1),
-    reminders_ AS (DELETE FROM post_reminders WHERE user_id = $1),
-    acknowledgements_ AS (DELETE FROM post_acknowledgements WHERE user_id = $1),
-    statuses_ AS (DELETE FROM statuses WHERE user_id = $1),
-    tokens_ AS (DELETE FROM user_access_tokens WHERE user_id = $1),
-    one_time_ AS (DELETE FROM one_time_tokens WHERE user_id = $1),
+-- name: delete_accounts
+-- All that is the users' own; audits of what they did too.
+WITH preferences_ AS (DELETE FROM preferences WHERE user_id = ANY($1::text[])),
+    channels_ AS (DELETE FROM sidebar_channels WHERE user_id = ANY($1::text[])),
+    categories_ AS (DELETE FROM sidebar_categories WHERE user_id = ANY($1::text[])),
+    drafts_ AS (DELETE FROM drafts WHERE user_id = ANY($1::text[])),
+    reminders_ AS (DELETE FROM post_reminders WHERE user_id = ANY($1::text[])),
+    acknowledgements_ AS (DELETE FROM post_acknowledgements WHERE user_id = ANY($1::text[])),
+    statuses_ AS (DELETE FROM statuses WHERE user_id = ANY($1::text[])),
+    tokens_ AS (DELETE FROM user_access_tokens WHERE user_id = ANY($1::text[])),
+    one_time_ AS (DELETE FROM one_time_tokens WHERE user_id = ANY($1::text[])),
     -- The janitor ends them, and deletes the objects that they hold.
-    uploads_ AS (UPDATE upload_sessions SET create_at = 0 WHERE user_id = $1),
-    pending_ AS (DELETE FROM pending_posts WHERE user_id = $1),
-    incoming_ AS (DELETE FROM incoming_webhooks WHERE user_id = $1),
-    outgoing_ AS (DELETE FROM outgoing_webhooks WHERE creator_id = $1),
-    commands_ AS (DELETE FROM commands WHERE creator_id = $1),
-    bots_ AS (DELETE FROM bots WHERE user_id = $1),
-    pictures_ AS (DELETE FROM pictures WHERE owner_id = $1),
-    audits_ AS (DELETE FROM audits WHERE user_id = $1)
-DELETE FROM users WHERE id = $1;
+    uploads_ AS (UPDATE upload_sessions SET create_at = 0 WHERE user_id = ANY($1::text[])),
+    pending_ AS (DELETE FROM pending_posts WHERE user_id = ANY($1::text[])),
+    incoming_ AS (DELETE FROM incoming_webhooks WHERE user_id = ANY($1::text[])),
+    outgoing_ AS (DELETE FROM outgoing_webhooks WHERE creator_id = ANY($1::text[])),
+    commands_ AS (DELETE FROM commands WHERE creator_id = ANY($1::text[])),
+    bots_ AS (DELETE FROM bots WHERE user_id = ANY($1::text[])),
+    pictures_ AS (DELETE FROM pictures WHERE owner_id = ANY($1::text[])),
+    audits_ AS (DELETE FROM audits WHERE user_id = ANY($1::text[]))
+DELETE FROM users WHERE id = ANY($1::text[]);
 
 -- name: delete_channel
 WITH sidebar_ AS (DELETE FROM sidebar_channels WHERE channel_id = $1),

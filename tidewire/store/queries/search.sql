@@ -15,6 +15,13 @@ f.id, f.user_id, f.channel_id, f.post_id, f.create_at, f.update_at, f.delete_at,
 -- One indexer at a time in the whole installation, until the end of its transaction.
 SELECT pg_try_advisory_xact_lock(7813011339);
 
+-- name: await_lead
+SELECT pg_advisory_xact_lock(7813011339);
+
+-- name: go_back
+-- An id without its last character is before it.
+UPDATE search_state SET newest = left($1, -1) WHERE newest >= $1;
+
 -- name: known_language
 SELECT count(*) FROM pg_ts_config WHERE cfgname = $1;
 
