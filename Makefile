@@ -1,6 +1,6 @@
 # One short command per need; each makes what it stands on, and only what has changed.
 #   make serve [ARGS="--port 18065 --data-dir DIR"]   run everything; Ctrl-C stops it
-#   make test [ARGS="-k word"]                        every test
+#   make test [ARGS="-k word"]                        every test, in the stages of tests/stages.py
 #   make fast | lint | bench | docs | lock
 #   make autobahn | chaos | fuzz | sanitize | soak    the long forms of what `make test` does briefly
 
@@ -27,8 +27,7 @@ serve: build
 	@exec $(PYTHON) -m tidewire serve $(ARGS)
 
 test: build $(STAMPS)/dev $(STAMPS)/node
-	HOTPATH=python $(PYTHON) -m pytest -q tests/unit/hotpath tests/protocol
-	$(PYTHON) -m pytest -q tests $(ARGS)
+	@$(PYTHON) -m tests.stages $(ARGS)
 
 fast: build $(STAMPS)/dev
 	@$(PYTHON) -m pytest -q tests/unit $(ARGS)

@@ -24,8 +24,9 @@ pytest_plugins = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `make chaos` ask for more."""
+    """Let `make chaos` ask for more, and `make test` for one stage."""
     parser.addoption("--rounds", type=int, default=1, help="how often tests/chaos does each fault")
+    parser.addoption("--stage", choices=["together", "alone"], help="tests that may run beside others, or may not")
 
 
 # How long an example takes says something about the machine only.
@@ -53,13 +54,31 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """End an async test that hangs: the exception of pytest-timeout's signal gets lost in uvloop's callbacks."""
-    default = config.getoption("timeout") or config.getini("timeout") or 0
+    """Keep one stage's tests, and give async ones their limit.
+
+    The exception of pytest-timeout's signal gets lost in uvloop's callbacks, so a test that hangs is ended here.
+    """
+    if stage := config.getoption("stage"):
+        _keep(config, items, alone=stage == "alone")
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
-            mark = item.get_closest_marker("timeout")
-            seconds = float(mark.args[0] if mark and mark.args else default)
-            item.obj = _limited(item.obj, seconds - 1)  # before pytest-timeout, which would only print
+            item.obj = _limited(item.obj, _limit_s(item) - 1)  # before pytest-timeout, which would only print
+
+
+def _keep(config: pytest.Config, items: list[pytest.Item], *, alone: bool) -> None:
+    """Keep what must be alone or what need not, and begin with what is allowed the longest time.
+
+    Else one process would still be busy with it when the others have nothing left.
+    """
+    kept = [item for item in items if bool(item.get_closest_marker("alone")) is alone]
+    config.hook.pytest_deselected(items=[item for item in items if bool(item.get_closest_marker("alone")) is not alone])
+    items[:] = sorted(kept, key=_limit_s, reverse=True)
+
+
+def _limit_s(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("timeout")
+    default = item.config.getoption("timeout") or item.config.getini("timeout") or 0
+    return float(mark.args[0] if mark and mark.args else default)
 
 
 def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:

@@ -7,9 +7,9 @@ import urllib.request
 from pathlib import Path
 
 from tests.fixtures import servers
+from tests.fixtures.ports import free_port
 from tests.fixtures.postgres import TEMPLATE, Postgres
 from tests.fixtures.redis import Redis
-from tests.fixtures.serve import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,11 +5,14 @@ from pathlib import Path
 from time import time
 
 import aiohttp
+import pytest
 
 from tests.chaos import faults, verdict
 from tests.chaos.crowd import Crowd, Site, open_site
 from tests.chaos.test_kill import seed
 from tests.fixtures.serve import Serve
+
+pytestmark = pytest.mark.alone("100 posts/s while nothing else is slow, and the product of test_kill.py")
 
 POSTS_PER_S = 100
 HEAL_S = 60  # only so that a failure ends

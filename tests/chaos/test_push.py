@@ -35,6 +35,8 @@ from tidewire.bus.push_queue import PushQueue
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.push import Job
 
+pytestmark = pytest.mark.alone("it says how long recoveries took")
+
 
 @dataclass
 class Size:

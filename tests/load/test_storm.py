@@ -20,6 +20,8 @@ from tests.fixtures.serve import ROOT, Serve
 from tests.load.conftest import hosts
 from tests.unit.loadtest.test_crowd import ID, answer, room, say
 
+pytestmark = pytest.mark.alone("it compares latencies with targets")
+
 QUICK = ["--within", "0.4", "--away", "0.2", "--settle", "0.4", "--connect-rate", "400"]
 TARGETS = """
 error_share = 0

@@ -13,6 +13,8 @@ import pytest
 from tests.fixtures.serve import ROOT, Serve
 from tests.serve.wander import PATIENCE_S, Wanderer, rows_of, settle
 
+pytestmark = pytest.mark.alone("a thousand clients, and connects at a rate")
+
 USERS, CHANNELS = 1000, 20
 # Ample: four gateways, two databases, a thousand clients and other tests may share two cores.
 PATIENT = {"TIDEWIRE_RESUME_HANDOVER_MS": "3000"}

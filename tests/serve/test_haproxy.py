@@ -16,7 +16,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.fixtures.serve import ROOT, free_port
+from tests.fixtures.ports import free_port
+from tests.fixtures.serve import ROOT
 from tests.integration.gateway.world import World
 from tests.serve.talk import log_in, make_user
 from tests.serve.wander import PATIENCE_S, Wanderer, settle

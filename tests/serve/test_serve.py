@@ -12,7 +12,8 @@ import pytest
 import websockets
 import websockets.sync.client
 
-from tests.fixtures.serve import ROOT, Runner, Serve, free_port
+from tests.fixtures.ports import free_port
+from tests.fixtures.serve import ROOT, Runner, Serve
 from tests.serve.compression import check_compression
 from tests.serve.conftest import Launch
 from tests.serve.talk import log_in, make_user, wait_answer

@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 
 from loadtest.seed import Plan, SeededUser, seed
-from tests.fixtures.api import free_port
+from tests.fixtures.ports import free_port
 from tests.integration.gateway.world import posted
 from tests.soak.crowd import HASTY, PATIENT, Listener, Notes
 from tests.soak.hostile import Mob

@@ -14,7 +14,8 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
-from tests.fixtures.api import PASSWORD, Api, Client, free_port
+from tests.fixtures.api import PASSWORD, Api, Client
+from tests.fixtures.ports import free_port
 from tests.integration.people.crew import Crew
 from tidewire.wire.config import DEFAULTS
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.fixtures.api import free_port
+from tests.fixtures.ports import free_port
 from tests.integration.accounts.conftest import SITE
 from tests.integration.accounts.office import Office, texts
 from tidewire.actions import mail
@@ -33,6 +33,7 @@ async def test_a_message_is_plain_and_html_and_secured(office: Office) -> None:
     assert f"{SITE}/do_verify_email?token=" in texts(verify)[0]
 
 
+@pytest.mark.alone("an answer within a second")
 async def test_the_request_does_not_wait_and_failures_are_tried_again(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

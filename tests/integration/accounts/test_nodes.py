@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.fixtures.api import PASSWORD, Client, free_port
+from tests.fixtures.api import PASSWORD, Client
+from tests.fixtures.ports import free_port
 from tests.integration.accounts.office import Office, sessions_kept
 from tests.integration.accounts.test_sockets import LIMIT_S, listener, with_token
 from tests.integration.gateway.world import PATIENCE_S, World
 from tests.integration.gateway.world import Client as Socket
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.alone("a limit of one second")]
 ROOT = Path(__file__).parents[3]
 
 

@@ -11,7 +11,7 @@ from tests.fixtures.api import PASSWORD, Client
 from tests.integration.accounts.office import Office
 from tests.integration.gateway.world import Client as Socket
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.alone("a limit of one second")]
 LIMIT_S = 1.0
 
 

@@ -10,7 +10,8 @@ import httpx
 import pytest
 import structlog
 
-from tests.fixtures.api import PASSWORD, Api, Client, free_port, new_settings
+from tests.fixtures.api import PASSWORD, Api, Client, new_settings
+from tests.fixtures.ports import free_port
 from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tests.integration.accounts.office import Office, texts, token_in

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.fixtures.api import free_port
+from tests.fixtures.ports import free_port
 from tests.integration.files.shelf import BYTES, drawn, send, stored, upload
 from tests.integration.people.crew import Crew
 from tidewire.actions.config import Config

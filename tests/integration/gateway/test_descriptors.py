@@ -4,7 +4,8 @@ import asyncio
 import os
 import sys
 
-from tests.integration.gateway.test_process import ROOT, free_port
+from tests.fixtures.ports import free_port
+from tests.integration.gateway.test_process import ROOT
 from tests.integration.gateway.world import PATIENCE_S
 
 LIMIT = 256

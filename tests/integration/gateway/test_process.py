@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -12,18 +11,13 @@ import httpx
 import pytest
 
 from tests.fixtures.authority import authority
+from tests.fixtures.ports import free_port
 from tests.fixtures.transport import Transport
 from tests.integration.gateway.world import PATIENCE_S, World, over_both
 from tidewire.bus.redis import RedisProducer
 from tidewire.store.db import Database
 
 ROOT = Path(__file__).parents[3]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def tls_flags() -> list[str]:

@@ -110,6 +110,7 @@ async def test_roles_are_in_force_at_once(crew: Crew) -> None:
     assert "contains_sensitive_data" not in (await updates_of(socket, people.owner.id))[-1]["broadcast"]
 
 
+@pytest.mark.alone("an end within a second")
 async def test_a_deactivated_account_is_dead_at_once(crew: Crew) -> None:
     people = crew.people
     me, watch = await newcomer(crew, "fader"), await crew.socket(people.owner)

@@ -15,7 +15,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from tests.fixtures.api import Client, People, free_port
+from tests.fixtures.api import Client, People
+from tests.fixtures.ports import free_port
 from tests.integration.posts.chat import Announced, say
 from tidewire.settings import child_environment
 

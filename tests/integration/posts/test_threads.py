@@ -161,10 +161,9 @@ async def test_pages(people: People, room: str) -> None:
 async def test_a_deleted_reply_waits_for_nobody(people: People, announced: Announced, room: str) -> None:
     owner, ann = people.owner, people.member
     root = await say(owner, room, "root")
-    await say(ann, room, "one", root_id=root["id"])
-    reply = await say(ann, room, "two", root_id=root["id"])
-    await asyncio.sleep(0.2)
-    await announced.copies()
+    for text in ("one", "two"):
+        reply = await say(ann, room, text, root_id=root["id"])
+        await events(announced, "thread_updated", owner)  # each is told before the next happens
     await ann.delete(f"/posts/{reply['id']}")
     told = (await events(announced, "thread_updated", owner))[-1]["data"]
     assert unread(msgspec.json.decode(told["thread"])) == (1, 0)

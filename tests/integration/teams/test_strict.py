@@ -13,7 +13,8 @@ import pytest
 import pytest_asyncio
 from aiosmtpd.controller import Controller
 
-from tests.fixtures.api import PASSWORD, Api, Client, free_port, new_settings
+from tests.fixtures.api import PASSWORD, Api, Client, new_settings
+from tests.fixtures.ports import free_port
 from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tests.integration.teams.town import Town
