@@ -5,13 +5,14 @@ a plain user without it gets gcc with mutate.c, which changes the same inputs bl
 """
 
 import functools
-import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.fixtures import packages
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -42,23 +43,18 @@ def _links_libfuzzer() -> bool:
 
 def _install() -> None:
     """Install clang and its runtimes. Raises: CalledProcessError."""
-
-    def apt_get(*words: str) -> None:
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "-qq", *words], env=environment, stdout=sys.stderr, check=True)
-
     print("installing clang for libFuzzer", file=sys.stderr)
-    apt_get("update")
-    apt_get("install", "-y", "--no-install-recommends", "clang")
-    dump = subprocess.run(["clang", "-dumpversion"], capture_output=True, text=True, check=True).stdout
-    # A package of its own since Debian 12.
-    apt_get("install", "-y", "--no-install-recommends", f"libclang-rt-{dump.split('.')[0]}-dev")
+    with packages.alone():
+        packages.install("clang")
+        dump = subprocess.run(["clang", "-dumpversion"], capture_output=True, text=True, check=True).stdout
+        # A package of its own since Debian 12.
+        packages.install(f"libclang-rt-{dump.split('.')[0]}-dev", update=False)
 
 
 @functools.cache
 def engine() -> str:
     """Return LIBFUZZER if this machine has it or can get it, else BLIND."""
-    if not _links_libfuzzer() and os.geteuid() == 0 and shutil.which("apt-get"):
+    if not _links_libfuzzer() and packages.may_install():
         try:
             _install()
         except subprocess.CalledProcessError as error:

@@ -1,6 +1,7 @@
 """deploy/haproxy.cfg before two gateways and two APIs: one is drained, one of each is killed."""
 
 import asyncio
+import contextlib
 import csv
 import os
 import re
@@ -16,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.fixtures import packages
 from tests.fixtures.ports import free_port
 from tests.fixtures.serve import ROOT
 from tests.integration.gateway.world import World
@@ -29,9 +31,9 @@ from tidewire.store.db import Database
 def haproxy() -> str:
     """The program; Debian's package where we may install it."""
     found = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        for words in (["update"], ["install", "-y", "--no-install-recommends", "haproxy"]):
-            subprocess.run(["apt-get", "-qq", *words], capture_output=True, timeout=300)
+    if found is None and packages.may_install():
+        with packages.alone(), contextlib.suppress(subprocess.CalledProcessError):
+            packages.install("haproxy")
         found = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
     if found is None:
         pytest.skip("haproxy is not installed, and apt-get cannot install it here")
