@@ -14,8 +14,8 @@ from time import monotonic, perf_counter
 import uvloop
 
 from bench.push_jobs import TARGET, jobs
-from push import metrics
-from push.sender import Sender, open_sender
+from push import tally
+from push.sender import Sender, open_sender, settle
 from push.start import providers_of
 from push.station import Station
 from tidewire import log
@@ -25,9 +25,9 @@ from tidewire.settings.tree import Log, Push, Redis
 _HOLD_S = 3_600.0
 
 
-def taken() -> float:
+def taken() -> int:
     """Return how many pushes the provider has taken."""
-    return metrics.SUCCESS.labels("apple", "message", "")._value.get()
+    return tally.kinds["apple", "message", ""].sent
 
 
 async def run(station: Station, count: int) -> None:
@@ -66,6 +66,7 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     async with open_sender(Settings(redis=Redis(url=redis_url), push=push), providers) as sender:
         station = sender.stations[TARGET]
+        settle()
         print("ready", flush=True)
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             word, count = line.split()

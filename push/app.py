@@ -17,7 +17,7 @@ import msgspec
 import structlog
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from push import metrics
+from push import metrics, tally
 from push.intake import Refused, read_ack, read_push
 from push.replies import OK, Outcome
 from push.sender import Sender
@@ -65,17 +65,16 @@ class Proxy:
 
     async def send_push(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """POST /api/v1/send_push."""
-        with metrics.REQUEST_SECONDS.time():
-            await self._answer(req, resp, self._send_push)
+        await self._answer(req, resp, self._send_push)
 
     async def ack(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """POST /api/v1/ack."""
-        with metrics.REQUEST_SECONDS.time():
-            await self._answer(req, resp, self._ack)
+        await self._answer(req, resp, self._ack)
 
     async def _answer(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, do: Callable[[bytes], Awaitable[Outcome]]
     ) -> None:
+        started = time.perf_counter()
         resp.content_type = JSON
         try:
             body = await self._body(req)
@@ -96,6 +95,7 @@ class Proxy:
             resp.status = falcon.HTTP_500
             outcome = Outcome("FAIL", f"internal error: {type(error).__name__}")
         resp.data = _OK if outcome is OK else _encode(outcome) + b"\n"
+        tally.requests.observe(time.perf_counter() - started)
 
     async def _send_push(self, body: bytes) -> Outcome:
         push = read_push(body)

@@ -15,7 +15,7 @@ from granian.http import HTTP1Settings
 
 from push.app import Proxy, build
 from push.effective import effective
-from push.sender import open_sender
+from push.sender import open_sender, settle
 from push.start import providers_of
 from push.targets import BadConfig
 from tidewire import log, metrics
@@ -51,6 +51,7 @@ class Lifespan:
             await self._stack.enter_async_context(
                 metrics.endpoint(each, role="push", healthy=lambda: sender.healthy)
             )
+        settle()
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Called by Falcon at the ASGI shutdown."""

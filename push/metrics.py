@@ -1,20 +1,13 @@
-"""The figures of push, under the reference's names where it has them. Incremented where things happen.
+"""The figures of push, under the reference's names where it has them. Incremented where things happen; what every push
+counts is in `tally`.
 
 Source: mattermost-push-proxy, its metrics; `service_delivered_total` is shown here, too, which it never registered.
 """
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
 _BY_TYPE = ["platform", "type", "transport"]
 
-NOTIFICATIONS = Counter("service_notifications", "Pushes taken on.", _BY_TYPE)
-BY_APP_VERSION = Counter(
-    "service_notifications_by_app_version", "Pushes by generation of the app.", ["platform", "app_version"]
-)
-SUCCESS = Counter("service_success", "Pushes that the provider took.", _BY_TYPE)
-SUCCESS_WITH_ACK = Counter(
-    "service_success_with_ack", "Of these, those that ask for an acknowledgement.", _BY_TYPE
-)
 DELIVERED = Counter("service_delivered", "Pushes that apps acknowledged.", _BY_TYPE)
 FAILURE = Counter("service_failure", "Pushes that failed for good, removals included.", _BY_TYPE)
 FAILURE_WITH_REASON = Counter(
@@ -22,19 +15,6 @@ FAILURE_WITH_REASON = Counter(
 )
 REMOVAL = Counter("service_removal", "Devices that are gone.", ["platform", "transport", "reason"])
 BAD_REQUEST = Counter("service_bad_request", "Requests that were refused.")
-FCM_SECONDS = Histogram("service_fcm_request_duration_seconds", "Each attempt at Google.")
-APNS_SECONDS = Histogram("service_apns_request_duration_seconds", "Each attempt at Apple.")
-REQUEST_SECONDS = Histogram("service_request_duration_seconds", "Handling of send_push and ack.")
-NOTIFICATION_SECONDS = Histogram(
-    "service_notification_duration_seconds", "From acceptance to the final verdict.", ["platform"]
-)
-
-ATTEMPT_SECONDS = Histogram(
-    "tidewire_push_attempt_seconds",
-    "Each attempt, by what came of it.",
-    ["provider", "verdict"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)
 RETRIES = Counter("tidewire_push_retries", "Attempts that are to be repeated.", ["target", "reason"])
 DEAD = Counter("tidewire_push_dead", "Pushes that went to the dead letters.", ["target", "reason"])
 EXPIRED = Counter("tidewire_push_expired", "Silent pushes that got too old.", ["target"])
@@ -53,5 +33,4 @@ WAITING = Gauge("tidewire_push_waiting", "Pushes in the queue, those under way i
 RETRYING = Gauge("tidewire_push_retrying", "Pushes that wait for another try.", ["target"])
 OLDEST = Gauge("tidewire_push_oldest_seconds", "Age of the oldest push that waits.", ["target"])
 DEAD_LETTERS = Gauge("tidewire_push_dead_letters", "Pushes in the dead letters.")
-IN_FLIGHT = Gauge("tidewire_push_in_flight", "Attempts under way in this process.", ["target"])
 OPEN = Gauge("tidewire_push_breaker_open", "1 while the target is left alone.", ["target"])

@@ -3,6 +3,8 @@
 Source: mattermost-push-proxy, its mapping of each type; what its apps read is kept to the letter.
 """
 
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -17,20 +19,49 @@ UNSIGNED = "NO_SIGNATURE"
 
 _encode = msgspec.json.Encoder().encode
 _TEXT_TYPES = frozenset({"message", "session"})
-_OPTIONAL = (  # in APNs' payload when they are not empty
-    "ack_id",
-    "channel_id",
-    "team_id",
-    "sender_id",
-    "sender_name",
-    "post_id",
-    "root_id",
-    "override_username",
-    "override_icon_url",
-    "from_webhook",
-)
+_HEARD_TYPES = frozenset({"message", "clear", "test"})  # the app is woken
 
 
+class _Alert(msgspec.Struct, omit_defaults=True):
+    body: str
+    title: str = ""
+
+
+class _Aps(msgspec.Struct, omit_defaults=True, rename="kebab"):
+    alert: _Alert | str | None = None
+    badge: int = KEEP_BADGE
+    sound: str = ""
+    category: str = ""
+    mutable_content: int = 0
+    content_available: int = 0
+    thread_id: str = ""
+
+
+class _Apple(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Apple's JSON. Members without a default are always in it, the others when they are not empty."""
+
+    aps: _Aps
+    type: str
+    sub_type: str
+    server_id: str
+    is_crt_enabled: bool
+    signature: str
+    ack_id: str = ""
+    channel_id: str = ""
+    team_id: str = ""
+    sender_id: str = ""
+    sender_name: str = ""
+    post_id: str = ""
+    root_id: str = ""
+    override_username: str = ""
+    override_icon_url: str = ""
+    from_webhook: str = ""
+    version: str | msgspec.UnsetType = msgspec.UNSET
+    id_loaded: bool = False
+    channel_name: str = ""
+
+
+@lru_cache(256)
 def app_generation(platform: str) -> int:
     """Return the N of `apple_rn-vN`; 1 without it, or if it is no number."""
     _, mark, number = platform.partition("-v")
@@ -49,50 +80,59 @@ def apns(job: Job) -> bytes:
     if body.transport == "voip":
         return _encode(_voip(body))
     payload = _standard(body)
-    return _fitted(payload, payload["aps"].get("alert"), payload["aps"], "alert", APNS_LIMIT_BYTES)
+    alert = payload.aps.alert
+    if isinstance(alert, _Alert):
+        return _fitted(payload, alert.body, partial(setattr, alert, "body"), APNS_LIMIT_BYTES)
+    return _fitted(payload, alert or "", partial(setattr, payload.aps, "alert"), APNS_LIMIT_BYTES)
 
 
-def _standard(body: Notification) -> dict[str, Any]:
-    kind = body.type
-    aps: dict[str, Any] = {}
-    speaks = body.is_id_loaded or kind in _TEXT_TYPES
+def _standard(body: Notification) -> _Apple:
+    speaks = body.is_id_loaded or body.type in _TEXT_TYPES
+    payload = _Apple(
+        aps=_aps(body, speaks),
+        type=body.type,
+        sub_type=body.sub_type,
+        server_id=body.server_id,
+        is_crt_enabled=body.is_crt_enabled,
+        signature=body.signature or UNSIGNED,
+        ack_id=body.ack_id,
+        channel_id=body.channel_id,
+        team_id=body.team_id,
+        sender_id=body.sender_id,
+        sender_name=body.sender_name,
+        post_id=body.post_id,
+        root_id=body.root_id,
+        override_username=body.override_username,
+        override_icon_url=body.override_icon_url,
+        from_webhook=body.from_webhook,
+    )
+    if speaks:
+        payload.version = body.version
+        payload.id_loaded = body.is_id_loaded
+        if not body.is_id_loaded:
+            payload.channel_name = body.channel_name
+    return payload
+
+
+def _aps(body: Notification, speaks: bool) -> _Aps:
+    aps = _Aps(badge=body.badge)
+    if body.type == "clear" and body.badge == 0 and app_generation(body.platform) > 1:
+        aps.badge = 1  # a zero would wipe other servers' notifications from the phone
     if body.is_id_loaded:
-        aps["alert"] = {"body": body.message}
+        aps.alert = _Alert(body.message)
     elif speaks:
         text = with_characters(body.message)
         titled = body.channel_name and body.version == "v2"
-        aps["alert"] = {"title": body.channel_name, "body": text} if titled else text
-    if kind == "clear" and body.badge == 0 and app_generation(body.platform) > 1:
-        aps["badge"] = 1  # a zero would wipe other servers' notifications from the phone
-    elif body.badge != KEEP_BADGE:
-        aps["badge"] = body.badge
+        aps.alert = _Alert(text, body.channel_name) if titled else text
     if speaks:
-        aps["sound"] = "default"
-        if body.category:
-            aps["category"] = body.category
-        aps["mutable-content"] = 1
-    if body.is_id_loaded or kind in ("message", "clear", "test"):
-        aps["content-available"] = 1
+        aps.sound = "default"
+        aps.category = body.category
+        aps.mutable_content = 1
+    if body.is_id_loaded or body.type in _HEARD_TYPES:
+        aps.content_available = 1
     if body.channel_id:
-        aps["thread-id"] = body.root_id if body.is_crt_enabled and body.root_id else body.channel_id
-    payload: dict[str, Any] = {
-        "aps": aps,
-        "type": kind,
-        "sub_type": body.sub_type,
-        "server_id": body.server_id,
-        "is_crt_enabled": body.is_crt_enabled,
-        "signature": body.signature or UNSIGNED,
-    }
-    for name in _OPTIONAL:
-        if value := getattr(body, name):
-            payload[name] = value
-    if speaks:
-        payload["version"] = body.version
-        if body.is_id_loaded:
-            payload["id_loaded"] = True
-        elif body.channel_name:
-            payload["channel_name"] = body.channel_name
-    return payload
+        aps.thread_id = body.root_id if body.is_crt_enabled and body.root_id else body.channel_id
+    return aps
 
 
 def _voip(body: Notification) -> dict[str, Any]:
@@ -153,7 +193,7 @@ def fcm(job: Job) -> bytes:
             "override_icon_url": body.override_icon_url,
             "from_webhook": body.from_webhook,
         }
-    _fitted(data, data.get("message"), data, "message", FCM_LIMIT_BYTES)
+    _fitted(data, data.get("message", ""), partial(data.__setitem__, "message"), FCM_LIMIT_BYTES)
     return _encode({"message": {"token": body.device_id, "android": {"priority": "high"}, "data": data}})
 
 
@@ -163,22 +203,16 @@ def webpush(job: Job, limit_bytes: int) -> bytes:
     for name in ("platform", "device_id", "sound", "cont_ava"):
         payload.pop(name, None)
     payload["badge"] = job.notification.badge
-    return _fitted(payload, payload.get("message"), payload, "message", limit_bytes)
+    return _fitted(payload, payload.get("message", ""), partial(payload.__setitem__, "message"), limit_bytes)
 
 
-def _fitted(payload: Any, text: Any, holder: dict[str, Any], name: str, limit_bytes: int) -> bytes:
-    """Return the payload's JSON; shortens holder[name], a text or an alert with one, by what is too much."""
+def _fitted(payload: Any, words: str, put: Callable[[str], None], limit_bytes: int) -> bytes:
+    """Return the payload's JSON; shortens its text by what is too much. words: that text; put: changes it."""
     data = _encode(payload)
-    while len(data) > limit_bytes:
-        words = text["body"] if isinstance(text, dict) else text
-        if not words:
-            break
+    while len(data) > limit_bytes and words:
         # JSON may take more bytes for a character than UTF-8 does, never fewer: each round cuts enough or goes on.
         kept = len(words.encode(errors="replace")) - (len(data) - limit_bytes) - len("…".encode())
         words = cut(words, kept) + "…" if kept > 0 else ""
-        if isinstance(text, dict):
-            text["body"] = words
-        else:
-            text = holder[name] = words
+        put(words)
         data = _encode(payload)
     return data

@@ -21,7 +21,7 @@ from push.decide_worker import DecideWorker
 from push.effective import effective
 from push.housekeeping import every
 from push.providers.aes128gcm import Vapid
-from push.sender import open_sender
+from push.sender import open_sender, settle
 from push.start import line_of, providers_of
 from push.targets import BadConfig
 from tidewire import log, metrics
@@ -57,6 +57,7 @@ async def _main(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with working(settings) as tasks:
+        settle()
         _say_ready(settings.push.ready_fd)
         ending = asyncio.create_task(stop.wait())
         await asyncio.wait([ending, *tasks], return_when=asyncio.FIRST_COMPLETED)

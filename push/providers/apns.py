@@ -134,9 +134,7 @@ class Apns:
         elif target.apple_push_cert_private:
             self._certificate = folder / target.apple_push_cert_private
         else:
-            raise BadConfig(
-                "set AppleAuthKeyFile, AppleAuthKeyID and AppleTeamID, or ApplePushCertPrivate"
-            )
+            raise BadConfig("set AppleAuthKeyFile, AppleAuthKeyID and AppleTeamID, or ApplePushCertPrivate")
         self._modified = _modified(self._certificate) if self._certificate else 0
         self._lines = self._open()
         self._guard = Guard()
@@ -187,12 +185,12 @@ class Apns:
         life_s = SILENT_LIFE_S if silent else MESSAGE_LIFE_S
         # The phone shows one of those that share this: a push that came twice once, and the newest of badges alone.
         collapse = f"badge-{body.server_id}" if body.type == "update_badge" else body.ack_id or job.apns_id
+        if not (collapse.isascii() and collapse.isprintable()):
+            collapse = job.apns_id
         headers = {
             "apns-id": job.apns_id,
             "apns-expiration": str(job.created_at // 1000 + life_s),
-            "apns-collapse-id": collapse[:64]
-            if collapse.isascii() and collapse.isprintable()
-            else job.apns_id,
+            "apns-collapse-id": collapse[:64],
         }
         if self._signer is not None:
             headers["authorization"] = "bearer " + self._signer.token()
