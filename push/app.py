@@ -22,7 +22,7 @@ from push.intake import Refused, read_ack, read_push
 from push.replies import OK, Outcome
 from push.sender import Sender
 from push.throttle import Throttle
-from tidewire import __version__
+from tidewire.build import build_hash, build_version
 from tidewire.bus.push_queue import QueueFull
 from tidewire.settings import Settings
 from tidewire.wire.errors import Unavailable
@@ -51,6 +51,7 @@ class Proxy:
         self.sender: Sender | None = None
         self.figures = figures
         self._wait_s = wait_s
+        self._version = _encode({"hash": build_hash(), "version": build_version()})
         self._limit_bytes = push.body_limit_bytes
         self._secret = push.secret.encode()
         self._headers = [name.lower() for name in push.throttle_headers]
@@ -145,7 +146,7 @@ class Proxy:
     async def version(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """GET /version."""
         resp.content_type = JSON
-        resp.data = _encode({"hash": "", "version": __version__})
+        resp.data = self._version
 
     async def health(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """GET /healthz: this process works."""

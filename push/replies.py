@@ -13,6 +13,7 @@ from tidewire.wire.push import Job
 LENGTH = 10_000
 KEEP_S = 60  # longer than any caller waits
 BLOCK_MS = 1_000
+SWEEP_S = 0.1  # how late somebody who waited long enough is let go
 
 
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,17 +49,38 @@ class Replies:
         self.process = process
         self._url = url
         self._waiting: dict[str, asyncio.Future[Outcome]] = {}
+        self._until: dict[
+            str, float
+        ] = {}  # when who waits is let go, by the loop's clock; in the order of asking
+        self._sweeper: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def expect(self, job: Job) -> asyncio.Future[Outcome]:
-        """Return what will hold the outcome; the job must carry `reply_to` of this process."""
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    def expect(self, job: Job, wait_s: float) -> asyncio.Future[Outcome]:
+        """Return what will hold the outcome, or OK after about wait_s, the same for all: the push is queued.
+
+        The job must carry `reply_to` of this process. One timer for all: one for each took 10 µs.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
         self._waiting[job.apns_id] = future
+        self._until[job.apns_id] = loop.time() + wait_s
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(SWEEP_S, self._sweep)
         return future
 
     def forget(self, job: Job) -> None:
         """Nobody waits for the job any more."""
         self._waiting.pop(job.apns_id, None)
+        self._until.pop(job.apns_id, None)
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for apns_id, until in list(self._until.items()):
+            if until > now:
+                break
+            self._end(apns_id, OK)
+        self._sweeper = loop.call_later(SWEEP_S, self._sweep) if self._until else None
 
     def tell(self, job: Job, outcome: Outcome) -> list[tuple[Word, ...]]:
         """Tell who waits for a job; returns the commands that tell it to another process."""
@@ -83,12 +105,15 @@ class Replies:
     async def close(self) -> None:
         """Stop hearing."""
         self.end_all()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     def _end(self, apns_id: str, outcome: Outcome) -> None:
         future = self._waiting.pop(apns_id, None)
+        self._until.pop(apns_id, None)
         if future is not None and not future.done():
             future.set_result(outcome)
 

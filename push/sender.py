@@ -19,10 +19,11 @@ from push.dead import count_dead
 from push.ledger import Ledger
 from push.policy import Ages
 from push.providers.contract import Provider
-from push.replies import OK, Outcome, Replies
+from push.replies import Outcome, Replies
 from push.station import Shared, Station
 from tidewire.bus.push_queue import TIMEOUT_S, PushQueue, retry_of
 from tidewire.bus.redis_client import RedisClient
+from tidewire.closing import Closing
 from tidewire.settings import Settings
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import new_token, now_ms
@@ -31,6 +32,8 @@ from tidewire.wire.push import Job
 TICK_S = 0.25  # how late a retry may come
 SLOW_TICK_S = 2.0  # gauges, claims, credentials
 MOVE_AT_ONCE = 500
+FLUSH_S = 1.0  # at the end, until Redis has what became of the last pushes
+CLOSE_S = 2.0  # what all parts of a sender may take to close besides the drain
 
 # New objects between two runs of the collector, and its runs between two of the next generation. A push makes no
 # cycles; at Python's 700, 10, 10 looking for them took a twentieth of the time.
@@ -93,28 +96,32 @@ class Sender:
         Raises: QueueFull, Unavailable.
         """
         job.reply_to = self._replies.process
-        outcome = self._replies.expect(job)
+        outcome = self._replies.expect(job, wait_s)
         try:
             await self._queue.add([job])
-            async with asyncio.timeout(wait_s):
-                return await outcome
-        except TimeoutError:
-            return OK
+            return await outcome
         finally:
             self._replies.forget(job)
 
     async def close(self) -> None:
         """Let attempts end, for drain_s at most, and leave everything else in Redis."""
-        self._replies.end_all()
-        self._keeper.cancel()
-        await asyncio.wait([self._keeper])
+        closing = Closing(self._push.drain_s + CLOSE_S)
+        closing.add("redis", self._client.close, 0.2)
+        closing.add("queue", self._queue.close, 0.5)  # who waits for it hears that it is unknown
+        closing.add("replies", self._replies.close, 0.2)
+        closing.add("ledger", self._ledger.close, 0.2)
+        closing.add("what became of pushes", self._write_down, FLUSH_S + 0.2)
+        closing.add("stations", self._stop_stations, self._push.drain_s + 0.5)
+        closing.add("keeper", lambda: _end(self._keeper), 0.5)
+        closing.add("callers", self._replies.end_all, 0.2)
+        await closing.close()
+
+    async def _stop_stations(self) -> None:
         await asyncio.gather(*(station.stop(self._push.drain_s) for station in self.stations.values()))
-        if not await self._ledger.flush(2.0):
+
+    async def _write_down(self) -> None:
+        if not await self._ledger.flush(FLUSH_S):
             log.warning("what became of the last pushes is not written down; they are sent again")
-        await self._ledger.close()
-        await self._replies.close()
-        await self._queue.close()
-        await self._client.close()
 
     async def _keep(self) -> None:
         slow_at = 0.0
@@ -149,6 +156,11 @@ class Sender:
             station.show(await self._client.calls(station.measures()))
             await station.claim(min_idle_ms)
         metrics.DEAD_LETTERS.set(await count_dead(self._client))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def settle() -> None:

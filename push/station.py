@@ -329,7 +329,7 @@ class Station:
         job = one.job
         self._failed(job, verdict.reason)
         metrics.DEAD.labels(self.target, verdict.reason).inc()
-        what = "transport" if verdict.ill and not verdict.answer else "send response"
+        what = "transport" if verdict.unanswered else "send response"
         letter = dead_letter(encode_job(job), self.target, verdict.reason, verdict.answer)
         # Of a test nobody wants a second try: who asked has his answer.
         letters = [letter] if job.notification.type != "test" else []

@@ -25,7 +25,7 @@ class Verdict:
 
     after_s: not before; 0: as the back-off says. pause: the target is broken, not the push: it stays queued and the
     target rests. renew: the credentials are stale. ill: counts against the provider's health. shorten: the push is too
-    large. removed_at: ms; the device was gone by then.
+    large. removed_at: ms; the device was gone by then. unanswered: no answer came at all; `answer` says why.
     """
 
     action: Action
@@ -37,6 +37,7 @@ class Verdict:
     ill: bool = False
     shorten: bool = False
     removed_at: int = 0
+    unanswered: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,9 @@ def of_status(status: int) -> Row:
     return _LATER if status == 429 else _FAULT
 
 
-def unreachable(reason: str) -> Verdict:
+def unreachable(reason: str, why: str = "") -> Verdict:
     """Return the verdict on a push that got no answer: reset, refused, timed out."""
-    return Verdict(Action.RETRY, reason, ill=True)
+    return Verdict(Action.RETRY, reason, why, ill=True, unanswered=True)
 
 
 def apns(status: int, body: bytes, retry_after: str | None) -> Verdict:

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import structlog
 import uvloop
@@ -21,7 +21,8 @@ from push.decide_worker import DecideWorker
 from push.effective import effective
 from push.housekeeping import every
 from push.providers.aes128gcm import Vapid
-from push.sender import open_sender, settle
+from push.sender import CLOSE_S as SENDER_CLOSE_S
+from push.sender import Sender, settle
 from push.start import line_of, providers_of
 from push.targets import BadConfig
 from tidewire import log, metrics
@@ -34,6 +35,7 @@ from tidewire.bus.invalidation import InvalidationReader
 from tidewire.bus.push_decide import CLAIM_AFTER_MS, DecisionReader
 from tidewire.bus.push_queue import PushQueue, RemovedReader
 from tidewire.bus.redis_client import RedisClient
+from tidewire.closing import Closing
 from tidewire.settings import Settings
 from tidewire.store.db import Database
 from tidewire.wire.errors import Unavailable
@@ -42,6 +44,7 @@ from tidewire.wire.ids import new_id
 CONNECTIONS = 3  # the decision's, housekeeping's, and one to look at the configuration by
 REPUBLISHED = 3  # times bus.outbox_retention_s: for so long a post is known that may be published again
 NOBODY = "mailto:nobody@example.org"  # where neither site nor mail has an address; push services want one
+CLOSE_S = 2.5  # what all parts may take to close besides the drain; with 1.5 of it what `serve` grants
 _log = structlog.get_logger("push")
 
 
@@ -82,36 +85,37 @@ async def working(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]
     """Decide and send as long as the context lasts; yields the tasks, which end only by a bug."""
     url = settings.redis.url
     consumer = f"{socket.gethostname()[:40]}-{new_id()[:10]}"
-    async with AsyncExitStack() as stack:
+    async with Closing(settings.push.drain_s + CLOSE_S) as closing:
         db = Database(settings.database.url, size=CONNECTIONS, worker=consumer)
-        stack.push_async_callback(db.close)
+        closing.add("database", db.close, 0.2)
         redis = RedisClient(url)
-        stack.push_async_callback(redis.close)
+        closing.add("redis", redis.close, 0.2)
         config, signing, vapid = await _wait_for(settings, db)
         revisions = Revisions(db, config)
         cache = Cache()
         cache.on_drop = revisions.poke
         revisions.start()
-        stack.push_async_callback(revisions.close)
+        closing.add("revisions", revisions.close, 0.2)
         invalidation = InvalidationReader(url, cache)
         invalidation.start()
-        stack.push_async_callback(invalidation.close)
+        closing.add("invalidation", invalidation.close, 0.2)
 
         who = Vapid(vapid, subject_of(settings, config))
         found, wrong = providers_of(settings.push, vapid=who)
         for line in wrong:
             _log.error("target does not work", problem=line)
         found["proxy"] = ConfiguredProxy(config, line_of(settings.push), settings.push.secret)
-        sender = await stack.enter_async_context(open_sender(settings, found))
+        sender = Sender(settings, found)
+        closing.add("sender", sender.close, settings.push.drain_s + SENDER_CLOSE_S)
         queue = PushQueue(url, limit=settings.push.queue_limit, replicas=settings.push.replicas)
-        stack.push_async_callback(queue.close)
+        closing.add("queue", queue.close, 1.0)  # what is not added is decided again
 
         keep_s = REPUBLISHED * settings.bus.outbox_retention_s
         claim_after_ms = min(CLAIM_AFTER_MS, int(settings.push.claim_after_s * 1000))
         reader = DecisionReader(url, consumer=consumer, keep_s=keep_s, claim_after_ms=claim_after_ms)
-        stack.push_async_callback(reader.close)
+        closing.add("decisions", reader.close, 0.2)
         removed = RemovedReader(url, consumer=consumer)
-        stack.push_async_callback(removed.close)
+        closing.add("removed", removed.close, 0.2)
         decider = Decider(
             db,
             redis,
@@ -138,7 +142,7 @@ async def working(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]
             ),
         ]
         tasks = [asyncio.create_task(one) for one in work]
-        stack.push_async_callback(_cancel, tasks)
+        closing.add("tasks", lambda: _cancel(tasks), 1.0)
         async with metrics.endpoint(settings.metrics, role="push", healthy=lambda: sender.healthy):
             _log.info("push worker works", targets=sorted(found))
             yield tasks

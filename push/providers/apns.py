@@ -172,7 +172,7 @@ class Apns:
                 self._path + body.device_id, self._headers(job, voip), payload
             )
         except NoAnswer as error:
-            return verdicts.unreachable(str(error))
+            return verdicts.unreachable(error.word, error.why)
         verdict = verdicts.apns(status, text, retry_after)
         if verdict.renew and (signer is None or not signer.renew()):
             # The token was fresh: our clock is wrong, which no other token mends.

@@ -47,7 +47,7 @@ class Fcm:
                 self._url, {"authorization": "Bearer " + token}, payload
             )
         except NoAnswer as error:
-            return verdicts.unreachable(str(error))
+            return verdicts.unreachable(error.word, error.why)
         except Refused as error:
             return Verdict(Action.OPERATOR, "OAuth2", str(error), pause=True)
         verdict = verdicts.fcm(status, body, retry_after)

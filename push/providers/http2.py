@@ -23,7 +23,11 @@ class Answer(NamedTuple):
 
 
 class NoAnswer(Exception):
-    """The peer could not be reached, hung up or was too slow; str(): one word for metrics."""
+    """The peer could not be reached, hung up or was too slow. word: for metrics; why: safe to show, may be empty."""
+
+    def __init__(self, word: str, why: str = "") -> None:
+        super().__init__(word)
+        self.word, self.why = word, why
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class Lines:
                 return _OK
             return Answer(status, bytes(await response.bytes()), response.get_header("retry-after"))
         except PyreqwestError as error:
-            raise NoAnswer(word_for(error)) from error
+            raise no_answer(error) from error
         finally:
             busy[number] -= 1
 
@@ -104,8 +108,13 @@ class Lines:
 _OK = Answer(200, b"", None)
 
 
-def word_for(error: PyreqwestError) -> str:
-    """Return one word for a metric's label."""
+def no_answer(error: PyreqwestError) -> NoAnswer:
+    """Return what an exception of the client means."""
     if isinstance(error, ConnectTimeoutError):
-        return "ConnectTimeout"
-    return "Timeout" if isinstance(error, RequestTimeoutError) else "RequestError"
+        word = "ConnectTimeout"
+    else:
+        word = "Timeout" if isinstance(error, RequestTimeoutError) else "RequestError"
+    causes = (getattr(error, "details", None) or {}).get("causes") or [{}]
+    why = str(causes[-1].get("message", ""))
+    # The outer ones name the address, which has the device's token in it; the innermost is the system's word.
+    return NoAnswer(word, "" if "://" in why else why[:200])

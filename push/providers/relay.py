@@ -58,7 +58,7 @@ class Relay:
                 self._url, headers, encode(job.notification), read=True
             )
         except NoAnswer as error:
-            return verdicts.unreachable(str(error))
+            return verdicts.unreachable(error.word, error.why)
         return verdicts.proxy(status, body, retry_after)
 
     async def keep(self) -> None:

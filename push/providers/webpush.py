@@ -19,7 +19,7 @@ from push import payloads, verdicts
 from push.breaker import Breaker
 from push.providers.aes128gcm import PLAIN_LIMIT_BYTES, BadKeys, Vapid, encrypt
 from push.providers.contract import Platform
-from push.providers.http2 import Line, NoAnswer, builder, word_for
+from push.providers.http2 import Line, NoAnswer, builder, no_answer
 from push.verdicts import Action, Verdict
 from tidewire.outbound.addresses import AllowList
 from tidewire.outbound.client import FetchError, look_up
@@ -90,7 +90,7 @@ class WebPush:
                 ill=not error.refused,
             )
         except NoAnswer as error:
-            verdict = verdicts.unreachable(str(error))
+            verdict = verdicts.unreachable(error.word, error.why)
         finally:
             origin.users -= 1
         if not verdict.ill:
@@ -131,7 +131,7 @@ class WebPush:
                 retry_after = response.get_header("retry-after")
                 return verdicts.webpush(response.status, bytes(text or b""), retry_after)
         except PyreqwestError as error:
-            raise NoAnswer(word_for(error)) from error
+            raise no_answer(error) from error
 
     async def _client(self, origin: _Origin, url: Url) -> Client:
         """Return the client for an address that was looked at a minute ago at most. Raises: FetchError."""

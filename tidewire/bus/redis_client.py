@@ -5,12 +5,14 @@ redis-py would do, but holds 7 MiB in every process.
 
 import asyncio
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 from tidewire.bus.resp import Link, ReplyError, Word
 from tidewire.wire.errors import Unavailable
 
 TIMEOUT_S = 1.0  # limits and presence answer at once or are done without: a request must not wait for them
+REST_S = 1.0  # after a silence everybody is refused at once for so long; then one call tries, and may wait
 
 
 class RedisClient:
@@ -21,6 +23,8 @@ class RedisClient:
         self._timeout_s = timeout_s
         self._link: Link | None = None
         self._opening: asyncio.Task[Link] | None = None
+        self._silent = False  # it was asked and did not answer in time
+        self._try_at = 0.0  # when a silent one is asked again
 
     async def call(self, *words: Word) -> Any:
         """Send one command, return its answer. Raises: Unavailable("redis")."""
@@ -29,8 +33,29 @@ class RedisClient:
     async def calls(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
         """Send commands in one write, return their answers in order.
 
-        Raises: Unavailable("redis"); unknown which were carried out.
+        Raises: Unavailable("redis"); unknown which were carried out. At once while a silent Redis is left alone.
         """
+        if self._silent:
+            if monotonic() < self._try_at:
+                raise Unavailable("redis")
+            self._try_at = (
+                monotonic() + self._timeout_s + REST_S
+            )  # one tries, the others need not wait for it
+        try:
+            answers = await self._ask(commands)
+        except Unavailable as error:
+            if isinstance(error.__cause__, TimeoutError):
+                self._silent, self._try_at = True, monotonic() + REST_S
+            elif error.__cause__ is not None:  # it refuses, or says why not: that costs nobody time
+                self._silent = False
+            raise
+        except asyncio.CancelledError:
+            self._try_at = 0.0
+            raise
+        self._silent = False
+        return answers
+
+    async def _ask(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
         link = self._link
         if link is None or link.closed:
             link = await self._open()

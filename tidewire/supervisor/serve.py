@@ -36,6 +36,7 @@ _START_S = 60.0  # each part; a first start on a loaded machine took 8 s for eve
 _SERVING_STOP_S, _DATABASES_STOP_S = 4.0, 3.0
 _SLOW_STOP_S = 2.5  # above it a stop says which child took how long
 _API_STOP_S = 3
+_PUSH_DRAIN_S = 1.5  # what is not answered by then comes again, under the same id
 # Caddy takes two descriptors and 82 KB for each socket (HAProxy 4.8 KB): above this another balancer is due.
 _MANY_SOCKETS = 9000
 _WATCH_S = 30.0
@@ -286,11 +287,12 @@ class Run:
         await child.start(_START_S)
 
     async def _start_push(self, shared: dict[str, dict[str, str]]) -> None:
+        own = {"drain_s": str(min(self._settings.push.drain_s, _PUSH_DRAIN_S))}
         child = Child(
             Spec(
                 "push",
                 [*_python(), "push", "worker"],
-                env=child_environment(shared),
+                env=child_environment({**shared, "push": own}),
                 ready=_nothing_to_ask,
                 ready_variable="TIDEWIRE_PUSH_READY_FD",
             )

@@ -4,7 +4,7 @@
 tells of a device that is gone. All three are JSON in Redis; unknown members are ignored, so that two versions may run.
 """
 
-import uuid
+import random
 from typing import Literal
 
 import msgspec
@@ -120,7 +120,13 @@ def new_job(
         or (notification.platform.partition("-v")[0] if provider in ("apns", "fcm") else provider),
         notification=notification,
         subscription=subscription,
-        apns_id=str(uuid.uuid4()),
+        apns_id=_new_uuid(),
         priority="low" if notification.type in SILENT_TYPES else "high",
         created_at=now_ms(),
     )
+
+
+def _new_uuid() -> str:
+    """Return a random UUID. It names a push and protects nothing; asking the kernel for its bits took 7 µs."""
+    word = f"{random.getrandbits(128):032x}"
+    return f"{word[:8]}-{word[8:12]}-4{word[13:16]}-{'89ab'[int(word[16], 16) & 3]}{word[17:20]}-{word[20:]}"

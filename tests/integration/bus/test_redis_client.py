@@ -1,13 +1,14 @@
 """Limits and presence ask Redis: at once, or not at all, and again as soon as it is there."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from tests.fixtures.redis import Redis
-from tidewire.bus.redis_client import TIMEOUT_S, RedisClient
+from tidewire.bus.redis_client import REST_S, TIMEOUT_S, RedisClient
 from tidewire.wire.errors import Unavailable
 
 
@@ -61,3 +62,36 @@ async def test_a_silent_redis_is_given_up_once_for_all_who_wait() -> None:
     assert asyncio.get_running_loop().time() - start < 2 * TIMEOUT_S
     await client.close()
     silent.close()
+
+
+async def test_while_redis_is_silent_one_call_in_a_while_waits_for_it(
+    client: RedisClient, own_redis: Redis
+) -> None:
+    loop = asyncio.get_running_loop()
+    assert await client.call("PING") == b"PONG"
+    assert own_redis.process is not None
+    own_redis.process.send_signal(signal.SIGSTOP)
+    try:
+        assert await seconds_until_refused(client) > TIMEOUT_S / 2
+        assert max([await seconds_until_refused(client) for _ in range(50)]) < TIMEOUT_S / 4
+        await asyncio.sleep(REST_S)
+        waited = await asyncio.gather(*(seconds_until_refused(client) for _ in range(50)))
+        assert sum(seconds > TIMEOUT_S / 2 for seconds in waited) == 1  # who tries for all
+    finally:
+        own_redis.process.send_signal(signal.SIGCONT)
+    began = loop.time()
+    while True:
+        try:
+            assert await client.call("PING") == b"PONG"
+            break
+        except Unavailable:
+            await asyncio.sleep(0.02)
+    assert loop.time() - began < 2 * REST_S
+    assert await client.call("PING") == b"PONG"
+
+
+async def seconds_until_refused(client: RedisClient) -> float:
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(Unavailable):
+        await client.call("PING")
+    return asyncio.get_running_loop().time() - began

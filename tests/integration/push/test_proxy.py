@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +28,7 @@ from tests.integration.push.world import (
     until,
     write_config,
 )
+from tidewire import __version__
 from tidewire.wire.push import Notification, new_job
 
 SERVER_SENDS = {  # as Mattermost's server writes it
@@ -92,7 +94,9 @@ async def test_an_existing_server_may_point_at_it(redis_url: str, tmp_path: Path
     file = {"EnableMetrics": True, "SendTimeoutSec": 2, "RetryTimeoutSec": 2}
     async with proxied(redis_url, tmp_path, file=file) as (proxy, apple, client):
         assert (await client.get("/")).text == "<html><body>Mattermost Push Proxy</body></html>"
-        assert set((await client.get("/version")).json()) == {"hash", "version"}
+        version = (await client.get("/version")).json()
+        assert set(version) == {"hash", "version"}
+        assert version["version"].startswith(__version__) and re.fullmatch(r"(sha256-)?[0-9a-f]{40}", version["hash"])
         assert (await client.get("/healthz")).status_code == 200
         await _until_ready(client)
 

@@ -1,5 +1,7 @@
 """Breaker, back-off, ages, throttle, guard: rules without a clock of their own."""
 
+from uuid import RFC_4122, UUID
+
 import pytest
 
 from push.breaker import FIRST_REST_S, LONGEST_REST_S, PAUSE_S, TRIP_AFTER, Breaker
@@ -84,3 +86,10 @@ def test_the_guard_counts_devices_not_answers() -> None:
     for n in range(GUARD_DEVICES):
         guard.holds(f"good{n}", bad=False)
     assert not guard.holds("x", bad=True) and len(guard._devices) == GUARD_DEVICES
+
+
+def test_pushes_are_named_by_random_uuids() -> None:
+    names = {new_job(Notification(type="message"), provider="apns").apns_id for _ in range(1000)}
+    assert len(names) == 1000
+    assert {str(UUID(name)) for name in names} == names
+    assert {(UUID(name).version, UUID(name).variant) for name in names} == {(4, RFC_4122)}
