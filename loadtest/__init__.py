@@ -5,7 +5,7 @@ seed        users with sessions, teams, channels and posts, written straight int
 swarm       a compiled crowd of WebSocket clients, with a process of its own; bridge: its figures in Locust's
 firehose    a Locust suite: posts at a fixed rate, and how long they take to receivers
 storm       a Locust suite: everybody reconnects
-suite       what every suite does beside its load: checks (preflight), limits (targets), report
+suite       what every suite does beside its load: checks (preflight), limits (targets); report: what a run leaves
 timeline    what a run measured second by second, for its report
 runner      a suite with what it needs; cli: `tidewire loadtest …`
 """

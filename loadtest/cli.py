@@ -108,6 +108,7 @@ def run_command(
     web: bool = False,
     targets: Path | None = None,
     report: Path | None = None,
+    metrics_url: list[str] | None = None,
     data_dir: Path | None = None,
 ) -> None:
     """Run a suite against a server and check its targets.
@@ -135,7 +136,10 @@ def run_command(
     targets
         TOML file of limits; default: the suite's own.
     report
-        JSON file to write.
+        Folder for report.html and report.json, or the JSON file, beside which the page goes; default: a new folder in
+        loadtest-reports.
+    metrics_url
+        Where a server answers /metrics, repeatable; default: that of the local `tidewire serve`.
     data_dir
         Data directory of the running `tidewire serve`.
     """
@@ -143,8 +147,9 @@ def run_command(
         settings = load()
         folder = data_dir or Path(settings.serve.data_dir or default_data_dir())
         run = Run(
-            suite, host, tuple(ws_host or ()), users, run_time, tokens, web, targets, report, more
-        )
+            suite, host, tuple(ws_host or ()), users, run_time, tokens, web, targets, report,
+            tuple(metrics_url or ()), more=more,
+        )  # fmt: skip
         status = execute(run, folder, lambda plan, file: _seed_into(plan, file, data_dir))
     except (CannotRun, SettingsError) as error:
         _stop(str(error))

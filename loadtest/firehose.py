@@ -30,6 +30,7 @@ _CONNECT_RATE = 500.0
 _PATIENCE_S = 60.0
 _LOOK_S = 0.1
 _RETRY_S = 3.0
+_QUIET_S, _DRAIN_S = 1.5, 10.0  # the swarm reports once a second
 
 
 def _add_options(parser: LocustArgumentParser) -> None:
@@ -64,7 +65,11 @@ class Firehose:
             gevent.spawn(self.listen)
 
     def stop(self, **_: Any) -> None:
-        """End the receivers."""
+        """End the receivers once nothing comes any more: the last posts may be the slowest."""
+        deadline, heard, tally = time.monotonic() + _DRAIN_S, -1, self.suite.bridge.tally
+        while not self.suite.broken and heard < tally.count("events") and time.monotonic() < deadline:
+            heard = tally.count("events")
+            gevent.sleep(_QUIET_S)
         gevent.spawn(self.suite.bridge.stop)
 
     def listen(self) -> None:

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from loadtest.local import is_local, local_gateways, local_metrics
+from loadtest.report.document import default_folder, finish
 from loadtest.seed import Plan
 from loadtest.swarm.herd import CannotRun
+
+BROKEN = 4  # exit status of a run whose figures are partial
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Run:
     web: bool = False
     targets: Path | None = None
     report: Path | None = None
+    metrics_urls: tuple[str, ...] = ()
+    data_dir: Path | None = None  # of a local `serve`, whose processes are watched
     more: Sequence[str] = field(default_factory=tuple)
 
 
@@ -63,21 +68,6 @@ def suite_of(name: str) -> SuiteCommand:
     if name not in SUITES:
         raise CannotRun(f"there is no suite {name}; there are: {', '.join(sorted(SUITES))}")
     return SUITES[name]
-
-
-def local_gateways(data_dir: Path) -> tuple[str, ...]:
-    """Return HOST:PORT of the gateways of the `serve` that runs on a data directory; none if it does not say."""
-    try:
-        text = (data_dir.expanduser() / "gateways.url").read_text()
-    except OSError:
-        return ()
-    return tuple(urlsplit(url).netloc for url in text.split())
-
-
-def is_local(host: str) -> bool:
-    """Tell whether an address is this machine's."""
-    name = urlsplit(host).hostname or ""
-    return name == "localhost" or name.startswith("127.")
 
 
 def command(run: Run, tokens: Path) -> list[str]:
@@ -90,7 +80,9 @@ def command(run: Run, tokens: Path) -> list[str]:
     words += ["--run-time", limit] if limit else []
     for host in run.ws_hosts:
         words += ["--ws-host", host]
-    for flag, path in (("--targets", run.targets), ("--report", run.report)):
+    for url in run.metrics_urls:
+        words += ["--metrics-url", url]
+    for flag, path in (("--targets", run.targets), ("--report", run.report), ("--data-dir", run.data_dir)):
         words += [flag, str(path)] if path else []
     return [*words, *run.more]
 
@@ -101,22 +93,33 @@ def execute(run: Run, data_dir: Path, seed: Callable[[Plan, Path], None]) -> int
     seed(plan, file): fills the local installation. Raises: CannotRun.
     """
     suite = suite_of(run.suite)
-    if not run.ws_hosts and is_local(run.host):
-        run = Run(**{**vars(run), "ws_hosts": local_gateways(data_dir)})
+    run = replace(run, report=run.report or default_folder(run.suite))
+    if is_local(run.host):
+        run = replace(
+            run,
+            ws_hosts=run.ws_hosts or local_gateways(data_dir),
+            metrics_urls=run.metrics_urls or local_metrics(data_dir),
+            data_dir=data_dir,
+        )
     if run.tokens is not None:
-        return _locust(command(run, run.tokens))
+        return _locust(run, run.tokens)
     if not is_local(run.host):
         raise CannotRun(f"{run.host} is not this machine, so its users must come from a file: --tokens FILE")
     with tempfile.TemporaryDirectory(prefix="tidewire-load-") as folder:
         tokens = Path(folder) / "tokens"
         seed(suite.seeding(run.users or suite.users), tokens)
-        return _locust(command(run, tokens))
+        return _locust(run, tokens)
 
 
-def _locust(words: list[str]) -> int:
-    process = subprocess.Popen(words)
+def _locust(run: Run, tokens: Path) -> int:
+    process = subprocess.Popen(command(run, tokens))
     while True:
         try:
-            return process.wait()
+            status = process.wait()
+            break
         except KeyboardInterrupt:  # Locust got it too, and reports what it has
             continue
+    if status < 0 and run.report is not None and (page := finish(run.report)) is not None:
+        sys.stderr.write(f"loadtest: Locust was killed by signal {-status}; partial report: {page}\n")
+        return BROKEN
+    return status

@@ -4,12 +4,10 @@ A locustfile makes one Suite at the top and gives it what is its own; see storm.
 met, 1 it could not begin, 2 wrong command line, 3 targets missed, 4 it broke off and what was reported is partial.
 """
 
-import json
 import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,9 @@ from locust.stats import StatsEntry
 
 from loadtest.bridge import Bridge
 from loadtest.preflight import answers, check_gateways, check_server, check_token, gateways_of
+from loadtest.report.reporter import Reporter
 from loadtest.swarm.herd import CannotRun
+from loadtest.swarm.histogram import SHARES
 from loadtest.targets import FOLDER, Measured, Row, Targets, check, load_targets, table
 from loadtest.timeline import PERIOD_S, Timeline, percentile
 from loadtest.tokens import Person, read_tokens
@@ -30,6 +30,7 @@ from loadtest.tokens import Person, read_tokens
 MISSED, BROKEN = 3, 4
 _WATCH_S = 2.0
 _DONE, _REPORTED_S = "suite_done", 4.0
+_REPORTS_S = 3.0  # workers tell the master so often
 _SPAWN_RATE = 100  # users a second; Locust warns above
 _STRIKES = 3  # looks in a row without an answer: a busy server may miss one
 _log = logging.getLogger("loadtest")
@@ -63,7 +64,7 @@ class Suite:
         self.options: Any = None
         self._done = 0  # workers that are through
         self._started = self._ended = time.time()
-        self._targets = Targets()
+        self.targets = Targets()
         events.init_command_line_parser.add_listener(self._on_parser)
         events.init.add_listener(self._on_init)
         events.test_start.add_listener(self._on_start)
@@ -90,7 +91,9 @@ class Suite:
         parser.add_argument("--tokens", help="file as `tidewire loadtest seed` writes it")
         parser.add_argument("--ws-host", action="append", default=[], help="HOST:PORT of a gateway; repeatable")
         parser.add_argument("--targets", default=str(FOLDER / f"{self.name}.toml"), help="TOML file of limits")
-        parser.add_argument("--report", help="JSON file to write")
+        parser.add_argument("--report", help="folder for report.html and report.json, or the JSON file")
+        parser.add_argument("--metrics-url", action="append", default=[], help="of a server; repeatable")
+        parser.add_argument("--data-dir", default="", help="of a local `tidewire serve`, whose processes are watched")
         self._add_options(parser)
 
     def _on_init(self, environment: Environment, **_: Any) -> None:
@@ -100,6 +103,7 @@ class Suite:
         try:
             self._check(str(environment.host or self.options.host or ""))
             self.bridge = Bridge(environment)
+            self.reporter = Reporter(self)
             self._prepare(self)
         except CannotRun as error:
             sys.stderr.write(f"loadtest: {error}\n")
@@ -122,7 +126,7 @@ class Suite:
             raise CannotRun("--host is missing: the address of the server to load")
         if self.options.tokens is None:
             raise CannotRun("--tokens is missing: a file that `tidewire loadtest seed --tokens FILE` wrote")
-        self._targets = load_targets(Path(self.options.targets))
+        self.targets = load_targets(Path(self.options.targets))
         self.tokens = Path(self.options.tokens)
         self.people = read_tokens(self.tokens)
         check_server(host)
@@ -139,6 +143,7 @@ class Suite:
             self._watcher = gevent.spawn(self._watch)
             self.timeline.begin()
             self.timeline.topology |= {"host": self.host, "gateways": list(self.hosts)}
+            self.reporter.start()
             self._looker = gevent.spawn(self._look)
 
     def _on_stop(self, **_: Any) -> None:
@@ -148,14 +153,20 @@ class Suite:
             self._looker.kill(block=False)
 
     def _look(self) -> None:
-        """Add a moment to the timeline each second."""
+        """Add a moment to the timeline each second, or as often as workers report."""
+        master = isinstance(self.environment.runner, MasterRunner)
+        while True:
+            gevent.sleep(_REPORTS_S if master else PERIOD_S)
+            self.look()
+            self.reporter.checkpoint()
+
+    def look(self, *, last: bool = False) -> None:
+        """Add this moment to the timeline."""
         runner = self.environment.runner
         assert runner is not None
-        while True:
-            gevent.sleep(PERIOD_S)
-            if isinstance(runner, MasterRunner):
-                self.timeline.topology["workers"] = runner.worker_count
-            self.timeline.look(self.environment.stats, self.bridge.tally, runner.user_count)
+        if isinstance(runner, MasterRunner):
+            self.timeline.topology["workers"] = runner.worker_count
+        self.timeline.look(self.environment.stats, self.bridge.tally, runner.user_count, last=last)
 
     def _watch(self) -> None:
         """Break off when the server is gone: the rest of the run would measure nothing."""
@@ -173,7 +184,6 @@ class Suite:
         """Return what Locust counted, and the suite's figures."""
         stats = self.environment.stats
         rows = {_name(entry): _row(entry) for entry in stats.entries.values()}
-        took_s = max(1e-9, self._ended - self._started)
         http = sum(entry.num_requests for entry in stats.entries.values() if entry.method != "WS")
         tally = self.bridge.tally
         figures: dict[str, float] = dict(self._figures(self))
@@ -185,45 +195,29 @@ class Suite:
                 "swarm_busiest_share": round(tally.busiest_share, 3),
             }
         total = stats.total
-        return Measured(total.num_failures / max(1, total.num_requests), http / took_s, rows, figures)
+        return Measured(total.num_failures / max(1, total.num_requests), http / self.took_s, rows, figures)
+
+    @property
+    def took_s(self) -> float:
+        """How long the load lasted, or has lasted until now."""
+        return max(1e-9, (self._ended if self._ended > self._started else time.time()) - self._started)
 
     def _on_quitting(self, **_: Any) -> None:
         self._ended = max(self._ended, time.time()) if self._ended == self._started else self._ended
         self.bridge.stop()
         self.broken = self.broken or self.bridge.broken
+        if self.reporter.begun:
+            self.look(last=True)
         measured = self.measured()
-        verdicts = check(self._targets, measured)
+        verdicts = check(self.targets, measured)
         lines = [f"\n{self.name}: {self.host}", table(verdicts), *self.notes]
         if self.broken:
             lines.append(f"broken off: {self.broken}; the figures are partial")
+        lines.append(self.reporter.save(measured, verdicts))
         # Below Locust's own tables, where the eye ends.
         self.environment.events.quit.add_listener(lambda **_: sys.stdout.write("\n".join(lines) + "\n"))
-        if self.options.report:
-            self._write(Path(self.options.report), measured, [asdict(one) for one in verdicts])
         status = BROKEN if self.broken else 0 if all(one.met for one in verdicts) else MISSED
         self.environment.process_exit_code = status
-
-    def _write(self, path: Path, measured: Measured, verdicts: list[dict[str, Any]]) -> None:
-        report = {
-            "suite": self.name,
-            "host": self.host,
-            "gateways": list(self.hosts),
-            "started": round(self._started, 3),
-            "took_s": round(self._ended - self._started, 3),
-            "partial": bool(self.broken),
-            "broken": self.broken,
-            "notes": self.notes,
-            "targets": verdicts,
-            **asdict(measured),
-            "topology": self.timeline.topology,
-            "timeline": [asdict(moment) for moment in self.timeline.moments],
-            "errors": {key: error.occurrences for key, error in _errors(self.environment).items()},
-            "swarm": self.bridge.tally.figures() if self.bridge.tally.most_open else None,
-        }
-        try:
-            path.write_text(json.dumps(report, indent=2) + "\n")
-        except OSError as error:
-            sys.stderr.write(f"loadtest: no report: {path}: {error.strerror}\n")
 
 
 def _name(entry: StatsEntry) -> str:
@@ -232,9 +226,8 @@ def _name(entry: StatsEntry) -> str:
 
 def _row(entry: StatsEntry) -> Row:
     """Return a row as targets see it. Failures and events that have no time are not in its percentiles."""
-    slow, fast = (percentile(entry.response_times, share) for share in (0.99, 0.5))
-    return Row(entry.num_requests, entry.num_failures / max(1, entry.num_requests), fast, slow)
-
-
-def _errors(environment: Environment) -> dict[str, Any]:
-    return {f"{error.method} {error.name}: {error.error}": error for error in environment.stats.errors.values()}
+    ms = {name: percentile(entry.response_times, share) for name, share in SHARES.items()}
+    return Row(
+        entry.num_requests, entry.num_failures / max(1, entry.num_requests), **ms,
+        max_ms=float(entry.max_response_time) if entry.response_times else 0.0,
+    )  # fmt: skip

@@ -52,12 +52,15 @@ class Targets(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a run: requests, failures by requests, percentiles in ms."""
+    """One row of a run: requests, failures by requests, percentiles and the longest in ms."""
 
     count: int
     error_share: float
     p50_ms: float
     p99_ms: float
+    p90_ms: float = 0.0
+    p999_ms: float = 0.0
+    max_ms: float = 0.0
 
 
 @dataclass

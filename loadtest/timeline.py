@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from locust.stats import RequestStats  # at run time it would patch whoever imports this
 
 PERIOD_S = 1.0
+# Ten minutes second by second; then two moments become one, again and again, so that hours fit into a report.
+MOST_MOMENTS = 600
 
 Source = Callable[[], Mapping[str, float]]  # figures of this moment by name; called once a second, must not block
 
@@ -28,6 +30,13 @@ class Slice:
     p50_ms: float
     p99_ms: float
     most_ms: float
+
+    def plus(self, later: "Slice") -> "Slice":
+        """Return both as one, with the larger percentiles: what was slow for a while stays to be seen."""
+        return Slice(
+            self.count + later.count, self.failures + later.failures, max(self.p50_ms, later.p50_ms),
+            max(self.p99_ms, later.p99_ms), max(self.most_ms, later.most_ms),
+        )  # fmt: skip
 
 
 @dataclass
@@ -48,15 +57,19 @@ class Timeline:
     moments: list[Moment] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
     began: float = 0.0  # s since 1970
+    most_moments: int = MOST_MOMENTS
+    _together: int = 1  # looks that a moment holds
+    _looks: int = 0  # that the last moment holds
     _seen: dict[tuple[str, str], "_Seen"] = field(default_factory=dict)
     _events: int = 0
 
     def begin(self) -> None:
         """The load begins now: forget what was before, but for sources and topology."""
         self.moments, self._seen, self._events, self.began = [], {}, 0, time.time()
+        self._together, self._looks = 1, 0
 
-    def look(self, stats: "RequestStats", tally: Tally, users: int) -> Moment:
-        """Add a moment: what changed since the one before."""
+    def look(self, stats: "RequestStats", tally: Tally, users: int, *, last: bool = False) -> Moment:
+        """Add a moment: what changed since the one before. last: it comes soon after that one, and joins it."""
         moment = Moment(round(time.time() - self.began, 2))
         for (name, method), entry in list(stats.entries.items()):
             seen = self._seen.get((name, method))
@@ -72,8 +85,31 @@ class Timeline:
         self._events = events
         for source in self.sources:
             moment.figures.update(source())
-        self.moments.append(moment)
+        self._keep(moment, last)
         return moment
+
+    def _keep(self, moment: Moment, last: bool) -> None:
+        if self.moments and (last or self._looks < self._together):
+            self.moments[-1] = merged(self.moments[-1], moment)
+            self._looks += 1
+        else:
+            self.moments.append(moment)
+            self._looks = 1
+        if len(self.moments) > self.most_moments and self._looks == self._together:
+            pairs = [self.moments[at : at + 2] for at in range(0, len(self.moments), 2)]
+            self.moments = [merged(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
+            self._looks = self._together * len(pairs[-1])
+            self._together *= 2
+
+
+def merged(early: Moment, late: Moment) -> Moment:
+    """Return two moments as one: counts add up, of everything else the larger is kept, and the later time."""
+    rows = dict(early.rows)
+    for name, part in late.rows.items():
+        rows[name] = rows[name].plus(part) if name in rows else part
+    figures = {name: max(value, early.figures.get(name, value)) for name, value in late.figures.items()}
+    figures = early.figures | figures | {"events": early.figures.get("events", 0) + late.figures.get("events", 0)}
+    return Moment(late.at_s, rows, figures)
 
 
 @dataclass

@@ -154,8 +154,9 @@ class Run:
         self._write_url("gateways", " ".join(f"http://127.0.0.1:{port}" for port in gateways))
         for port in gateways:
             _say(f"gateway http://127.0.0.1:{port}")
-        if self._metrics is not None:
-            _say(f"metrics http://127.0.0.1:{self._metrics.sockets[0].getsockname()[1]}")
+        metrics = f"http://127.0.0.1:{self._metrics.sockets[0].getsockname()[1]}"
+        self._write_url("metrics", metrics)
+        _say(f"metrics {metrics}")
         _say(f"ready {public_url(settings)}")
 
     async def stop(self) -> None:
