@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from gevent.event import Event
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_time
@@ -100,6 +101,8 @@ class Bridge:
         self.on_report: Callable[[Report], None] = lambda report: None
         self._environment = environment
         self._unsent: list[Report] = []
+        self._over = Event()  # no swarm is being ended
+        self._over.set()
         if isinstance(environment.runner, WorkerRunner):
             environment.events.report_to_master.add_listener(self._tell_master)
         if isinstance(environment.runner, MasterRunner):
@@ -118,11 +121,17 @@ class Bridge:
         return self.herd
 
     def stop(self) -> None:
-        """End the swarm, if there is one, after its last reports."""
+        """End the swarm, if there is one, and return after its last reports, whoever has begun to end it."""
         herd, self.herd = self.herd, None
-        if herd is not None:
-            self.broken = herd.broken
+        if herd is None:
+            self._over.wait()
+            return
+        self._over.clear()
+        self.broken = herd.broken
+        try:
             herd.stop()
+        finally:
+            self._over.set()
 
     def _on_report(self, report: Report) -> None:
         self.tally.add(report)
