@@ -1,13 +1,13 @@
 """What other compiled modules may know of the entries of an answer."""
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef struct EntryAt:             # where an entry stands in the answer's bytes
-    size_t place
     size_t key
     size_t data
     int64_t n
-    uint32_t place_size
+    uint64_t ms                  # its id
+    uint64_t seq
     uint32_t key_size
     uint32_t data_size
 

@@ -33,13 +33,13 @@ class Entries:
     def __getitem__(self, index: slice) -> list[Entry]: ...
     def take_copies(self, count: int) -> list[bytes]:
         """Take the last entries out; return the last field of each. Raises: IndexError if there are not so many."""
-    def place(self, index: int) -> bytes:
-        """Return the id of an entry, index ≥ 0. Raises: IndexError."""
+    def place(self, index: int) -> tuple[int, int]:
+        """Return the id of an entry, index ≥ 0: ms, number. Raises: IndexError."""
 
-def shape_streams(raw: bytes) -> tuple[Entries, list[tuple[bytes, int, bytes, list[bytes]]]] | None:
+def shape_streams(raw: bytes) -> tuple[Entries, list[tuple[bytes, int, bytes, bytes]]] | None:
     """Return the entries of an XREAD answer and its streams; None for every other answer.
 
-    Each stream is (name, how many of the entries, in order, are its, id of the last one, fields of the last one).
+    Each stream is (name, how many of the entries, in order, are its, id of the last one and its fields as sent).
 
     Entries have the fields k, n, e, or one field only: then key and number are "" and 0.
     """

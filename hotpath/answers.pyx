@@ -12,17 +12,11 @@ from libc.string cimport memchr, memcpy, memmove
 from cpython.buffer cimport PyBUF_WRITE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from cpython.ref cimport PyObject, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeASCII
-
-cdef extern from "Python.h":
-    PyObject* new_bytes "PyBytes_FromStringAndSize"(const char* data, Py_ssize_t size) except NULL
-    int _PyBytes_Resize(PyObject** bytes_, Py_ssize_t size) except -1
 
 cdef enum:
     ROOM = 1 << 16           # offered to each read at least
-    ROOM_MAX = 1 << 21       # a new buffer has room for the last answer twice, this at most: for one read of all
-    UNCOPIED = 1 << 14       # a smaller answer is copied: then the buffer stays, and is warm
+    KEPT_MAX = 1 << 20       # a larger buffer is given back once it is empty
     ENTRY_BYTES = 24         # of the smallest entry, on the wire
     BULK_MAX = 1 << 29       # 512 MiB: Redis' own limit of a value
     ARRAY_MAX = 1 << 24
@@ -31,6 +25,11 @@ cdef enum:
     COPY_FIELDS = 2          # an ephemeral copy and its name
 
 ctypedef const uint8_t* Bytes
+
+cdef struct Shape:               # of an entry: its id, and where the array of its fields begins
+    Bytes place
+    int64_t place_size
+    Bytes fields
 
 
 cdef Bytes _number(Bytes at, Bytes end, int64_t* value) noexcept nogil:
@@ -67,21 +66,20 @@ cdef Bytes _bulk(Bytes at, Bytes end, Bytes* data, int64_t* size) noexcept nogil
 
 
 cdef class Answers:
-    """See answers.pyi. The buffer is a bytes object, so that a large answer that fills it becomes one uncopied."""
+    """See answers.pyi. One buffer for all that comes, so that it stays in the cache; an answer is copied out of it.
 
-    cdef PyObject* block         # the buffer; NULL: none yet, or handed over
+    To hand the buffer over and take a new one costs more: the kernel clears its pages as they are touched.
+    """
+
+    cdef uint8_t* data
     cdef size_t cap
-    cdef size_t next_cap         # of the next buffer
     cdef size_t start            # of the answer that is coming
     cdef size_t at               # values before here are whole
     cdef size_t end
     cdef uint64_t pending        # values that this answer still lacks; 0: between two answers
 
-    def __cinit__(self):
-        self.next_cap = ROOM
-
     def __dealloc__(self):
-        Py_XDECREF(self.block)
+        free(self.data)
 
     cdef int _make_room(self, size_t size) except -1:
         """See to it that so many bytes fit behind `end`."""
@@ -89,29 +87,30 @@ cdef class Answers:
         cdef uint8_t* data
         if self.start == self.end:
             self.start = self.at = self.end = 0
+            if self.cap > KEPT_MAX:
+                free(self.data)
+                self.data = NULL
+                self.cap = 0
         if self.cap - self.end >= size:
             return 0
         if self.start:
-            data = <uint8_t*>PyBytes_AS_STRING(<object>self.block)
-            memmove(data, data + self.start, self.end - self.start)
+            memmove(self.data, self.data + self.start, self.end - self.start)
             self.at -= self.start
             self.end -= self.start
             self.start = 0
             if self.cap - self.end >= size:
                 return 0
-        cap = max(self.cap * 2, self.next_cap, self.end + size)
-        if self.block == NULL:
-            self.block = new_bytes(NULL, cap)
-        else:
-            self.cap = 0                 # resizing frees the block if it fails
-            _PyBytes_Resize(&self.block, cap)
+        cap = max(self.cap * 2, self.end + size)
+        data = <uint8_t*>realloc(self.data, cap)
+        if data == NULL:
+            raise MemoryError
+        self.data = data
         self.cap = cap
         return 0
 
     def get_buffer(self, Py_ssize_t hint):
         self._make_room(ROOM)
-        return PyMemoryView_FromMemory(PyBytes_AS_STRING(<object>self.block) + self.end, self.cap - self.end,
-                                       PyBUF_WRITE)
+        return PyMemoryView_FromMemory(<char*>self.data + self.end, self.cap - self.end, PyBUF_WRITE)
 
     def buffer_updated(self, size_t size):
         if size > self.cap - self.end:
@@ -122,24 +121,13 @@ cdef class Answers:
         cdef size_t size = PyBytes_GET_SIZE(data)
         self._make_room(size)
         if size:                         # else there may be no buffer yet
-            memcpy(PyBytes_AS_STRING(<object>self.block) + self.end, PyBytes_AS_STRING(data), size)
+            memcpy(self.data + self.end, PyBytes_AS_STRING(data), size)
         self.end += size
 
     cdef object _take(self):
         """Return the answer that ends at `at`."""
-        cdef size_t size = self.at - self.start
-        cdef PyObject* whole
-        self.next_cap = min(max(size * 2, <size_t>ROOM), <size_t>ROOM_MAX)
-        if size < UNCOPIED or self.start or self.at != self.end:
-            taken = PyBytes_FromStringAndSize(PyBytes_AS_STRING(<object>self.block) + self.start, size)
-            self.start = self.at
-            return taken
-        whole = self.block
-        self.block = NULL
-        self.cap = self.start = self.at = self.end = 0
-        _PyBytes_Resize(&whole, size)
-        taken = <object>whole
-        Py_XDECREF(whole)
+        taken = PyBytes_FromStringAndSize(<char*>self.data + self.start, self.at - self.start)
+        self.start = self.at
         return taken
 
     def next(self):
@@ -148,9 +136,9 @@ cdef class Answers:
         cdef Bytes end
         cdef int64_t n = 0
         cdef uint8_t kind
-        if self.block == NULL:
+        if self.at == self.end:
             return None
-        buffer = <Bytes>PyBytes_AS_STRING(<object>self.block)
+        buffer = self.data
         end = buffer + self.end
         if self.pending == 0:
             self.pending = 1
@@ -240,8 +228,7 @@ cdef class Entries:
     def place(self, Py_ssize_t index):
         if not 0 <= index < self.size:
             raise IndexError("no such entry")
-        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.raw) + self.at[index].place,
-                                         self.at[index].place_size)
+        return self.at[index].ms, self.at[index].seq
 
 
 cdef bint _is_ascii(Bytes at, int64_t size) noexcept nogil:
@@ -252,8 +239,26 @@ cdef bint _is_ascii(Bytes at, int64_t size) noexcept nogil:
     return 1
 
 
-cdef Bytes _entry(Bytes at, Bytes end, Bytes raw, Entries entries, list witness) except? NULL:
-    """Read one entry; return what follows, NULL if it is none of the bus's. witness: gets the fields, or None."""
+cdef Bytes _digits(Bytes at, Bytes end, uint64_t* value) noexcept nogil:
+    """Read a decimal number; return what follows, NULL if none is there or it may not fit."""
+    cdef Bytes start = at
+    value[0] = 0
+    while at < end and 48 <= at[0] <= 57 and at - start < NUMBER_MAX + 1:
+        value[0] = value[0] * 10 + (at[0] - 48)
+        at += 1
+    return at if 0 < at - start <= NUMBER_MAX else NULL
+
+
+cdef bint _place(Bytes at, int64_t size, EntryAt* one) noexcept nogil:
+    cdef Bytes end = at + size
+    at = _digits(at, end, &one.ms)
+    if at == NULL or at == end or at[0] != 45:
+        return 0
+    return _digits(at + 1, end, &one.seq) == end
+
+
+cdef Bytes _entry(Bytes at, Bytes end, Bytes raw, Entries entries, Shape* shape) except? NULL:
+    """Read one entry, say where its id and its fields are; return what follows, NULL if it is none of the bus's."""
     cdef int64_t two = 0, count = 0, size = 0, i
     cdef Bytes data = NULL
     cdef EntryAt one
@@ -262,10 +267,9 @@ cdef Bytes _entry(Bytes at, Bytes end, Bytes raw, Entries entries, list witness)
     if at == NULL or two != 2:
         return NULL
     at = _bulk(at, end, &data, &size)
-    if at == NULL:
+    if at == NULL or not _place(data, size, &one):
         return NULL
-    one.place = data - raw
-    one.place_size = <uint32_t>size
+    shape.place, shape.place_size, shape.fields = data, size, at
     at = _array(at, end, &count)
     if at == NULL or (count != EVENT_FIELDS and count != COPY_FIELDS):
         return NULL
@@ -273,8 +277,6 @@ cdef Bytes _entry(Bytes at, Bytes end, Bytes raw, Entries entries, list witness)
         at = _bulk(at, end, &data, &size)
         if at == NULL:
             return NULL
-        if witness is not None:
-            witness.append(PyBytes_FromStringAndSize(<char*>data, size))
         if i == count - 1:
             one.data = data - raw
             one.data_size = <uint32_t>size
@@ -295,10 +297,10 @@ def shape_streams(bytes raw not None):
     cdef Bytes at = start
     cdef Bytes end = at + PyBytes_GET_SIZE(raw)
     cdef Bytes name = NULL
-    cdef int64_t streams = 0, two = 0, size = 0, count = 0, _i, k
-    cdef list found = [], witness
+    cdef int64_t streams = 0, two = 0, size = 0, count = 0, _i, _k
+    cdef list found = []
     cdef Entries entries = Entries()
-    cdef EntryAt* last
+    cdef Shape last
     entries.raw = raw
     at = _array(at, end, &streams)
     if at == NULL or streams < 1:
@@ -311,13 +313,12 @@ def shape_streams(bytes raw not None):
         at = _array(at, end, &count)
         if at == NULL or count < 1:
             return None
-        witness = []
         entries._reserve(entries.size + min(count, (end - at) // ENTRY_BYTES + 1))
-        for k in range(count):
-            at = _entry(at, end, start, entries, witness if k == count - 1 else None)
+        for _k in range(count):
+            at = _entry(at, end, start, entries, &last)
             if at == NULL:
                 return None
-        last = &entries.at[entries.size - 1]
         found.append((PyBytes_FromStringAndSize(<char*>name, size), count,
-                      PyBytes_FromStringAndSize(<char*>start + last.place, last.place_size), witness))
+                      PyBytes_FromStringAndSize(<char*>last.place, last.place_size),
+                      PyBytes_FromStringAndSize(<char*>last.fields, at - last.fields)))
     return (entries, found) if at == end else None

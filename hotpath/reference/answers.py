@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 _LINE = re.compile(rb"-?[0-9]{1,18}\r\n")
+_PLACE = re.compile(rb"([0-9]{1,18})-([0-9]{1,18})")
 BULK_MAX, ARRAY_MAX = 1 << 29, 1 << 24
 
 
@@ -72,7 +73,7 @@ class Answers:
 class Entries(list[tuple[str, int, bytes]]):
     """The entries of an answer, stream by stream."""
 
-    def __init__(self, entries: list[tuple[str, int, bytes]], places: list[bytes]) -> None:
+    def __init__(self, entries: list[tuple[str, int, bytes]], places: list[tuple[int, int]]) -> None:
         super().__init__(entries)
         self._places = places
         self.size_bytes = sum(len(data) for _, _, data in entries)
@@ -87,14 +88,14 @@ class Entries(list[tuple[str, int, bytes]]):
         del self[first:], self._places[first:]
         return copies
 
-    def place(self, index: int) -> bytes:
+    def place(self, index: int) -> tuple[int, int]:
         """Return the id of an entry."""
         if index < 0:
             raise IndexError("no such entry")
         return self._places[index]
 
 
-Stream = tuple[bytes, int, bytes, list[bytes]]
+Stream = tuple[bytes, int, bytes, bytes]
 
 
 def shape_streams(raw: bytes) -> tuple[Entries, list[Stream]] | None:
@@ -106,27 +107,37 @@ def shape_streams(raw: bytes) -> tuple[Entries, list[Stream]] | None:
     if end != len(raw) or not isinstance(answer, list) or not answer:
         return None
     entries: list[tuple[str, int, bytes]] = []
-    places: list[bytes] = []
+    places: list[tuple[int, int]] = []
     found = [_stream(stream, entries, places) for stream in answer]
     whole = [stream for stream in found if stream is not None]
     return (Entries(entries, places), whole) if len(whole) == len(found) else None
 
 
-def _stream(stream: object, entries: list[tuple[str, int, bytes]], places: list[bytes]) -> Stream | None:
+def _stream(
+    stream: object, entries: list[tuple[str, int, bytes]], places: list[tuple[int, int]]
+) -> Stream | None:
     match stream:
         case [bytes() as name, [_, *_] as raw]:
-            fields: list[bytes] = []
+            last, packed = b"", b""
             for one in raw:
                 match one:
-                    case [bytes() as place, [bytes(), bytes() as copy]]:
+                    case [bytes() as last, [bytes(), bytes() as copy]]:
                         entries.append(("", 0, copy))
-                    case [bytes() as place, [bytes(), bytes() as key, bytes(), bytes() as n, bytes(), bytes() as data]]:
+                    case [bytes() as last, [bytes(), bytes() as key, bytes(), bytes() as n, bytes(), bytes() as data]]:
                         if not key.isascii() or not _LINE.fullmatch(n + b"\r\n"):
                             return None
                         entries.append((key.decode(), int(n), data))
                     case _:
                         return None
-                places.append(place)
-                fields = [field for field in one[1] if isinstance(field, bytes)]
-            return name, len(raw), places[-1], fields
+                place = _PLACE.fullmatch(last)
+                if place is None:
+                    return None
+                places.append((int(place[1]), int(place[2])))
+                packed = _pack([field for field in one[1] if isinstance(field, bytes)])
+            return name, len(raw), last, packed
     return None
+
+
+def _pack(fields: list[bytes]) -> bytes:
+    """Return the array as Redis writes it."""
+    return b"*%d\r\n" % len(fields) + b"".join([b"$%d\r\n%s\r\n" % (len(field), field) for field in fields])

@@ -16,7 +16,7 @@ import structlog
 from hotpath import Entries
 from tidewire.bus.contract import Ephemeral, Epoch, Events, Item, Lost, Place
 from tidewire.bus.redis import ANSWER_TIMEOUT_S, EPHEMERAL, REPAIRED, epoch_of, events_stream
-from tidewire.bus.resp import Link, ReplyError, StreamLink
+from tidewire.bus.resp import Link, ReplyError, StreamLink, pack
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import now_ms
 
@@ -28,6 +28,11 @@ REREAD_MS = 30_000
 START_WAIT_S = 2.0
 REPAIR_WAIT_S = 10.0
 RETRY_S = (0.05, 1.0)
+# Answers in a row that came at once: then events come faster than we ask for them one by one.
+BUSY = 4
+# A wait that brought fewer entries did not pay; then so many answers must come at once before the next is tried.
+WORTH_WAITING = 4
+NOT_YET = -60
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +43,8 @@ class _Stream:
     def __init__(self, name: str, shard: int) -> None:
         self.name, self.shard = name, shard
         self.at = b"0-0"  # the position as Redis writes it
-        # The last entry seen: the witness that the stream is still the same.
-        self.last: tuple[bytes, list[bytes]] | None = None
+        # The last entry seen, its fields as Redis sent them: the witness that the stream is still the same.
+        self.last: tuple[bytes, bytes] | None = None
         self.doubt_since = 0.0  # not 0: the witness is gone, a `Lost` is due once repair is through
         self.repair_end: Place | None = None
 
@@ -54,7 +59,7 @@ class _Stream:
 
 
 class _Places(Sequence[Place]):
-    """Places as Redis wrote them; one is parsed when it is asked for, which is seldom."""
+    """Places of an answer's entries; one is made when it is asked for, which is seldom."""
 
     __slots__ = ("_entries",)
 
@@ -70,14 +75,40 @@ class _Places(Sequence[Place]):
     def __getitem__(self, index: slice) -> list[Place]: ...
     def __getitem__(self, index: int | slice) -> Place | list[Place]:
         if isinstance(index, slice):
-            return [_id(self._entries.place(at)) for at in range(*index.indices(len(self)))]
-        return _id(self._entries.place(index if index >= 0 else index + len(self)))
+            return [self._entries.place(at) for at in range(*index.indices(len(self)))]
+        return self._entries.place(index if index >= 0 else index + len(self))
+
+
+class Pace:
+    """Decides how long to let events gather before the next question: not at all, unless that saves questions.
+
+    A question costs as much as some fifty entries. One event alone is never waited with: its question stood before it
+    came. A wait follows only when several answers in a row came at once, and goes on as long as it brings several
+    entries each time.
+    """
+
+    def __init__(self, gather_s: float) -> None:
+        self._gather_s = gather_s
+        self._quick = 0  # answers in a row that came at once
+        self._waited = False
+
+    def next_wait_s(self, entries: int, took_s: float) -> float:
+        """Return how long to wait, after an answer with so many entries, which took so long to come."""
+        if took_s >= self._gather_s:
+            self._quick = 0
+        elif self._waited and entries < WORTH_WAITING:
+            self._quick = NOT_YET
+        else:
+            self._quick += 1
+        self._waited = self._quick >= BUSY
+        return self._gather_s if self._waited else 0.0
 
 
 class RedisReader:
     """Implements `contract.Reader`. `batches()` must be iterated for anything to happen."""
 
-    def __init__(self, url: str, *, shards: int = 1, batch: int = 500) -> None:
+    def __init__(self, url: str, *, shards: int = 1, batch: int = 500, gather_ms: int = 1) -> None:
+        """gather_ms: see `bus.gather_ms`."""
         self._url = url
         self._batch = batch
         self._events = [_Stream(events_stream(shard), shard) for shard in range(shards)]
@@ -90,6 +121,7 @@ class RedisReader:
         self._heard = float("-inf")
         self._link: Link | None = None
         self._closed = False
+        self._pace, self._wait_s = Pace(gather_ms / 1000), 0.0
 
     async def ready(self) -> None:
         """See `contract.Reader.ready`."""
@@ -169,7 +201,7 @@ class RedisReader:
         if stream.last is not None:
             at, fields = stream.last
             found = await link.call("XRANGE", stream.name, at, at, timeout_s=ANSWER_TIMEOUT_S)
-            gone = not found or found[0][1] != fields
+            gone = not found or pack(tuple(found[0][1])) != fields
         if not new_epoch and not gone:
             return False
         if gone:
@@ -177,9 +209,12 @@ class RedisReader:
         stream.position = (max(0, stream.position[0] - REREAD_MS), 0)
         return True
 
-    async def _read(self, link: Link) -> list[Item]:
+    async def _read(self, link: StreamLink) -> list[Item]:
         doubt = any(stream.doubt_since for stream in self._events)
-        answer = await link.call(
+        if self._wait_s:
+            await asyncio.sleep(self._wait_s)
+        asked = monotonic()
+        answer = await link.read(
             "XREAD",
             "COUNT",
             self._batch,
@@ -191,6 +226,8 @@ class RedisReader:
             timeout_s=READ_TIMEOUT_S,
         )
         self._heard = monotonic()
+        entries = len(answer[0]) if answer else 0
+        self._wait_s = self._pace.next_wait_s(entries, self._heard - asked)
         items: list[Item] = _items(self._streams, *answer) if answer else []
         if doubt:
             items += [Lost(stream.shard) for stream in self._events if await self._settled(link, stream)]
@@ -223,7 +260,7 @@ class RedisReader:
 
 
 def _items(
-    streams: dict[bytes, _Stream], entries: Entries, read: list[tuple[bytes, int, bytes, list[bytes]]]
+    streams: dict[bytes, _Stream], entries: Entries, read: list[tuple[bytes, int, bytes, bytes]]
 ) -> list[Item]:
     """Return what an answer brings, and move the streams on. Arguments but the first: of `hotpath.shape_streams`."""
     shards: list[tuple[int, int]] = []
@@ -240,9 +277,9 @@ def _items(
     return [*items, Ephemeral(copies)] if copies else items
 
 
-async def _last_entry(link: Link, name: str) -> tuple[bytes, list[bytes]] | None:
+async def _last_entry(link: Link, name: str) -> tuple[bytes, bytes] | None:
     found: list[Any] = await link.call("XREVRANGE", name, "+", "-", "COUNT", 1, timeout_s=ANSWER_TIMEOUT_S)
-    return (found[0][0], found[0][1]) if found else None
+    return (found[0][0], pack(tuple(found[0][1]))) if found else None
 
 
 def _id(text: bytes) -> Place:

@@ -40,8 +40,12 @@ fields = st.one_of(
     st.just((b"c", b"copy")),
     st.lists(st.sampled_from([b"", b"k", b"1", b"-3", b"12x", b" 1", b"9" * 18, b"9" * 19]), max_size=7).map(tuple),
 )
+places = st.one_of(
+    st.sampled_from([b"5-0", b"1790000000000-12", b"9" * 18 + b"-" + b"9" * 18]),
+    st.sampled_from([b"", b"5", b"5-", b"-5", b"5-5-5", b"5-5 ", b"x-1", b"1-" + b"9" * 19, b"9" * 19 + b"-1"]),
+)
 streams = st.lists(
-    st.tuples(st.binary(max_size=5), st.lists(st.tuples(st.binary(max_size=4), fields), max_size=4)), max_size=3
+    st.tuples(st.binary(max_size=5), st.lists(st.tuples(places, fields), max_size=4)), max_size=3
 ).map(lambda all_: array(*[array(bulk(name), array(*[entry(p, *f) for p, f in some])) for name, some in all_]))
 
 
@@ -63,6 +67,28 @@ def test_answers_are_cut_where_hiredis_cuts_them(whole: list[bytes], cuts: list[
         assert parser.gets() is False
 
 
+def test_answers_are_the_same_wherever_they_are_split() -> None:
+    xread = array(
+        array(bulk(b"events"), array(event(1), event(2))),
+        array(bulk(b"copies"), array(entry(b"7-0", b"c", b"copy"))),
+    )
+    whole = [b"+OK\r\n", xread, b"*-1\r\n", bulk(b"a\r\nb"), xread]
+    data = b"".join(whole)
+    pieces = [[data[:at], data[at:]] for at in range(len(data) + 1)]
+    for some in [*pieces, [data[at : at + 1] for at in range(len(data))]]:
+        for answers in (Answers(), plain.Answers()):
+            found = []
+            for piece in some:
+                answers.feed(piece)
+                while (one := answers.next()) is not None:
+                    found.append(one)
+            assert found == whole
+    assert spelled_out(shape_streams(xread)) == spelled_out(plain.shape_streams(xread)) is not None
+    for at in range(len(xread)):
+        assert shape_streams(xread[:at]) is None
+        assert plain.shape_streams(xread[:at]) is None
+
+
 def spelled_out(shaped: Any) -> Any:
     """Return what Entries hold, as plain objects, before and after the last stream is taken out."""
     if shaped is None:
@@ -78,9 +104,10 @@ def test_shapes_are_the_plain_twins(raw: bytes) -> None:
 
 
 def test_what_was_read_in_place_is_what_was_fed() -> None:
-    """Small answers, one that fills its buffer (handed over uncopied), one behind which another begins."""
+    """Small answers, some that are larger than the buffer was, one after which it is given back."""
     small, large = bulk(b"x"), bulk(b"y" * 300_000)
-    data = small + large + small + large + small[:3]
+    huge = bulk(b"z" * 1_500_000)
+    data = small + large + small + large + huge + small + small[:3]
     for answers in (Answers(), plain.Answers()):
         left, got = data, []
         while left:
@@ -92,7 +119,7 @@ def test_what_was_read_in_place_is_what_was_fed() -> None:
             answers.buffer_updated(size)
             while (one := answers.next()) is not None:
                 got.append(one)
-        assert got == [small, large, small, large]
+        assert got == [small, large, small, large, huge, small]
         answers.feed(small[3:])
         assert answers.next() == small
         with pytest.raises(ValueError):
@@ -125,15 +152,16 @@ def test_entries_of_events_and_copies() -> None:
     assert shaped is not None
     events, (first, second) = shaped
     both = [("c:1", 1, b"\x94body\r\n"), ("c:2", 2, b"\x94body\r\n" * 2)]
-    assert first == (b"events", 2, b"5-2", [b"k", b"c:2", b"n", b"2", b"e", b"\x94body\r\n" * 2])
-    assert second == (b"copies", 2, b"7-1", [b"c", b"second"])
-    assert (len(events), events.place(3)) == (4, b"7-1")
+    fields = b"k", b"c:2", b"n", b"2", b"e", b"\x94body\r\n" * 2
+    assert first == (b"events", 2, b"5-2", array(*map(bulk, fields)))
+    assert second == (b"copies", 2, b"7-1", array(bulk(b"c"), bulk(b"second")))
+    assert (len(events), events.place(3)) == (4, (7, 1))
     with pytest.raises(IndexError):
         events.take_copies(5)
     assert events.take_copies(2) == [b"first", b"second"]
     assert events == both
     assert (events[0], events[-1], events[:5], events[1:]) == (both[0], both[1], both, both[1:])
-    assert [events.place(0), events.place(1)] == [b"5-1", b"5-2"]
+    assert [events.place(0), events.place(1)] == [(5, 1), (5, 2)]
     for index in (2, -3):
         with pytest.raises(IndexError):
             events[index]
