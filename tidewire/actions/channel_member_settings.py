@@ -1,6 +1,5 @@
 """What a channel membership holds beside read state: roles and notify_props. Each change is told to the member."""
 
-from collections.abc import Callable
 
 from tidewire.actions import permissions
 from tidewire.actions.channel_members import member_missing
@@ -9,8 +8,8 @@ from tidewire.actions.services import Services
 from tidewire.store import members
 from tidewire.wire.errors import AppError, body_param
 from tidewire.wire.ids import now_ms
-from tidewire.wire.member_roles import MemberRoles, SchemeRoles, check_scheme_roles, parse_roles
-from tidewire.wire.models import ChannelMember, Session
+from tidewire.wire.member_roles import Change, SchemeRoles, by_flags, by_names
+from tidewire.wire.models import Session
 
 _LEVELS = frozenset({"default", "all", "mention", "none"})
 # What each prop may say, and how the contract names the error.
@@ -65,10 +64,7 @@ async def do_set_roles(
 ) -> None:
     """Give a member these roles (space separated) and tell him. Raises: 403, 404; 400 as parse_roles."""
 
-    def parse(member: ChannelMember) -> MemberRoles:
-        return parse_roles("channel", roles, was_guest=member.scheme_guest)
-
-    await _set_roles(services, session, channel_id, user_id, parse)
+    await _set_roles(services, session, channel_id, user_id, by_names("channel", roles))
 
 
 async def do_set_scheme_roles(
@@ -76,25 +72,16 @@ async def do_set_scheme_roles(
 ) -> None:
     """Set a member's three flags and tell him. Raises: 403, 404; 400 as check_scheme_roles."""
 
-    def parse(member: ChannelMember) -> MemberRoles:
-        return check_scheme_roles(
-            "channel", wanted, explicit=member.explicit_roles, was_guest=member.scheme_guest
-        )
-
-    await _set_roles(services, session, channel_id, user_id, parse)
+    await _set_roles(services, session, channel_id, user_id, by_flags("channel", wanted))
 
 
 async def _set_roles(
-    services: Services,
-    session: Session,
-    channel_id: str,
-    user_id: str,
-    parse: Callable[[ChannelMember], MemberRoles],
+    services: Services, session: Session, channel_id: str, user_id: str, change: Change
 ) -> None:
     await permissions.access_channel(services, session, channel_id, "manage_channel_roles")
     async with services.db.transaction() as tx:
         before = await members.lock(tx, channel_id, user_id)
         if before is None:
             raise member_missing()
-        after = await members.set_roles(tx, channel_id, user_id, parse(before), at=now_ms())
+        after = await members.set_roles(tx, channel_id, user_id, change(before), at=now_ms())
         announce_member_updated(tx, after)

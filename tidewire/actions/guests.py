@@ -8,18 +8,17 @@ from msgspec import structs
 
 from tidewire.actions import mention_map, permissions
 from tidewire.actions.copies import announce, to_all, to_channel, to_user
-from tidewire.actions.membership import announce_joined, announce_member_updated, team_member_key
+from tidewire.actions.membership import announce_joined, announce_member_updated, announce_team_roles
 from tidewire.actions.services import Services
 from tidewire.actions.sessions import cache_key, end_all_sessions
 from tidewire.actions.team_members import default_names, tell_joined
 from tidewire.actions.users import announce_updated, get_user, missing
-from tidewire.bus.envelope import Roles, team_key, user_key
+from tidewire.bus.envelope import Roles, user_key
 from tidewire.store import channels, guests, sessions, statuses, users
 from tidewire.store.db import Transaction
 from tidewire.store.guests import Turned
 from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, Unavailable, forbidden
-from tidewire.wire.events import as_text
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Channel, Session, User
 from tidewire.wire.roles import is_guest
@@ -102,12 +101,7 @@ async def _announce_turned(services: Services, tx: Transaction, user: User, turn
     )
     await announce_updated(services, tx, user)
     for member in turned.teams:
-        announce(
-            tx,
-            team_key(member.team_id),
-            [to_user("memberrole_updated", {"member": as_text(member)}, user.id)],
-            invalidates=[team_member_key(member.team_id, user.id)],
-        )
+        announce_team_roles(tx, member)
     for one in turned.channels:
         announce_member_updated(tx, one)
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from tidewire.actions import mention_map
 from tidewire.actions.copies import announce, to_channel, to_user
 from tidewire.actions.mentions import followers_key
-from tidewire.bus.envelope import Copy, JoinChannel, LeaveChannel, channel_key
+from tidewire.bus.envelope import Copy, JoinChannel, LeaveChannel, channel_key, team_key
 from tidewire.store import members, sidebar, threads
 from tidewire.store.db import Transaction
 from tidewire.wire import defaults
 from tidewire.wire.events import as_text
-from tidewire.wire.models import Channel, ChannelMember
+from tidewire.wire.models import Channel, ChannelMember, TeamMember
 
 
 def member_key(channel_id: str, user_id: str) -> str:
@@ -78,6 +78,16 @@ def announce_member_updated(tx: Transaction, member: ChannelMember) -> None:
         channel_key(member.channel_id),
         [to_user("channel_member_updated", data, member.user_id)],
         invalidates=[mention_map.key(member.channel_id), member_key(member.channel_id, member.user_id)],
+    )
+
+
+def announce_team_roles(tx: Transaction, member: TeamMember) -> None:
+    """Tell a member of a team his own new row, of which the roles changed."""
+    announce(
+        tx,
+        team_key(member.team_id),
+        [to_user("memberrole_updated", {"member": as_text(member)}, member.user_id)],
+        invalidates=[team_member_key(member.team_id, member.user_id)],
     )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tidewire.actions import permissions, system_posts, validate
 from tidewire.actions.copies import announce, to_team, to_user
-from tidewire.actions.membership import add_to_channel, announce_left, team_member_key
+from tidewire.actions.membership import add_to_channel, announce_left, announce_team_roles, team_member_key
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user, get_users
 from tidewire.actions.visibility import check_visible, sees_only_shared, visible
@@ -15,9 +15,8 @@ from tidewire.store import channels, members, sidebar, teams, threads
 from tidewire.store.db import Transaction
 from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, forbidden
-from tidewire.wire.events import as_text
 from tidewire.wire.ids import now_ms
-from tidewire.wire.member_roles import MemberRoles, SchemeRoles, check_scheme_roles, parse_roles
+from tidewire.wire.member_roles import Change, SchemeRoles, by_flags, by_names
 from tidewire.wire.models import Channel, Session, Team, TeamMember, User
 from tidewire.wire.roles import is_guest
 
@@ -298,10 +297,7 @@ def announce_left_team(tx: Transaction, team_id: str, user_id: str) -> None:
 async def do_set_roles(services: Services, session: Session, team_id: str, user_id: str, roles: str) -> None:
     """Give a member these roles (space separated) and tell him. Raises: 403, 404; 400 as parse_roles."""
 
-    def parse(member: TeamMember) -> MemberRoles:
-        return parse_roles("team", roles, was_guest=member.scheme_guest)
-
-    await _set_roles(services, session, team_id, user_id, parse)
+    await _set_roles(services, session, team_id, user_id, by_names("team", roles))
 
 
 async def do_set_scheme_roles(
@@ -309,30 +305,16 @@ async def do_set_scheme_roles(
 ) -> None:
     """Set a member's three flags and tell him. Raises: 403, 404; 400 as check_scheme_roles."""
 
-    def parse(member: TeamMember) -> MemberRoles:
-        return check_scheme_roles(
-            "team", wanted, explicit=member.explicit_roles, was_guest=member.scheme_guest
-        )
-
-    await _set_roles(services, session, team_id, user_id, parse)
+    await _set_roles(services, session, team_id, user_id, by_flags("team", wanted))
 
 
 async def _set_roles(
-    services: Services,
-    session: Session,
-    team_id: str,
-    user_id: str,
-    parse: Callable[[TeamMember], MemberRoles],
+    services: Services, session: Session, team_id: str, user_id: str, change: Change
 ) -> None:
     await permissions.check_team(services, session, team_id, "manage_team_roles")
     async with services.db.transaction() as tx:
         before = await teams.lock_member(tx, team_id, user_id)
         if before is None:
             raise member_missing()
-        after = await teams.set_roles(tx, team_id, user_id, parse(before))
-        announce(
-            tx,
-            team_key(team_id),
-            [to_user("memberrole_updated", {"member": as_text(after)}, user_id)],
-            invalidates=[team_member_key(team_id, user_id)],
-        )
+        after = await teams.set_roles(tx, team_id, user_id, change(before))
+        announce_team_roles(tx, after)

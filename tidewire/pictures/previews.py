@@ -3,14 +3,13 @@
 As in `squares`: what comes out was encoded here, from pixels.
 """
 
-import warnings
 from io import BytesIO
 from math import ceil
 from typing import NamedTuple
 
 from PIL import Image, ImageCms
 
-from tidewire.pictures.squares import FORMATS, NotAPicture, TooManyPixels, upright
+from tidewire.pictures.squares import TooManyPixels, opened, upright
 
 # Mattermost API v4, FileInfo: thumbnails 120 × 100, previews 1920 wide, mini previews 16 × 16.
 THUMBNAIL, PREVIEW_WIDTH, MINI = (120, 100), 1920, (16, 16)
@@ -48,24 +47,8 @@ def make_previews(path: str, max_pixels: int) -> Previews:
 
     max_pixels: width times height, tested before any pixel is decoded. Raises: NotAPicture, TooManyPixels.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit is checked below
-            return _previews(path, max_pixels)
-    except TooManyPixels:
-        raise
-    except Image.DecompressionBombError:
-        raise TooManyPixels from None
-    # As in squares.make_square: decoders may raise anything, and it is the file's fault.
-    except Exception as error:
-        raise NotAPicture(type(error).__name__) from None
-
-
-def _previews(path: str, max_pixels: int) -> Previews:
-    with Image.open(path, formats=FORMATS) as picture:
+    with opened(path, max_pixels) as picture:
         width, height = picture.size
-        if width * height > max_pixels:
-            raise TooManyPixels
         turned = _orientation(picture) in _TURNED
         moves = bool(getattr(picture, "is_animated", False))
         media_type = Image.MIME[picture.format or ""]
@@ -79,13 +62,13 @@ def _previews(path: str, max_pixels: int) -> Previews:
         profile = picture.info.get("icc_profile")
         plain = _plain(upright(picture))
         small = plain.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0) if size != plain.size else plain
-    small.info.clear()
-    small = _in_srgb(small, profile)
-    tiny = small.resize(_within(shown, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    mini = _flat(tiny).resize(MINI, Image.Resampling.BILINEAR)
-    return Previews(
-        media_type, *shown, _encode(tiny), None if moves else _encode(small), _jpeg(mini, _MINI_QUALITY)
-    )
+        small.info.clear()
+        small = _in_srgb(small, profile)
+        tiny = small.resize(_within(shown, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        mini = _flat(tiny).resize(MINI, Image.Resampling.BILINEAR)
+        return Previews(
+            media_type, *shown, _encode(tiny), None if moves else _encode(small), _jpeg(mini, _MINI_QUALITY)
+        )
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -5,6 +5,8 @@ profile, no trailing bytes that are something else to another program).
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 from PIL import Image, ImageOps
@@ -28,10 +30,29 @@ def make_square(path: str, max_pixels: int) -> bytes:
 
     Only the first frame of an animation is read. Raises: NotAPicture, TooManyPixels.
     """
+    with opened(path, max_pixels) as picture:
+        picture.draft("RGB", (2 * SIDE, 2 * SIDE))  # JPEG: decodes an eighth of the pixels where that is enough
+        picture.load()
+        turned = upright(picture)
+        plain = turned.convert("RGBA" if turned.has_transparency_data else "RGB")
+        plain.info.clear()
+        return encode(_middle(plain))
+
+
+@contextmanager
+def opened(path: str, max_pixels: int) -> Iterator[Image.Image]:
+    """A file as a picture of which no pixel is decoded yet, for the length of the context.
+
+    Raises, whatever goes wrong with it inside: NotAPicture; TooManyPixels above max_pixels.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit is checked below
-            return _square(path, max_pixels)
+            warnings.simplefilter("ignore")  # Pillow's own bomb warning: our limit is checked here
+            with Image.open(path, formats=FORMATS) as picture:
+                width, height = picture.size  # from the header
+                if width * height > max_pixels:
+                    raise TooManyPixels
+                yield picture
     except TooManyPixels:
         raise
     except Image.DecompressionBombError:
@@ -40,21 +61,6 @@ def make_square(path: str, max_pixels: int) -> bytes:
     # MemoryError, …): whatever it is, it is the file's fault, and this process is expendable.
     except Exception as error:
         raise NotAPicture(type(error).__name__) from None
-
-
-def _square(path: str, max_pixels: int) -> bytes:
-    with Image.open(path, formats=FORMATS) as picture:
-        width, height = picture.size  # from the header; no pixel has been decoded yet
-        if width * height > max_pixels:
-            raise TooManyPixels
-        picture.draft(
-            "RGB", (2 * SIDE, 2 * SIDE)
-        )  # JPEG: decodes an eighth of the pixels where that is enough
-        picture.load()
-        turned = upright(picture)
-        plain = turned.convert("RGBA" if turned.has_transparency_data else "RGB")
-    plain.info.clear()
-    return encode(_middle(plain))
 
 
 def _middle(picture: Image.Image) -> Image.Image:
@@ -72,7 +78,7 @@ def upright(picture: Image.Image) -> Image.Image:
         if picture.getexif().get(_ORIENTATION, 1) == 1:
             return picture
         return ImageOps.exif_transpose(picture)
-    except Exception:  # as in make_square; but a picture with a broken EXIF block is still a picture
+    except Exception:  # as in opened; but a picture with a broken EXIF block is still a picture
         return picture
 
 

@@ -4,7 +4,8 @@ Source: Mattermost API v4, "roles" and "schemeRoles" of team and channel members
 for teams' errors too.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from tidewire.wire.errors import AppError, body_param
 from tidewire.wire.roles import ROLES
@@ -27,6 +28,28 @@ class SchemeRoles(NamedTuple):
     scheme_guest: bool
     scheme_user: bool
     scheme_admin: bool
+
+
+class Membership(Protocol):
+    """What a change of roles asks of the membership as it was."""
+
+    scheme_guest: bool
+    explicit_roles: str
+
+
+Change = Callable[[Membership], MemberRoles]
+
+
+def by_names(kind: str, text: str) -> Change:
+    """Return the change to the roles that a text names; it raises as parse_roles."""
+    return lambda before: parse_roles(kind, text, was_guest=before.scheme_guest)
+
+
+def by_flags(kind: str, wanted: SchemeRoles) -> Change:
+    """Return the change to these flags; it raises as check_scheme_roles."""
+    return lambda before: check_scheme_roles(
+        kind, wanted, explicit=before.explicit_roles, was_guest=before.scheme_guest
+    )
 
 
 def _refused(kind: str, why: str, text: str) -> AppError:
