@@ -27,4 +27,10 @@ if DEBUG:
     directives |= {"boundscheck": True, "wraparound": True, "initializedcheck": True, "nonecheck": True,
                    "overflowcheck": True, "cdivision": False}
 
-setup(ext_modules=cythonize(extensions, compiler_directives=directives, annotate=DEBUG, force=DEBUG))
+AT_ONCE = os.cpu_count() or 1
+setup(
+    ext_modules=cythonize(
+        extensions, compiler_directives=directives, annotate=DEBUG, force=DEBUG, nthreads=AT_ONCE
+    ),
+    options={"build_ext": {"parallel": AT_ONCE}},
+)
