@@ -3,9 +3,9 @@
     python -m bench.boot [--users 32] [--channels 200] [--turns 9] [--seconds 4] [--balancer plain|gzip]
 
 The real API process with one worker, a private PostgreSQL and Redis; every user is in all channels of one team, the
-first of which holds some posts. Each user sends the calls of tests/shared/boot.py one after the other and begins again,
-as a first visit (no If-None-Match); caches are warm, log-ins apart (bench.booter). The API has a core of its own;
-everything else is on the other. --balancer: Caddy stands in front, as in `tidewire serve`, for browsers that take
+first of which holds some posts. Each user sends the calls of loadtest/people/boot.py one after the other and begins
+again, as a first visit (no If-None-Match); caches are warm, log-ins apart (bench.booter). The API has a core of its
+own; everything else is on the other. --balancer: Caddy stands in front, as in `tidewire serve`, for browsers that take
 gzip or do not; its CPU is given too.
 """
 

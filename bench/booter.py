@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from statistics import quantiles
 
-from tests.shared.boot import boot_calls
+from loadtest.people.boot import boot_calls
 
 STATUSES = 40  # people of whom a sidebar wants to know
 

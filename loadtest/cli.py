@@ -118,7 +118,7 @@ def run_command(
     Parameters
     ----------
     suite
-        storm: everybody reconnects. firehose: posts at a fixed rate, to receivers.
+        users: people with the web app. storm: everybody reconnects. firehose: posts at a fixed rate, to receivers.
     more
         Flags of the suite (--rest 1000) and of Locust.
     host

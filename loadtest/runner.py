@@ -13,6 +13,7 @@ from pathlib import Path
 from loadtest.local import is_local, local_gateways, local_metrics
 from loadtest.report.document import default_folder, finish
 from loadtest.seed import Plan
+from loadtest.shapes import USERS_PER_CHANNEL
 from loadtest.swarm.herd import CannotRun
 
 BROKEN = 4  # exit status of a run whose figures are partial
@@ -39,7 +40,16 @@ def _channels_of(members: int) -> Callable[[int], Plan]:
     return plan
 
 
+def _installation(users: int) -> Plan:
+    """Return a plan of an installation as they are, with a month of posts."""
+    return Plan(users, -(-users // USERS_PER_CHANNEL), posts=100 * users, skewed=True)
+
+
 SUITES = {
+    # Boots are the heaviest: a twentieth of all users a second, so that everybody is there after 20 s.
+    "users": SuiteCommand(
+        200, _installation, lambda users: ["-u", str(users), "-r", f"{max(1.0, users / 20):g}"], "60s"
+    ),
     "firehose": SuiteCommand(1000, _channels_of(100), lambda users: ["--receivers", str(max(0, users - 50))], "60s"),
     "storm": SuiteCommand(10_000, _channels_of(100), lambda users: ["--sockets", str(users)]),
 }

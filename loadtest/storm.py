@@ -13,7 +13,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,6 +22,7 @@ from locust import FastHttpUser, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.runners import MasterRunner
 
+from loadtest.burst import BURST, CONTEXT, Call, fill
 from loadtest.suite import Suite
 from loadtest.swarm.herd import CannotRun, Herd, Plan, raise_limit, split
 from loadtest.swarm.wire import Report
@@ -33,30 +33,6 @@ _PATIENCE_S = 60.0  # for the last log-in after it was due, and for the last cal
 _LOOK_S = 0.1
 _RETRY_S = 3.0  # web and mobile clients come back so long after a failure
 _AT_ONCE = 200  # bursts at the same time in a process of Locust; who waits for one counts from his log-in
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of the burst. Fields in braces are those of tokens.Person, `me` his id, and `since` in ms."""
-
-    method: str
-    path: str
-    body: str = ""
-
-
-# Source: Mattermost API v4, what the web app asks for at every reopen of its WebSocket, whatever came of the resume.
-BURST = (
-    Call("GET", "/users/me/channels"),
-    Call("GET", "/users/{user_id}/channel_members?page=-1&per_page=60"),
-    Call("GET", "/posts/scheduled/team/{team_id}?includeDirectChannels=true"),
-    Call("GET", "/users/{user_id}/teams/{team_id}/channels/categories"),
-    Call("GET", "/channels/{channel_id}/posts?since={since}"),
-    Call("GET", "/users/me/teams/unread?include_collapsed_threads=true"),
-    Call("GET", "/users/{user_id}/teams/{team_id}/threads?since={since}&extended=false"),
-    Call("GET", "/plugins/webapp"),
-    Call("GET", "/custom_profile_attributes/fields"),
-    Call("POST", "/users/ids?since={since}", '["{user_id}"]'),
-)
 
 
 def _add_options(parser: LocustArgumentParser) -> None:
@@ -179,18 +155,9 @@ def headers(person: Person) -> dict[str, str]:
     """Return the headers of a call in the burst."""
     return {
         "Authorization": f"Bearer {person.token}",
-        "X-Page-Load-Context": "reconnect",
+        CONTEXT: "reconnect",
         "Content-Type": "application/json",
     }
-
-
-def fill(call: Call, person: Person, since_ms: int) -> tuple[str, str]:
-    """Return a call's path and body for somebody."""
-    values: dict[str, object] = {**person._asdict(), "since": since_ms}
-    path, body = call.path, call.body
-    for name, value in values.items():
-        path, body = path.replace(f"{{{name}}}", str(value)), body.replace(f"{{{name}}}", str(value))
-    return path, body
 
 
 storm = Storm()

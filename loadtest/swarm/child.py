@@ -91,8 +91,19 @@ class Child:
                 self.crowd.drop()
                 self.report()
             else:
-                self.crowd.say(command.number - self._setup.first, msgspec.json.encode(command.action))
+                self._obey_for_one(command, command.number - self._setup.first)
         return True
+
+    def _obey_for_one(self, command: Command, number: int) -> None:
+        if command.do == "open":
+            if command.label != self._label:
+                self.report()
+                self._label = command.label
+            self.crowd.begin(number, resume=command.resume)
+        elif command.do == "cut":
+            self.crowd.cut(number)
+        else:
+            self.crowd.say(number, msgspec.json.encode(command.action))
 
     def report(self) -> None:
         """Send what happened since the last report."""

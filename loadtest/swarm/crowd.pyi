@@ -36,6 +36,10 @@ class Crowd:
         """Let clients that have no socket connect, `rate` a second from now on. Replaces what was asked before."""
     def drop(self) -> int:
         """Close every socket without a close frame; return how many were logged in. They may resume."""
+    def begin(self, number: int, *, resume: bool = False) -> None:
+        """Let one client connect now, however many attempts are under way; nothing happens if it has a socket."""
+    def cut(self, number: int) -> None:
+        """Close one client's socket without a close frame. It may resume."""
     def say(self, number: int, action: bytes) -> bool:
         """Send an action, a JSON object of at least one member, with the next seq; False if the client has no
         connection or its socket is full."""

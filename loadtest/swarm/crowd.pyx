@@ -188,6 +188,17 @@ cdef class Crowd:
             self._close(i, IDLE)
         return dropped
 
+    def begin(self, uint32_t number, *, bint resume=False):
+        if number >= self.size:
+            raise ValueError("no such connection")
+        if self.conns[number].state in (IDLE, RETRYING):
+            self._begin(number, swarm_clock_us(CLOCK_MONOTONIC), resume)
+
+    def cut(self, uint32_t number):
+        if number >= self.size:
+            raise ValueError("no such connection")
+        self._close(number, IDLE)
+
     def say(self, uint32_t number, bytes action):
         cdef Conn* conn
         if number >= self.size or PyBytes_GET_SIZE(action) > HEAD_LIMIT - 64:

@@ -123,12 +123,23 @@ class Herd:
         for child in self._children:
             self._tell(child, Command("drop"))
 
+    def open(self, number: int, *, resume: bool = False, label: str = "connect") -> None:
+        """Let one client connect, beside the others. label: what reports call it, the same for all."""
+        self._tell_one(Command("open", number=number, resume=resume, label=label))
+
+    def cut(self, number: int) -> None:
+        """Close one client's socket, without a close frame."""
+        self._tell_one(Command("cut", number=number))
+
     def say(self, number: int, action: str, **data: object) -> None:
         """Let one client send an action; nothing happens if it is not logged in."""
-        at = number - self.plan.first
+        self._tell_one(Command("say", number=number, action={"action": action, "data": data}))
+
+    def _tell_one(self, command: Command) -> None:
+        at = command.number - self.plan.first
         for child, share in zip(self._children, self._shares, strict=True):
             if at < share:
-                self._tell(child, Command("say", number=number, action={"action": action, "data": data}))
+                self._tell(child, command)
                 return
             at -= share
 

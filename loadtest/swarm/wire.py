@@ -34,8 +34,8 @@ class Setup(msgspec.Struct):
 
 
 class Command(msgspec.Struct, omit_defaults=True):
-    """do: "connect" (the rate is this child's; label: what reports call it), "drop", or "say" (number: among all;
-    action: with its data)."""
+    """do: "connect" (the rate is this child's; label: what reports call it), "drop", or for one client "open", "cut"
+    and "say" (number: among all; action: with its data)."""
 
     do: str
     rate: float = 0.0

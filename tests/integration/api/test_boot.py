@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 from api.routing import ROUTES
+from loadtest.people.boot import boot_calls
 from tests.fixtures.api import PASSWORD, People
-from tests.shared.boot import boot_calls
 
 THREADS = ("GET", "/users/{user_id}/teams/{team_id}/threads")
 
