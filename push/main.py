@@ -89,6 +89,7 @@ def run(settings: Settings) -> None:
 
     Raises: BadConfig if no target works, or the configuration file is wrong.
     """
+    log.setup(settings.log, process="push")
     push = effective(settings).push
     found, wrong = providers_of(push)
     if not found:

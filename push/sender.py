@@ -70,6 +70,7 @@ class Sender:
         self.stations = {target: Station(target, provider, shared) for target, provider in providers.items()}
         self._keeper = asyncio.create_task(self._keep())
         self._reached = 0.0  # when Redis last answered
+        self._looked = False  # at how durable it is
 
     @property
     def ready(self) -> bool:
@@ -150,6 +151,10 @@ class Sender:
         )
 
     async def _look_after(self) -> None:
+        if not self._looked:
+            if b"aof_enabled:0" in await self._client.call("INFO", "persistence"):
+                log.warning("Redis keeps no append-only file: what is accepted does not survive its end")
+            self._looked = True
         await asyncio.gather(*(station.provider.keep() for station in self.stations.values()))
         min_idle_ms = int(self._push.claim_after_s * 1000)
         for station in self.stations.values():

@@ -42,6 +42,7 @@ BLOCK_MS = 1_000
 TIMEOUT_S = 3.0
 LOW_SHARE = 8  # of what fits, this fraction is for silent pushes while messages wait
 REDIS_AGAIN_S = 0.2
+CLAIM_AT_ONCE = 200
 POISON_AFTER = 5  # deliveries: whoever takes it dies
 
 log = structlog.get_logger("push")
@@ -89,7 +90,7 @@ class Station:
         self._low_first = False
         self._sent_seconds = tally.attempts[provider.platform, Action.SENT.value]
         self._whole_seconds = tally.notifications[provider.platform]
-        self._debug = logging.getLogger().isEnabledFor(logging.DEBUG)
+        self._debug = log.is_enabled_for(logging.DEBUG)
         self._reader = asyncio.create_task(self._read())
 
     # -- in ---------------------------------------------------------------------------------------------------
@@ -365,39 +366,43 @@ class Station:
 
     # -- looking after ----------------------------------------------------------------------------------------
 
-    async def claim(self, min_idle_ms: int, count: int = 200) -> None:
-        """Take over what workers that died had under way. Raises: Unavailable."""
-        client, room = self._shared.client, self._shared.in_flight - len(self._under_way)
-        if room <= 0 or not self.breaker.closed or not self._grouped:
+    async def claim(self, min_idle_ms: int) -> None:
+        """Take over what workers that died had under way, as much as there is room for. Raises: Unavailable."""
+        if not self.breaker.closed or not self._grouped:
             return
-        for stream in self.streams:
-            command = (
-                "XAUTOCLAIM",
-                stream,
-                GROUP,
-                self._shared.consumer,
-                min_idle_ms,
-                "0",
-                "COUNT",
-                min(count, room),
-            )
-            found = (await client.call(*command))[1]
-            claimed = [entry for entry in found if entry and (stream, entry[0]) not in self._under_way]
-            if not claimed:
-                continue
-            pending = await client.calls(
-                [("XPENDING", stream, GROUP, entry[0], entry[0], 1) for entry in claimed]
-            )
-            counts = {row[0][0]: row[0][3] for row in pending if row}
-            log.warning("pushes of a worker that died are taken over", target=self.target, count=len(claimed))
-            metrics.CLAIMED.labels(self.target).inc(len(claimed))
-            taken = await self._sorted([(stream, entry) for entry in claimed])
-            for one in taken:
-                self._under_way[one.key] = one
-            poison = [one for one in taken if counts.get(one.key[1], 0) > POISON_AFTER]
-            for one in poison:
-                self._fail(one, Verdict(Action.OPERATOR, "Poison", "taken often, and never finished"))
-            self.take([one for one in taken if one not in poison])
+        count = 0
+        try:
+            for stream in self.streams:
+                while claimed := await self._claim_some(stream, min_idle_ms):
+                    count += claimed
+        finally:
+            if count:
+                log.warning("pushes of a worker that died are taken over", target=self.target, count=count)
+                metrics.CLAIMED.labels(self.target).inc(count)
+
+    async def _claim_some(self, stream: str, min_idle_ms: int) -> int:
+        """Take over some entries of a stream; return how many."""
+        room = min(CLAIM_AT_ONCE, self._shared.in_flight - len(self._under_way))
+        if room <= 0:
+            return 0
+        client = self._shared.client
+        claim = ("XAUTOCLAIM", stream, GROUP, self._shared.consumer, min_idle_ms, "0", "COUNT", room)
+        found = (await client.call(*claim))[1]
+        claimed = [entry for entry in found if entry and (stream, entry[0]) not in self._under_way]
+        if not claimed:
+            return 0
+        pending = await client.calls(
+            [("XPENDING", stream, GROUP, entry[0], entry[0], 1) for entry in claimed]
+        )
+        counts = {row[0][0]: row[0][3] for row in pending if row}
+        taken = await self._sorted([(stream, entry) for entry in claimed])
+        for one in taken:
+            self._under_way[one.key] = one
+        poison = [one for one in taken if counts.get(one.key[1], 0) > POISON_AFTER]
+        for one in poison:
+            self._fail(one, Verdict(Action.OPERATOR, "Poison", "taken often, and never finished"))
+        self.take([one for one in taken if one not in poison])
+        return len(claimed)
 
     async def stop(self, drain_s: float) -> None:
         """Take nothing more, let attempts end, give back the rest."""

@@ -105,11 +105,13 @@ async def test_a_worker_killed_with_everything_under_way(
     accepted = jobs(size.pushes)
     async with apple_at(tmp_path) as apple:
         proxy = PushProxy(own_redis.url, **options(tmp_path, apple, size))
+        apple.delay_s = min(4.0, size.attempt_s / 2)
+        # Before anything is sent: the stand-in runs on this loop, too, and has much to do then.
+        queue = PushQueue(own_redis.url)
+        await queue.add(accepted)
+        await queue.close()
         await asyncio.to_thread(proxy.start)
         try:
-            apple.delay_s = min(4.0, size.attempt_s / 2)
-            queue = PushQueue(own_redis.url)
-            await queue.add(accepted)
             await until(lambda: len(apple.received) > size.pushes // 10, 60)
             assert proxy.process is not None
             worker = psutil.Process(proxy.process.pid).children(recursive=True)[-1]
@@ -122,7 +124,6 @@ async def test_a_worker_killed_with_everything_under_way(
             )
             took_s = time.monotonic() - killed
             await until_empty(own_redis.url)
-            await queue.close()
         finally:
             await asyncio.to_thread(proxy.stop)
     # Of those that were answered before, only what the last few milliseconds brought may come again; the stand-in

@@ -309,3 +309,65 @@ async def test_many_events_are_few_statements(phones: Phones) -> None:
     assert (len(waiting), len(await phones.decide(waiting))) == (41, 41)
     statements = await phones.count_statements(waiting)
     assert statements <= 8
+
+
+async def test_a_webhook_reaches_its_owner_too(phones: Phones) -> None:
+    people, channel = phones.people, phones.people.channel["id"]
+    hook = await people.owner.post(
+        "/hooks/incoming", {"channel_id": channel, "display_name": "Build"}, expect=201
+    )
+    await people.admin.put("/config/patch", {"ServiceSettings": {"EnablePostUsernameOverride": True}})
+    said_by_hook = {"text": "@owner: it works", "username": "builder"}
+    for where in ({}, {"channel": "@member"}):  # a direct channel between the hook's owner and somebody
+        answer = await people.anonymous.http.post(
+            f"{people.api.url}/hooks/{hook['id']}", json=said_by_hook | where
+        )
+        assert answer.status_code == 200
+        (job,) = [one for one in await phones.pushes() if one.notification.platform == "apple_rn-v2"]
+        what = job.notification
+        assert (what.from_webhook, what.override_username, what.sender_name) == ("true", "builder", "builder")
+        assert what.channel_name == ("builder" if where else "Harbour")
+    await say(people.owner, channel, "@owner, to myself")
+    assert await phones.pushes() == []
+
+
+async def test_what_a_badge_counts(phones: Phones) -> None:
+    """Mentions in live channels, muted ones included; those of replies in the channel, or collapsed, in any thread."""
+    people = phones.people
+    owner, member, team = people.owner, people.member, people.team["id"]
+    asked = 0
+
+    async def badge() -> int:
+        nonlocal asked
+        await say(member, people.channel["id"], "@owner")
+        *_, job = await phones.pushes()
+        asked += 2  # this mention, and the post by which it is known that all was read
+        return job.notification.badge - asked
+
+    start = await badge()
+    muted = await owner.new_channel(team, "muted", "O", member)
+    await owner.put(f"/channels/{muted['id']}/members/{owner.id}/notify_props", {"mark_unread": "mention"})
+    root = await say(member, muted["id"], "@owner")
+    assert await badge() == start + 1
+    for number in range(2):
+        await say(member, muted["id"], f"@owner {number}", root_id=root["id"])
+    assert await badge() == start + 3
+    direct = await phones.direct(member, owner)
+    for _ in range(2):
+        await say(member, direct, "no name")
+    assert await badge() == start + 5
+    await owner.delete(f"/channels/{muted['id']}")
+    assert await badge() == start + 5 - 1
+    preference = {
+        "user_id": owner.id,
+        "category": "display_settings",
+        "name": "collapsed_reply_threads",
+        "value": "off",
+    }
+    await owner.put("/users/me/preferences", [preference])
+    root = await say(owner, people.channel["id"], "a root")
+    await phones.pushes()
+    before = await badge()
+    await say(member, people.channel["id"], "@owner", root_id=root["id"])  # now it counts in the channel
+    assert await badge() == before + 1
+    await owner.put("/users/me/preferences", [preference | {"value": "on"}])

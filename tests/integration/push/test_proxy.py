@@ -132,6 +132,7 @@ async def test_an_existing_server_may_point_at_it(redis_url: str, tmp_path: Path
             assert f"service_{name}" in figures
         assert 'target="broken"' not in figures and "target broken" in proxy.tail()
     log = proxy.tail()
+    assert '"event": "push sent"' not in log  # only at debug
     assert "push not sent" in log and DEVICE not in log and "hi :tada:" not in log and "e" * 64 not in log
 
 
@@ -251,14 +252,16 @@ async def test_tls_and_the_secret(redis_url: str, tmp_path: Path) -> None:
     (tmp_path / "tls").mkdir()
     files = authority().issue(tmp_path / "tls")
     options = {"tls_cert": str(files.cert), "tls_key": str(files.key), "secret": "s3cret"}
-    async with proxied(redis_url, tmp_path, **options) as (proxy, apple, client):
+    async with proxied(redis_url, tmp_path, level="debug", **options) as (proxy, apple, client):
         refused = await send(client)
         assert refused["error"] == "Failed because of missing or wrong X-Mattermost-Auth"
         answer = await client.post(
             "/api/v1/send_push", json=SERVER_SENDS, headers={"X-Mattermost-Auth": "s3cret"}
         )
         assert answer.json() == {"status": "OK"} and len(apple.received) == 1
-    assert "s3cret" not in proxy.tail()
+    log = proxy.tail()
+    assert "s3cret" not in log and DEVICE not in log and SERVER_SENDS["message"] not in log
+    assert '"event": "push sent"' in log and "Redis keeps no append-only file" in log
 
 
 async def test_throttling_works(redis_url: str, tmp_path: Path) -> None:
