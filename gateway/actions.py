@@ -178,8 +178,9 @@ class Actions:
         channel_id, parent_id = _text(data, "channel_id"), _text(data, "parent_id")
         if parent_id and not is_id(parent_id):
             raise _invalid("parent_id")
-        # Every member of a channel may post there by the built-in roles.
-        if not self._hub.hears(connection.user_id, channel_key(channel_id)):
+        key = channel_key(channel_id)
+        # Every member of a channel may post there by the built-in roles, unless it is archived.
+        if not self._hub.hears(connection.user_id, key) or key in self._hub.archived:
             raise _invalid("channel_id")
         self._presence.active(connection.user_id)
         self._used(connection)

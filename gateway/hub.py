@@ -7,7 +7,7 @@ from the event loop: no locks. Entering costs O(memberships of the user), an eve
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from gateway.connection import Connection, Seats, State, views
@@ -74,6 +74,7 @@ Member = Owner
 # more byte behind them.
 Numbers = bytes
 _SMALL = 1 << 16
+_ARCHIVING = frozenset({"channel_deleted", "channel_restored"})
 
 
 def _pack(numbers: Iterable[int]) -> Numbers:
@@ -106,6 +107,7 @@ class Hub:
         self._names: list[str] = []  # by number
         self._groups: list[SlotSet] = []  # by number
         self._spare: list[int] = []  # numbers without a key
+        self.archived: set[str] = set()  # keys of archived channels that somebody hears
         self.everyone = SlotSet()
         self.by_slot = Seats()
         self.by_connection_id = SeatTable()
@@ -175,6 +177,7 @@ class Hub:
         if not len(group):
             key = self._names[number]
             del self.numbers[key]
+            self.archived.discard(key)
             self._names[number] = ""
             self._spare.append(number)
             self._on_dropped(key)
@@ -195,6 +198,22 @@ class Hub:
     def key_count(self) -> int:
         """Number of keys that somebody hears."""
         return len(self.numbers) + len(self.members)
+
+    def knows(self, keys: Mapping[str, int], archived: Sequence[str]) -> None:
+        """Take note which of the channels with these keys were archived when their rows were read."""
+        if archived or self.archived:
+            self.archived.difference_update(keys)
+            self.archived.update(archived)
+
+    def note(self, envelope: Envelope) -> None:
+        """Take note of a channel that is archived or restored. Which one stands in what it makes stale."""
+        for copy in envelope.copies:
+            if copy.name in _ARCHIVING:
+                keys = {channel_key(stale[8:]) for stale in envelope.invalidates if stale.startswith("channel:")}
+                if copy.name == "channel_deleted":
+                    self.archived.update(keys & self.numbers.keys())
+                else:
+                    self.archived.difference_update(keys)
 
     def keys_of(self, member: Member) -> set[str]:
         """Return the keys that the user hears, his own included."""

@@ -156,6 +156,7 @@ class Joiner:
                 # A line that the key has already knows better than the row.
                 n = row.keys.get(own, 0) if own not in self._relay.lines else -1
                 member = self._hub.enter(user_id, row.roles, row.keys, n)
+                self._hub.knows(row.keys, row.archived)
                 for connection in waiting:
                     self._enter(member, connection)
         now = asyncio.get_running_loop().time()
@@ -168,7 +169,10 @@ class Joiner:
 
     def _catch_up(self, rows: dict[str, Memberships], key: str, n: int, data: bytes) -> None:
         """Apply effects on those who came in, of an announcement that the others have had already."""
-        for effect in decode(data).effects:
+        envelope = decode(data)
+        if any(n > row.keys.get(key, n) for row in rows.values()):
+            self._hub.note(envelope)  # the rows, which are older, were noted just now
+        for effect in envelope.effects:
             row = rows.get(effect.user_id)
             if row is not None and n > row.keys.get(key, 0):
                 self._hub.apply(effect)

@@ -172,7 +172,12 @@ class Relay:
             self._hub.deliver(copy)
 
     def _passes(self, typing: Copy) -> bool:
-        """Tell whether typing is to be delivered: producers know only what they sent themselves."""
+        """Tell whether typing is to be delivered: producers know only what they sent themselves.
+
+        Another gateway may have heard later than this one that a channel is archived.
+        """
+        if channel_key(typing.channel_id) in self._hub.archived:
+            return False
         if self._typing is None or not self._hub.heard(channel_key(typing.channel_id)):
             return True
         # The body names channel, thread and user, and nothing else.
@@ -183,6 +188,8 @@ class Relay:
         self.applied += 1
         for effect in envelope.effects:
             self._hub.apply(effect)
+        if envelope.invalidates:
+            self._hub.note(envelope)
         for copy in envelope.copies:
             self._hub.deliver(copy)
 
@@ -291,9 +298,21 @@ class Relay:
                     self.lines[key] = Line(n)
                 new.add(key)
             elif not line.settled:
-                line.settled, line.n = True, n
-                self._drain(key, line)
+                self._settle(key, line, n)
         return new
+
+    def _settle(self, key: str, line: Line, n: int) -> None:
+        """Begin a line at a row's number; what is held from before it was meant for others, who are here already."""
+        early = sorted(held for held in line.held if held <= n)
+        line.settled = True
+        if early and early[-1] - early[0] + 1 == len(early) and early[-1] == n:
+            line.n = early[0] - 1
+            self._drain(key, line)
+            return
+        users: set[str] = set().union(*(self._named(line.held[held]) for held in early))
+        line.n = n
+        self._drain(key, line)
+        self._gap(users)
 
     def dropped(self, key: str, now: float) -> None:
         """Take note that nobody hears the key any more (`Hub.on_dropped`)."""

@@ -62,6 +62,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         "out of a channel while posts stream into it: by removal, with the team, archived; demoted",
         [
             ACCOUNTS + "test_nodes.py::test_nothing_of_a_channel_comes_after_it_was_left",
+            ACCOUNTS + "test_nodes.py::test_nobody_types_in_an_archived_channel",
             ACCOUNTS + "test_nodes.py::test_a_guest_hears_of_those_he_sees_on_every_node",
             ACCOUNTS + "test_guests.py::test_there_and_back",
         ],

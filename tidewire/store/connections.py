@@ -22,10 +22,14 @@ class Login(NamedTuple):
 
 
 class Memberships(NamedTuple):
-    """What a user hears. keys: ordering key ("u:…", "c:…", "t:…") → number of its last announcement."""
+    """What a user hears. keys: ordering key ("u:…", "c:…", "t:…") → number of its last announcement.
+
+    archived: those of them that are of archived channels.
+    """
 
     roles: str
     keys: dict[str, int]
+    archived: Sequence[str] = ()
 
 
 async def load_logins(db: Database, token_hashes: Sequence[bytes], now_ms: int) -> dict[bytes, Login]:
@@ -48,10 +52,10 @@ async def load_memberships(db: Database, user_ids: Sequence[str]) -> dict[str, M
     Raises: Unavailable. Cost: one statement, about 10 index look-ups a user and one per membership.
     """
     found = {}
-    for user_id, roles, number, names, numbers in await db.fetch(_Q["memberships"], user_ids):
+    for user_id, roles, number, names, numbers, archived in await db.fetch(_Q["memberships"], user_ids):
         keys = dict(zip(names.split(" "), numbers, strict=True)) if names else {}
         keys["u:" + user_id] = number
-        found[user_id] = Memberships(roles, keys)
+        found[user_id] = Memberships(roles, keys, archived.split(" ") if archived else ())
     return found
 
 

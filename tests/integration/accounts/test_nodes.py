@@ -299,3 +299,32 @@ async def test_a_guest_hears_of_those_he_sees_on_every_node(office: Office, othe
         behind = socket.events[names.index("memberrole_updated") :]
         strangers = [event for event in behind if event["event"] == "user_updated"]
         assert {event["data"]["user"]["id"] for event in strangers} <= {user.id}
+
+
+@pytest.mark.parametrize("kind", ["O", "P"])
+async def test_nobody_types_in_an_archived_channel(office: Office, other_node: World, kind: str) -> None:
+    """On sockets that heard of it, on one that came later, on either node; and again once it is restored."""
+    people = office.crew.people
+    user = await listener(office, "t_typist" + kind.lower())
+    channel = await people.owner.new_channel(people.team["id"], "typing-" + kind.lower(), kind, people.member, user)
+    typing = {"channel_id": channel["id"], "parent_id": ""}
+    reader = await Pair.open(office, other_node, people.member)
+    early = await Pair.open(office, other_node, user)
+    await people.owner.delete(f"/channels/{channel['id']}")
+    for socket in (*early.sockets, *reader.sockets):
+        await socket.event("channel_deleted")
+        socket.events.clear()
+    late = await Pair.open(office, other_node, user)
+    for socket in (*early.sockets, *late.sockets):
+        reply = await socket.act("user_typing", typing)
+        assert (reply["status"], reply["error"]["status_code"]) == ("FAIL", 400)
+    await user.post(f"/users/{user.id}/typing", typing)  # which says nothing to nobody
+    await people.admin.post(f"/channels/{channel['id']}/restore")
+    for socket in (*early.sockets, *late.sockets):
+        await socket.event("channel_restored")
+        assert (await socket.act("user_typing", typing))["status"] == "OK"
+    for socket in reader.sockets:
+        await socket.event("channel_restored")
+        assert (await socket.event("typing"))["data"]["user_id"] == user.id
+        names = [event["event"] for event in socket.events]
+        assert "typing" not in names[: names.index("channel_restored")]

@@ -112,8 +112,11 @@ class Crowd:
         self.hub.add(member, made)
         return made
 
-    def say(self, key: str, n: int, *copies: Copy, effects: Sequence[Effect] = ()) -> None:
-        self.relay.offer(key, n, encode(Envelope(key, list(effects), list(copies))), self.now)
+    def say(
+        self, key: str, n: int, *copies: Copy, effects: Sequence[Effect] = (), invalidates: Sequence[str] = ()
+    ) -> None:
+        envelope = Envelope(key, list(effects), list(copies), invalidates=list(invalidates))
+        self.relay.offer(key, n, encode(envelope), self.now)
 
     def got(self, slot: int) -> list[str]:
         return [body.decode() for body in self.room.got.get(slot, [])]

@@ -173,3 +173,50 @@ async def test_a_user_who_loads_anew_keeps_his_sockets_and_loses_his_absent_conn
     for n in (6, 7, 8, 9):
         crowd.say("c:x", n, post(str(n)))
     assert crowd.got(1)[-1] == "10"
+
+
+async def test_who_joins_takes_no_admission_from_another() -> None:
+    """Bob's way into a channel that nobody here hears waits for its turn when Ann comes, whose row is newer."""
+    crowd = Crowd()
+    crowd.enter(9, "bob")
+    crowd.say("c:x", 6, post("6"), effects=[JoinChannel("bob", "x")])
+    crowd.say("c:x", 7, post("7"))
+    crowd.rows["ann"] = Memberships("system_user", {"u:ann": 0, "c:x": 7})
+    await start_join(crowd)
+    await finish_join(crowd)
+    crowd.say("c:x", 8, post("8"))
+    assert (crowd.got(9), crowd.got(1), crowd.gaps) == (["6", "7", "8"], ["8"], [])
+
+
+async def test_an_admission_with_a_hole_behind_it_makes_him_load_anew() -> None:
+    crowd = Crowd()
+    crowd.enter(9, "bob")
+    crowd.say("c:x", 6, post("6"), effects=[JoinChannel("bob", "x")])
+    crowd.rows["ann"] = Memberships("system_user", {"u:ann": 0, "c:x": 7})
+    await start_join(crowd)
+    await finish_join(crowd)
+    assert crowd.gaps == [{"bob"}]
+
+
+async def test_archived_channels_are_known_by_rows_and_by_events() -> None:
+    """The rows say it when somebody comes, announcements from then on, in whatever order they meet."""
+
+    def news(name: str) -> tuple[Copy, list[str]]:
+        return Copy(b"", team_id="t", name=name), ["channel:x"]
+
+    crowd = Crowd()
+    crowd.rows["ann"] = Memberships("system_user", {"u:ann": 0, "c:x": 1, "c:y": 1, "t:t": 4}, ["c:y"])
+    await start_join(crowd)
+    copy, stale = news("channel_deleted")
+    crowd.say("t:t", 5, copy, invalidates=stale)  # after the rows were read
+    await finish_join(crowd)
+    assert crowd.hub.archived == {"c:x", "c:y"}
+    # Bob's rows are older than what comes while they are under way.
+    crowd.rows["bob"] = Memberships("system_user", {"u:bob": 0, "c:x": 1, "t:t": 5}, ["c:x"])
+    await start_join(crowd, 2, "bob")
+    copy, stale = news("channel_restored")
+    crowd.say("t:t", 6, copy, invalidates=stale)
+    await finish_join(crowd)
+    assert crowd.hub.archived == {"c:y"}
+    crowd.hub.remove(crowd.hub.by_slot[1])
+    assert not crowd.hub.archived  # nobody hears it

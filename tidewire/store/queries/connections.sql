@@ -15,16 +15,16 @@ SELECT id, expires_at FROM sessions WHERE id = ANY($1::text[]);
 -- name: memberships
 -- What a batch of users hears and where each key stands: one statement, so one snapshot. Deleted users have no row.
 -- Archived channels are in: their members are told when they come back.
--- The keys are one text: to split it costs the reader less than an array of texts.
-SELECT u.id, u.roles, u.event_n, heard.keys, heard.ns
+-- The keys are one text: to split it costs the reader less than an array of texts. archived: those of archived channels.
+SELECT u.id, u.roles, u.event_n, heard.keys, heard.ns, heard.archived
 FROM users u
 LEFT JOIN LATERAL (
-    SELECT string_agg(key, ' ') AS keys, array_agg(n) AS ns
+    SELECT string_agg(key, ' ') AS keys, array_agg(n) AS ns, string_agg(key, ' ') FILTER (WHERE gone) AS archived
     FROM (
-        SELECT 'c:' || x.id AS key, x.event_n AS n
+        SELECT 'c:' || x.id AS key, x.event_n AS n, x.delete_at > 0 AS gone
         FROM channel_members m JOIN channels x ON x.id = m.channel_id WHERE m.user_id = u.id
         UNION ALL
-        SELECT 't:' || x.id, x.event_n
+        SELECT 't:' || x.id, x.event_n, false
         FROM team_members m JOIN teams x ON x.id = m.team_id WHERE m.user_id = u.id AND m.delete_at = 0
     ) one
 ) heard ON true
