@@ -118,17 +118,24 @@ async def test_drafts_show_their_files(crew: Crew) -> None:
     await people.member.delete(f"/users/me/channels/{channel}/drafts")
 
 
-async def test_with_a_team_its_files_go(crew: Crew, config: dict[str, Any]) -> None:
-    people = crew.people
-    config["ServiceSettings.EnableAPITeamDeletion"] = True
+@pytest.mark.parametrize("whole", ["teams", "channels"])
+async def test_with_a_team_or_a_channel_its_files_go(crew: Crew, config: dict[str, Any], whole: str) -> None:
+    people, db = crew.people, crew.town.db
+    config["ServiceSettings.EnableAPITeamDeletion"] = config["ServiceSettings.EnableAPIChannelDeletion"] = True
     before = set(await stored(crew, "disk", config))
-    team = await people.admin.new_team("shortlived")
+    team = await people.admin.new_team("shortlived-" + whole)
     channel = await people.admin.new_channel(team["id"], "room")
     file = await upload(people.admin, channel["id"], "p.png", drawn())
     assert len(set(await stored(crew, "disk", config)) - before) == 3
-    await people.admin.delete(f"/teams/{team['id']}?permanent=true")
+    # As the indexer writes it.
+    row = file["id"], channel["id"], file["create_at"]
+    await db.execute("INSERT INTO file_search (file_id, channel_id, create_at, words) VALUES ($1, $2, $3, '')", *row)
+    gone = team if whole == "teams" else channel
+    await people.admin.delete(f"/{whole}/{gone['id']}?permanent=true")
+    for table in ("files", "file_search"):
+        assert await db.fetchval(f"SELECT count(*) FROM {table} WHERE channel_id = $1", channel["id"]) == 0, table
     await people.admin.get(f"/files/{file['id']}", expect=404)
-    doomed = await crew.town.db.fetch("SELECT key FROM doomed_objects")
+    doomed = await db.fetch("SELECT key FROM doomed_objects")
     assert {row["key"] for row in doomed} | before == set(await stored(crew, "disk", config))
 
 

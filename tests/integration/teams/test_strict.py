@@ -166,7 +166,14 @@ async def test_what_an_invitation_may_not(town: Town) -> None:
 async def test_deleting_a_team_for_good_leaves_nothing(town: Town) -> None:
     team = await town.new_team()
     channel = await town.new_channel(team_id=team["id"], kind="P")
-    post = await town.member.post("/posts", {"channel_id": channel["id"], "message": "m"}, expect=201)
+    body = {"channel_id": channel["id"], "message": "m"}
+    post = await town.member.post("/posts", body | {"metadata": {"priority": {"requested_ack": True}}}, expect=201)
+    await town.member.post(f"/users/me/posts/{post['id']}/ack")
+    await town.member.post("/drafts", body, expect=201)
+    hook = {"channel_id": channel["id"], "display_name": "h"}
+    await town.admin.post("/hooks/incoming", hook, expect=201)
+    command = {"team_id": team["id"], "trigger": "gone", "method": "P", "url": "http://example.org/x"}
+    await town.admin.post("/commands", command, expect=201)
     reply = {"channel_id": channel["id"], "message": "r", "root_id": post["id"]}
     await town.member.post("/posts", reply, expect=201)
     reaction = {"user_id": town.member.id, "post_id": post["id"], "emoji_name": "wave"}
@@ -186,7 +193,9 @@ async def test_deleting_a_team_for_good_leaves_nothing(town: Town) -> None:
         ("teams", "id", team["id"]), ("team_members", "team_id", team["id"]), ("channels", "team_id", team["id"]),
         ("channel_members", "channel_id", channel["id"]), ("posts", "channel_id", channel["id"]),
         ("threads", "channel_id", channel["id"]), ("thread_members", "channel_id", channel["id"]),
-        ("reactions", "post_id", post["id"]),
+        ("reactions", "post_id", post["id"]), ("drafts", "channel_id", channel["id"]),
+        ("post_acknowledgements", "channel_id", channel["id"]), ("commands", "team_id", team["id"]),
+        ("incoming_webhooks", "team_id", team["id"]), ("outgoing_webhooks", "team_id", team["id"]),
         ("sidebar_categories", "team_id", team["id"]), ("sidebar_channels", "team_id", team["id"]),
     ):  # fmt: skip
         assert (await town.sql(f"SELECT count(*) FROM {table} WHERE {column} = $1", value))[0][0] == 0, table

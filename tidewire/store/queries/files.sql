@@ -48,11 +48,14 @@ WITH gone AS (
 SELECT gone.key, EXISTS (SELECT 1 FROM files f WHERE f.id = right(split_part(gone.key, '.', 1), 26)) AS needed FROM gone;
 
 -- name: doom_of_channels
--- The objects of channels whose rows go away for good.
+-- The objects of channels whose rows go away for good, with what the search knows of them.
 WITH gone AS (DELETE FROM files WHERE id IN (SELECT id FROM files WHERE channel_id = ANY($1::text[]) LIMIT $3)
-    RETURNING key, thumbnail, preview)
-INSERT INTO doomed_objects (key, at)
-SELECT key, $2::bigint FROM gone
-UNION ALL SELECT key || '.thumbnail', $2 FROM gone WHERE thumbnail <> ''
-UNION ALL SELECT key || '.preview', $2 FROM gone WHERE preview <> ''
-ON CONFLICT DO NOTHING RETURNING key;
+    RETURNING id, key, thumbnail, preview),
+    of_search AS (DELETE FROM file_search s USING gone WHERE s.file_id = gone.id),
+    doomed AS (
+        INSERT INTO doomed_objects (key, at)
+        SELECT key, $2::bigint FROM gone
+        UNION ALL SELECT key || '.thumbnail', $2 FROM gone WHERE thumbnail <> ''
+        UNION ALL SELECT key || '.preview', $2 FROM gone WHERE preview <> ''
+        ON CONFLICT DO NOTHING)
+SELECT id FROM gone;

@@ -38,6 +38,11 @@ DELETE FROM sidebar_channels WHERE team_id = $1;
 DELETE FROM sidebar_categories WHERE team_id = $1;
 
 -- name: delete_channels
+-- With what belongs to them or to the team.
+WITH drafts_ AS (DELETE FROM drafts d USING channels c WHERE c.team_id = $1 AND d.channel_id = c.id),
+    incoming_ AS (DELETE FROM incoming_webhooks WHERE team_id = $1),
+    outgoing_ AS (DELETE FROM outgoing_webhooks WHERE team_id = $1),
+    commands_ AS (DELETE FROM commands WHERE team_id = $1)
 DELETE FROM channels WHERE team_id = $1;
 
 -- name: delete_team_members
