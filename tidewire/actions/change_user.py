@@ -1,11 +1,13 @@
 """Changes of accounts: what people say about themselves, and what administrators decide (roles, active or not)."""
 
 import re
+from collections.abc import Callable
 
 from msgspec import Struct, structs
 
 from tidewire.actions import (
     bots,
+    guests,
     mail,
     mention_map,
     own_password,
@@ -143,15 +145,32 @@ def _check_roles(text: str) -> str:
 
 
 async def do_set_roles(services: Services, session: Session, user_id: str, text: str) -> None:
-    """Give a user other system roles, in force at once for his logins and sockets everywhere. Raises: 400, 403, 404."""
+    """Give a user other system roles, in force at once for his logins and sockets everywhere.
+
+    Who becomes a guest by that, or is none any more, changes in all teams and channels as by demotion and promotion.
+    Raises: 400, 403, 404; Unavailable.
+    """
     permissions.check_system(session, "manage_roles")
     roles = _check_roles(text)
+
+    def check(user: User) -> None:
+        if not permissions.is_admin(session) and permissions.SYSTEM_ADMIN in (*roles.split(), *user.roles.split()):
+            raise forbidden()
+
+    known = await get_user(services, user_id)
+    if is_guest(known.roles) != is_guest(roles) or not await _set_roles(services, user_id, roles, check):
+        await guests.do_turn_by_roles(services, session, user_id, roles, check)
+
+
+async def _set_roles(services: Services, user_id: str, roles: str, check: Callable[[User], None]) -> bool:
+    """Store roles and tell; False if by now they would make a guest of a user or the other way round."""
     async with services.db.transaction() as tx:
         user = await users.lock(tx, user_id)
         if user is None:
             raise missing()
-        if not permissions.is_admin(session) and permissions.SYSTEM_ADMIN in (*roles.split(), *user.roles.split()):
-            raise forbidden()
+        check(user)
+        if is_guest(user.roles) != is_guest(roles):
+            return False
         at = max(now_ms(), user.update_at + 1)
         await users.set_roles(tx, user_id, roles, at=at)
         hashes = await sessions.hashes_of_user(tx, user_id)
@@ -162,6 +181,7 @@ async def do_set_roles(services: Services, session: Session, user_id: str, text:
             effects=[Roles(user_id, roles)],
             invalidates=["user:" + user_id, *map(cache_key, hashes)],
         )
+    return True
 
 
 def _check_self_deactivation(services: Services, session: Session) -> None:
@@ -220,7 +240,9 @@ async def _set_active(services: Services, session: Session, user_id: str, *, act
         await users.set_active(tx, user_id, delete_at=user.delete_at, at=at)
         await announce_updated(services, tx, user, stale=await mention_map.stale_keys(tx, before, user))
         announce(tx, user_key(user_id), [to_all("user_activation_status_change", {})])
-        if not active:
+        if active:
+            await statuses.let_online(tx, user_id)
+        else:
             await statuses.forget(tx, [user_id])
             await bots.do_disable_bots_of(tx, services, user_id, at=at)
             await end_all_sessions(tx, [user_id])

@@ -4,6 +4,8 @@ A guest sees the channels that he was put into, and who is in them.
 Source: Mattermost API v4, "Promote a guest to user", "Demote a user to a guest", GuestAccountsSettings.
 """
 
+from collections.abc import Callable
+
 from msgspec import structs
 
 from tidewire.actions import mention_map, permissions
@@ -35,10 +37,7 @@ async def do_promote(services: Services, session: Session, user_id: str) -> None
     if not is_guest((await get_user(services, user_id)).roles):
         text = "Unable to convert the guest to a regular user because is not a guest."
         raise AppError("api.user.promote_guest_to_user.no_guest.app_error", 501, text)
-    user, joined = await _turn(services, user_id, guest=False)
-    adder = await get_user(services, session.user_id)
-    for channel in joined:
-        await tell_joined(services, [channel], [user], adder)
+    await _turn(services, session, user_id, lambda user: _roles(user.roles, guest=False), guest=False)
 
 
 async def do_demote(services: Services, session: Session, user_id: str) -> None:
@@ -56,7 +55,22 @@ async def do_demote(services: Services, session: Session, user_id: str) -> None:
     if is_guest(user.roles):
         text = "Unable to convert the user to guest because is already a guest."
         raise AppError("api.user.demote_user_to_guest.already_guest.app_error", 501, text)
-    await _turn(services, user_id, guest=True)
+    await _turn(services, session, user_id, lambda user: _roles(user.roles, guest=True), guest=True)
+
+
+async def do_turn_by_roles(
+    services: Services, session: Session, user_id: str, roles: str, check: Callable[[User], None]
+) -> None:
+    """Give an account roles that make it a guest or none any more; memberships follow as in promotion and demotion.
+
+    check: raises if the account, locked then, may not get them. Raises: 404, Unavailable.
+    """
+
+    def checked(user: User) -> str:
+        check(user)
+        return roles
+
+    await _turn(services, session, user_id, checked, guest=is_guest(roles))
 
 
 def _roles(roles: str, *, guest: bool) -> str:
@@ -66,17 +80,29 @@ def _roles(roles: str, *, guest: bool) -> str:
     return " ".join(dict.fromkeys(names))
 
 
-async def _turn(services: Services, user_id: str, *, guest: bool) -> tuple[User, list[Channel]]:
-    """Store it, tell it, and return the account and the channels that it came into. Raises: 404, Unavailable."""
+async def _turn(
+    services: Services, session: Session, user_id: str, roles: Callable[[User], str], *, guest: bool
+) -> None:
+    """Store it, tell it, and who is no guest any more comes into the default channels. Raises: 404, Unavailable.
+
+    roles: what the account, locked then, is to have.
+    """
     for _ in range(TRIES):
         try:
-            return await _try_turn(services, user_id, guest=guest)
+            user, joined = await _try_turn(services, user_id, roles, guest=guest)
+            break
         except guests.GAVE_WAY:
             continue
-    raise Unavailable("database")
+    else:
+        raise Unavailable("database")
+    adder = await get_user(services, session.user_id)
+    for channel in joined:
+        await tell_joined(services, [channel], [user], adder)
 
 
-async def _try_turn(services: Services, user_id: str, *, guest: bool) -> tuple[User, list[Channel]]:
+async def _try_turn(
+    services: Services, user_id: str, roles: Callable[[User], str], *, guest: bool
+) -> tuple[User, list[Channel]]:
     async with services.db.transaction() as tx:
         at = now_ms()
         turned = await guests.turn(tx, user_id, guest=guest, at=at)
@@ -84,7 +110,7 @@ async def _try_turn(services: Services, user_id: str, *, guest: bool) -> tuple[U
         if user is None:
             raise missing()
         at = max(at, user.update_at + 1)
-        user = structs.replace(user, roles=_roles(user.roles, guest=guest), update_at=at)
+        user = structs.replace(user, roles=roles(user), update_at=at)
         await users.set_roles(tx, user_id, user.roles, at=at)
         await _announce_turned(services, tx, user, turned)
         return user, [] if guest else await _join_defaults(services, tx, user_id, at=at)
@@ -96,6 +122,7 @@ async def _announce_turned(services: Services, tx: Transaction, user: User, turn
     announce(
         tx,
         user_key(user.id),
+        [to_user("user_role_updated", {"user_id": user.id, "roles": user.roles}, user.id)],
         effects=[Roles(user.id, user.roles)],
         invalidates=["user:" + user.id, *map(cache_key, hashes)],
     )

@@ -110,6 +110,9 @@ def status_of(user_id: str, seen: Seen, noted: Noted | None, at_ms: int) -> Stat
     if noted is None:
         return status
     status.last_activity_at = max(seen.last_activity_at, noted.last_activity_at)
+    if noted.online_until < 0:
+        status.status = "offline"
+        return status
     if noted.manual:
         status.status, status.manual, status.dnd_end_time = noted.status, True, noted.dnd_end_time
     elif status.status != "online" and noted.online_until > at_ms:

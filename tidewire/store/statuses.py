@@ -11,7 +11,10 @@ _Q = sql.load("statuses")
 
 
 class Noted(NamedTuple):
-    """A row. manual: chosen by hand and in force. Times in ms, but dnd_end_time in seconds."""
+    """A row. manual: chosen by hand and in force. Times in ms, but dnd_end_time in seconds.
+
+    online_until: −1 if the account is deactivated, so that he is offline although sockets may still say otherwise.
+    """
 
     user_id: str
     status: str
@@ -43,8 +46,13 @@ async def note(db: Database, seen: Mapping[str, tuple[str, int]]) -> None:
 
 
 async def forget(tx: Transaction, user_ids: list[str]) -> None:
-    """Take users offline, whatever they chose."""
+    """Take users offline, whatever they chose and whatever sockets show, until they may be online again."""
     await tx.execute(_Q["forget_status"], user_ids)
+
+
+async def let_online(tx: Transaction, user_id: str) -> None:
+    """Let sockets decide the status of a user who was taken offline."""
+    await tx.execute(_Q["let_online_again"], user_id)
 
 
 async def end_dnd(db: Database, limit: int) -> list[str]:

@@ -102,6 +102,33 @@ async def test_there_and_back(office: Office) -> None:
     assert private not in {one["channel_id"] for one in await user.get("/users/me/channel_members")}
 
 
+async def test_there_and_back_by_roles(office: Office) -> None:
+    """PUT /users/{id}/roles with and without system_guest changes teams and channels as demotion and promotion do."""
+    admin, user = office.crew.people.admin, await listener(office, "switcher")
+    team = office.crew.people.team["id"]
+    square = await user.get(f"/teams/{team}/channels/name/town-square")
+    await office.crew.people.owner.put(f"/teams/{team}/members/{user.id}/roles", {"roles": "team_user team_admin"})
+    socket = await office.crew.socket(user)
+    path = f"/users/{user.id}/roles"
+    await admin.put(path, {"roles": "system_guest"})
+    assert await roles_of(office, user) == ("system_guest", {"team_guest"}, {"channel_guest"})
+    assert (await socket.event("user_role_updated"))["data"] == {"user_id": user.id, "roles": "system_guest"}
+    await told(socket, office, user)
+    await user.get("/teams", expect=403)
+    await user.delete(f"/channels/{square['id']}/members/{user.id}")
+    await socket.quiet()
+    socket.events.clear()
+    await admin.put(path, {"roles": "system_user system_user_access_token"})
+    roles = "system_user system_user_access_token"
+    assert await roles_of(office, user) == (roles, {"team_user"}, {"channel_user"})
+    await user.get(f"/channels/{square['id']}/members/me")  # back in the default channel
+    assert (await socket.event("posted"))["data"]["channel_name"] == "town-square"
+    await told(socket, office, user)
+    await office.fails(
+        office.crew.people.owner, "PUT", path, {"roles": "system_guest"}, 403, "api.context.permissions.app_error"
+    )
+
+
 async def test_who_may_and_who_cannot(office: Office) -> None:
     people = office.crew.people
     admin, user = people.admin, await office.newcomer("stayer")

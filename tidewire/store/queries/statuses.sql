@@ -22,11 +22,15 @@ INSERT INTO statuses AS x (user_id, status, last_activity_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) one(user_id, status, at) ORDER BY user_id
 ON CONFLICT (user_id) DO UPDATE SET status = CASE WHEN x.manual THEN x.status ELSE excluded.status END,
     last_activity_at = greatest(x.last_activity_at, excluded.last_activity_at),
-    online_until = CASE WHEN excluded.status = 'offline' THEN 0 ELSE x.online_until END;
+    online_until = CASE WHEN excluded.status = 'offline' AND x.online_until > 0 THEN 0 ELSE x.online_until END;
 
 -- name: forget_status
-UPDATE statuses SET status = 'offline', manual = false, dnd_end_time = 0, online_until = 0
-WHERE user_id = ANY($1::text[]);
+-- online_until -1: offline whatever sockets show, until let_online_again.
+INSERT INTO statuses (user_id, status, online_until) SELECT one, 'offline', -1 FROM unnest($1::text[]) one ORDER BY one
+ON CONFLICT (user_id) DO UPDATE SET status = 'offline', manual = false, dnd_end_time = 0, online_until = -1;
+
+-- name: let_online_again
+UPDATE statuses SET online_until = 0 WHERE user_id = $1 AND online_until < 0;
 
 -- name: lead_sweep
 -- One sweeper at a time in the whole installation, until the end of its transaction.
