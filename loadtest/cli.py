@@ -100,7 +100,7 @@ def run_command(
     suite: str,
     /,
     *more: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    host: str = "http://localhost:8065",
+    host: str = "",
     ws_host: list[str] | None = None,
     users: int = 0,
     run_time: Annotated[str, Parameter(name="--time")] = "",
@@ -119,10 +119,11 @@ def run_command(
     ----------
     suite
         users: people with the web app. storm: everybody reconnects. firehose: posts at a fixed rate, to receivers.
+        push: notifications through a push proxy. soak: people for hours, and what grows.
     more
         Flags of the suite (--rest 1000) and of Locust.
     host
-        Address of the server.
+        Address of the server; default http://localhost:8065, of a push proxy http://localhost:8066.
     ws_host
         HOST:PORT of a gateway, repeatable; default: those of the local `tidewire serve`, else the server's address.
     users
@@ -130,7 +131,8 @@ def run_command(
     run_time
         When to end at the latest, such as 60s or 5m; a storm ends by itself.
     tokens
-        File of `tidewire loadtest seed`; without one users are made in the local `tidewire serve`.
+        File of `tidewire loadtest seed`, or with a line `user password` for each user; without one users are made in
+        the local `tidewire serve`.
     web
         Show Locust's page on port 8089 and start from there.
     targets

@@ -4,7 +4,8 @@ import json
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,11 +16,32 @@ _TIMEOUT_S = 5.0
 
 def check_server(host: str) -> None:
     """Raises: CannotRun unless the address answers as Mattermost API v4 does."""
-    if urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).netloc:
-        raise CannotRun(f"--host {host} is no address: http://NAME:PORT is wanted")
+    _check_form(host)
     status, answer = _get(host, "/api/v4/system/ping")
     if status != 200 or not isinstance(answer, dict) or "status" not in answer:
         raise CannotRun(f"{host} answers {status}, but not as a server of Mattermost API v4")
+
+
+def _check_form(host: str) -> None:
+    if urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).netloc:
+        raise CannotRun(f"--host {host} is no address: http://NAME:PORT is wanted")
+
+
+def check_proxy(host: str) -> None:
+    """Raises: CannotRun unless the address answers as a push proxy of Mattermost does."""
+    _check_form(host)
+    if not _is_proxy(host):
+        raise CannotRun(f"{host} answers, but not as a push proxy")
+
+
+def _is_proxy(host: str) -> bool:
+    try:
+        with urllib.request.urlopen(host.rstrip("/") + "/", timeout=_TIMEOUT_S) as answer:  # noqa: S310 - http and https
+            return b"Push Proxy" in answer.read(4096)
+    except urllib.error.HTTPError:
+        return False
+    except OSError as error:
+        raise CannotRun(f"{host} does not answer: {getattr(error, 'reason', error)}") from error
 
 
 def check_token(host: str, token: str, file: Path) -> None:
@@ -58,6 +80,28 @@ def answers(host: str) -> bool:
         return _get(host, "/api/v4/system/ping")[0] == 200
     except CannotRun:
         return False
+
+
+def proxy_answers(host: str) -> bool:
+    """Tell whether the proxy still answers."""
+    try:
+        return _is_proxy(host)
+    except CannotRun:
+        return False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a suite puts load on. check: raises CannotRun unless it is that; answers: it still does; people: it has
+    users, whose tokens are needed."""
+
+    check: Callable[[str], None]
+    answers: Callable[[str], bool]
+    people: bool
+
+
+CHAT = Kind(check_server, answers, people=True)
+PROXY = Kind(check_proxy, proxy_answers, people=False)
 
 
 def _get(host: str, path: str, token: str = "") -> tuple[int, object]:

@@ -21,13 +21,14 @@ BROKEN = 4  # exit status of a run whose figures are partial
 
 @dataclass(frozen=True)
 class SuiteCommand:
-    """A suite for the command line. users: by default; seeding: what so many users need; flags: what so many users mean
-    to it; time: by default, "": it ends by itself."""
+    """A suite for the command line. users: by default; seeding: what so many users need, None: it needs none; flags:
+    what so many users mean to it; time, host: by default, "": it ends by itself."""
 
     users: int
-    seeding: Callable[[int], Plan]
+    seeding: Callable[[int], Plan] | None
     flags: Callable[[int], list[str]]
     time: str = ""
+    host: str = "http://localhost:8065"
 
 
 def _channels_of(members: int) -> Callable[[int], Plan]:
@@ -50,6 +51,8 @@ SUITES = {
     "users": SuiteCommand(
         200, _installation, lambda users: ["-u", str(users), "-r", f"{max(1.0, users / 20):g}"], "60s"
     ),
+    "soak": SuiteCommand(100, _installation, lambda users: ["-u", str(users), "-r", "2"], "4h"),
+    "push": SuiteCommand(32, None, lambda users: ["--callers", str(users)], "60s", "http://localhost:8066"),
     "firehose": SuiteCommand(1000, _channels_of(100), lambda users: ["--receivers", str(max(0, users - 50))], "60s"),
     "storm": SuiteCommand(10_000, _channels_of(100), lambda users: ["--sockets", str(users)]),
 }
@@ -60,7 +63,7 @@ class Run:
     """What to run. tokens: None to seed. more: flags for the suite or for Locust, as they are."""
 
     suite: str
-    host: str
+    host: str = ""  # "": the suite's
     ws_hosts: tuple[str, ...] = ()
     users: int = 0
     time: str = ""
@@ -80,11 +83,12 @@ def suite_of(name: str) -> SuiteCommand:
     return SUITES[name]
 
 
-def command(run: Run, tokens: Path) -> list[str]:
+def command(run: Run, tokens: Path | None) -> list[str]:
     """Return Locust's command line."""
     suite = suite_of(run.suite)
     words = [sys.executable, "-m", "locust", "-f", str(Path(__file__).parent / f"{run.suite}.py")]
-    words += ["--host", run.host, "--tokens", str(tokens), *suite.flags(run.users or suite.users)]
+    words += ["--host", run.host, *(["--tokens", str(tokens)] if tokens else [])]
+    words += suite.flags(run.users or suite.users)
     words += [] if run.web else ["--headless", "--only-summary"]
     limit = run.time or ("" if run.web else suite.time)
     words += ["--run-time", limit] if limit else []
@@ -103,15 +107,15 @@ def execute(run: Run, data_dir: Path, seed: Callable[[Plan, Path], None]) -> int
     seed(plan, file): fills the local installation. Raises: CannotRun.
     """
     suite = suite_of(run.suite)
-    run = replace(run, report=run.report or default_folder(run.suite))
-    if is_local(run.host):
+    run = replace(run, report=run.report or default_folder(run.suite), host=run.host or suite.host)
+    if is_local(run.host) and suite.seeding is not None:
         run = replace(
             run,
             ws_hosts=run.ws_hosts or local_gateways(data_dir),
             metrics_urls=run.metrics_urls or local_metrics(data_dir),
             data_dir=data_dir,
         )
-    if run.tokens is not None:
+    if run.tokens is not None or suite.seeding is None:
         return _locust(run, run.tokens)
     if not is_local(run.host):
         raise CannotRun(f"{run.host} is not this machine, so its users must come from a file: --tokens FILE")
@@ -121,7 +125,7 @@ def execute(run: Run, data_dir: Path, seed: Callable[[Plan, Path], None]) -> int
         return _locust(run, tokens)
 
 
-def _locust(run: Run, tokens: Path) -> int:
+def _locust(run: Run, tokens: Path | None) -> int:
     process = subprocess.Popen(command(run, tokens))
     while True:
         try:

@@ -19,13 +19,14 @@ from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import StatsEntry
 
 from loadtest.bridge import Bridge
-from loadtest.preflight import answers, check_gateways, check_server, check_token, gateways_of
+from loadtest.logins import read_people
+from loadtest.preflight import CHAT, Kind, check_gateways, check_token, gateways_of
 from loadtest.report.reporter import Reporter
 from loadtest.swarm.herd import CannotRun
 from loadtest.swarm.histogram import SHARES
 from loadtest.targets import FOLDER, Measured, Row, Targets, check, load_targets, table
 from loadtest.timeline import PERIOD_S, Timeline, percentile
-from loadtest.tokens import Person, read_tokens
+from loadtest.tokens import Person
 
 MISSED, BROKEN = 3, 4
 _WATCH_S = 2.0
@@ -42,6 +43,7 @@ class Suite:
     name: of the suite and of its file in loadtest/limits. add_options: adds flags of its own. prepare: called once
     everything is checked, with options read and `people`, `hosts` set; may set `users` and raise CannotRun. figures:
     returns the suite's own figures for targets and report. swarm: the suite holds sockets, so gateways are checked.
+    kind: of server.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Suite:
         prepare: Callable[["Suite"], None],
         figures: Callable[["Suite"], Mapping[str, float]],
         swarm: bool = True,
+        kind: Kind = CHAT,
     ) -> None:
         self.name = name
         self.users = 0  # Locust users to begin with; 0: what the command line says
@@ -61,6 +64,7 @@ class Suite:
         self.broken = ""  # why the run broke off
         self.timeline = Timeline()
         self._add_options, self._prepare, self._figures, self._swarm = add_options, prepare, figures, swarm
+        self._kind = kind
         self.options: Any = None
         self._done = 0  # workers that are through
         self._started = self._ended = time.time()
@@ -88,7 +92,7 @@ class Suite:
 
     def _on_parser(self, parser: LocustArgumentParser) -> None:
         # Paths stay text: Locust sends its options to its workers.
-        parser.add_argument("--tokens", help="file as `tidewire loadtest seed` writes it")
+        parser.add_argument("--tokens", help="file of `tidewire loadtest seed`, or of lines `user password`")
         parser.add_argument("--ws-host", action="append", default=[], help="HOST:PORT of a gateway; repeatable")
         parser.add_argument("--targets", default=str(FOLDER / f"{self.name}.toml"), help="TOML file of limits")
         parser.add_argument("--report", help="folder for report.html and report.json, or the JSON file")
@@ -124,13 +128,13 @@ class Suite:
     def _check(self, host: str) -> None:
         if not host:
             raise CannotRun("--host is missing: the address of the server to load")
-        if self.options.tokens is None:
+        if self.options.tokens is None and self._kind.people:
             raise CannotRun("--tokens is missing: a file that `tidewire loadtest seed --tokens FILE` wrote")
         self.targets = load_targets(Path(self.options.targets))
-        self.tokens = Path(self.options.tokens)
-        self.people = read_tokens(self.tokens)
-        check_server(host)
-        check_token(host, self.people[0].token, self.tokens)
+        self._kind.check(host)
+        if self._kind.people:
+            self.people, self.tokens = read_people(host, Path(self.options.tokens))
+            check_token(host, self.people[0].token, Path(self.options.tokens))
         if self._swarm:
             self.hosts = gateways_of(host, self.options.ws_host)
             check_gateways(self.hosts)
@@ -173,7 +177,7 @@ class Suite:
         missed, since = 0, 0.0
         while missed < _STRIKES:
             gevent.sleep(_WATCH_S)
-            if answers(self.host):
+            if self._kind.answers(self.host):
                 missed = 0
             else:
                 since = since if missed else time.time() - self._started

@@ -53,6 +53,14 @@ def memory_bytes(pid: int) -> int:
     return 0
 
 
+def descriptors(pid: int) -> int:
+    """Return how many descriptors are open; 0 if it is gone, or may not be asked."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except _GONE:
+        return 0
+
+
 def command(pid: int) -> list[str]:
     """Return a command line; empty if the process is gone."""
     try:
@@ -110,12 +118,13 @@ def listening(ports: Iterable[int]) -> list[int]:
 
 @dataclass
 class Use:
-    """What the processes of one name have used since the watch began. memory_bytes: now, most_bytes: at the highest
-    look; pids: all there were."""
+    """What the processes of one name have used since the watch began. memory_bytes, descriptors: now, most_bytes: at
+    the highest look; pids: all there were."""
 
     cpu_s: float = 0.0
     memory_bytes: int = 0
     most_bytes: int = 0
+    descriptors: int = 0
     pids: list[int] = field(default_factory=list)
 
 
@@ -133,7 +142,7 @@ class Watch:
     def look(self) -> Mapping[str, Use]:
         """Return what each name has used until now. Cost: some 50 µs a process."""
         for use in self.uses.values():
-            use.memory_bytes = 0
+            use.memory_bytes = use.descriptors = 0
         for pid in tree(self._roots):
             name = self._names.get(pid) or name_of(pid)
             if not name:
@@ -146,6 +155,7 @@ class Watch:
             use.cpu_s += max(0.0, spent - self._spent.get(pid, 0.0))  # less: a thread ended
             self._spent[pid] = spent
             use.memory_bytes += memory_bytes(pid)
+            use.descriptors += descriptors(pid)
         for use in self.uses.values():
             use.most_bytes = max(use.most_bytes, use.memory_bytes)
         return self.uses

@@ -1,7 +1,8 @@
 """What is measured beside Locust's rows while a run lasts: processes of server and load, and the server's /metrics.
 
 A source of the timeline, in the process that reports. Names of its figures, "NAME OF WHOM": server_cpu_s and
-load_cpu_s (so far), server_memory_mib and load_memory_mib, lag_ms, queue, server_sockets.
+load_cpu_s (so far), server_memory_mib and load_memory_mib, server_descriptors and load_descriptors, lag_ms, queue,
+server_sockets.
 """
 
 import os
@@ -41,6 +42,7 @@ class Server:
             for name, use in uses.items():
                 found[f"{side}_cpu_s {name}"] = round(use.cpu_s, 4)
                 found[f"{side}_memory_mib {name}"] = round(use.memory_bytes / _MIB, 1)
+                found[f"{side}_descriptors {name}"] = use.descriptors
         fresh, self._fresh = self._fresh, Scraped({}, ())
         for metric, (_, factor) in LAG.items():
             for process, value in fresh.of(metric).items():
