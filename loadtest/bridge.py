@@ -117,7 +117,7 @@ class Bridge:
             options = self._environment.parsed_options
             workers = max(1, int(getattr(options, "expect_workers", 1) or 1))
             plan = side_by_side(plan, runner.worker_index, workers)
-        self.herd = Herd(plan, self._on_report)
+        self.herd = Herd(plan, self.accept)
         return self.herd
 
     def stop(self) -> None:
@@ -133,7 +133,8 @@ class Bridge:
         finally:
             self._over.set()
 
-    def _on_report(self, report: Report) -> None:
+    def accept(self, report: Report) -> None:
+        """Count what a process of the swarm, or what stands in for one, has done."""
         self.tally.add(report)
         if isinstance(self._environment.runner, WorkerRunner):
             self._unsent.append(report)

@@ -21,4 +21,4 @@ def figures(suite: Suite) -> Mapping[str, float]:
     return {**course.figures(suite), **found}
 
 
-Suite("soak", add_options=add_options, prepare=course.prepare, figures=figures)
+Suite("soak", add_options=add_options, prepare=course.prepare, figures=figures, tls=True)

@@ -43,7 +43,7 @@ class Suite:
     name: of the suite and of its file in loadtest/limits. add_options: adds flags of its own. prepare: called once
     everything is checked, with options read and `people`, `hosts` set; may set `users` and raise CannotRun. figures:
     returns the suite's own figures for targets and report. swarm: the suite holds sockets, so gateways are checked.
-    kind: of server.
+    tls: sockets are its own where a server has TLS only. kind: of server.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Suite:
         prepare: Callable[["Suite"], None],
         figures: Callable[["Suite"], Mapping[str, float]],
         swarm: bool = True,
+        tls: bool = False,
         kind: Kind = CHAT,
     ) -> None:
         self.name = name
@@ -64,7 +65,7 @@ class Suite:
         self.broken = ""  # why the run broke off
         self.timeline = Timeline()
         self._add_options, self._prepare, self._figures, self._swarm = add_options, prepare, figures, swarm
-        self._kind = kind
+        self._kind, self._tls = kind, tls
         self.options: Any = None
         self._done = 0  # workers that are through
         self._started = self._ended = time.time()
@@ -135,7 +136,8 @@ class Suite:
         if self._kind.people:
             self.people, self.tokens = read_people(host, Path(self.options.tokens))
             check_token(host, self.people[0].token, Path(self.options.tokens))
-        if self._swarm:
+        plain = not (self._tls and host.startswith("https:")) or self.options.ws_host
+        if self._swarm and plain:
             self.hosts = gateways_of(host, self.options.ws_host)
             check_gateways(self.hosts)
         self.host = host.rstrip("/")

@@ -15,4 +15,4 @@ from loadtest.suite import Suite
 
 __all__ = ["Somebody"]  # whom Locust lets live
 
-Suite("users", add_options=add_options, prepare=course.prepare, figures=course.figures)
+Suite("users", add_options=add_options, prepare=course.prepare, figures=course.figures, tls=True)

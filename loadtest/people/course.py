@@ -12,13 +12,14 @@ from typing import Any
 import gevent
 from locust import FastHttpUser, events, task
 from locust.argument_parser import LocustArgumentParser
-from locust.runners import MasterRunner
+from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest import history
 from loadtest.people.behaviour import Context, choose, pause_s
 from loadtest.people.client import Client, Failed, Routes
 from loadtest.people.memory import Memory
 from loadtest.people.sockets import SwarmSockets, opened
+from loadtest.people.tls_sockets import TlsSockets
 from loadtest.suite import Suite
 from loadtest.swarm.herd import CannotRun, Plan, raise_limit, split
 from loadtest.swarm.wire import Report
@@ -41,7 +42,7 @@ class Course:
         self.numbers = itertools.count()
         self.memories: dict[int, Memory] = {}
         self.texts: list[str] = []
-        self.sockets = SwarmSockets(lambda: self.suite.bridge.herd)
+        self.sockets: SwarmSockets | TlsSockets = SwarmSockets(lambda: self.suite.bridge.herd)
         self.routes = Routes(self.note_missing)
 
     def prepare(self, suite: Suite) -> None:
@@ -65,6 +66,9 @@ class Course:
             return
         count, suite = self.most(), self.suite
         self.memories.clear()
+        if not suite.hosts:
+            self.start_tls(count)
+            return
         try:
             herd = suite.bridge.start(Plan(suite.tokens, count, suite.hosts, watched=count, retry_s=_RETRY_S))
         except CannotRun as error:
@@ -72,8 +76,20 @@ class Course:
             return
         self.numbers = itertools.count(herd.plan.first)
 
+    def start_tls(self, count: int) -> None:
+        """Let sockets be opened by this process itself."""
+        runner, suite = self.suite.environment.runner, self.suite
+        workers = max(1, int(getattr(suite.options, "expect_workers", 1) or 1))
+        index = runner.worker_index if isinstance(runner, WorkerRunner) else 0
+        self.numbers = itertools.count(index * (count // workers))
+        url = "wss" + suite.host.removeprefix("https") + "/api/v4/websocket"
+        self.sockets = TlsSockets(url, lambda number: self.memories[number].person.token, suite.bridge.accept)
+        self.note(f"sockets by {url}, in Locust's own process, whose share of a core is swarm_busiest_share")
+
     def stop(self, **_: Any) -> None:
         """End the sockets."""
+        if isinstance(self.sockets, TlsSockets):
+            gevent.spawn(self.sockets.stop)
         gevent.spawn(self.suite.bridge.stop)
 
     def on_report(self, report: Report) -> None:
@@ -84,7 +100,12 @@ class Course:
 
     def note_missing(self, name: str) -> None:
         """Say in the report what is left out."""
-        self.suite.notes.append(f"left out, for the server answers 501: {name}")
+        self.note(f"left out, for the server answers 501: {name}")
+
+    def note(self, sentence: str) -> None:
+        """Say something in the report, once."""
+        if sentence not in self.suite.notes:
+            self.suite.notes.append(sentence)
 
     def figures(self, suite: Suite) -> Mapping[str, float]:
         """Return what there was."""
