@@ -1,10 +1,10 @@
 """What an event costs a gateway in which nobody hears it: reading it from Redis and finding that out.
 
-    python -m bench reader [--shards 1 8] [--rates 0 5000] [--turns 9] [--events 50000] [--keys 1000]
+    python -m bench reader [--shards 1 8] [--rates 0 5000] [--every-ms 10] [--gather-ms 1] [--turns 9] [--events 50000]
 
 Every gateway reads the whole stream, so this is what each event of the installation costs every process. The real
 gateway without connections; events of 690 bytes to channels that nobody here is in, published by the real producer in
-pipelines of 100 (rate 0: as fast as Redis takes them) or every 10 ms as many as make the rate. Counted is all CPU of
+pipelines of 100 (rate 0: as fast as Redis takes them) or every some ms as many as make the rate. Counted is all CPU of
 the process from the first XADD until it has read the last event and has nothing more to do. The gateway has a core of
 its own; Redis and this driver are on the other.
 """
@@ -31,7 +31,6 @@ from tidewire.wire.ids import new_id
 FRAME_BYTES = 690
 TARGET = Target(2, unit=" µs")
 TOGETHER = 100
-_TICK_S = 0.01
 _REST_S = 0.1  # so long nearly no CPU is used: all is read
 _RESTING = 0.02  # what the loop's own timers use at most, as a share of a core
 
@@ -84,8 +83,8 @@ class Source:
         self._sent += events
         await self._producer.publish(entries)
 
-    async def publish_all(self, events: int, rate: int) -> None:
-        """Publish so many at that rate per second; 0: as fast as it goes."""
+    async def publish_all(self, events: int, rate: int, every_s: float) -> None:
+        """Publish so many at that rate per second, some each time; 0: as fast as it goes."""
         start, sent = time.monotonic(), 0
         while sent < events:
             due = int((time.monotonic() - start) * rate) if rate else sent + TOGETHER
@@ -93,14 +92,16 @@ class Source:
                 await self.publish(min(due, events) - sent)
                 sent = min(due, events)
             if rate:
-                await asyncio.sleep(_TICK_S)
+                await asyncio.sleep(every_s)
 
 
-async def turn(server: Process, source: Source, events: int, rate: int, ours: Sequence[int]) -> Turn:
+async def turn(
+    server: Process, source: Source, events: int, rate: int, every_s: float, ours: Sequence[int]
+) -> Turn:
     """Measure some events. Raises: RuntimeError if the gateway did not read them all."""
     before = server.metric("tidewire_gateway_events_read_total")
     watch = Watch(server.pid, ours)
-    await source.publish_all(events, rate)
+    await source.publish_all(events, rate, every_s)
     spent = cpu_seconds([server.pid])
     while True:
         await asyncio.sleep(_REST_S)
@@ -117,9 +118,10 @@ async def turn(server: Process, source: Source, events: int, rate: int, ours: Se
 
 async def measure(running: Services, shards: int, options: argparse.Namespace) -> bool:
     """Print the blocks of one number of shards; return whether all of them may be quoted."""
-    valid = True
+    valid, every_s = True, options.every_ms / 1000
+    bus = {"shards": shards, "gather_ms": options.gather_ms}
     with tempfile.TemporaryDirectory() as scratch:
-        server = Process(running, Path(scratch), settings={"bus": {"shards": shards}})
+        server = Process(running, Path(scratch), settings={"bus": bus})
         source = Source(running.redis.url, shards, options.keys)
         try:
             pin(server.pid, SERVER_CORE)
@@ -128,13 +130,15 @@ async def measure(running: Services, shards: int, options: argparse.Namespace) -
                 # A slow rate needs no more than some seconds.
                 events = min(options.events, 2 * rate) if rate else options.events
                 pairs = Pairs[Turn](options.turns)
-                await turn(server, source, events, rate, running.pids)  # warm
-                await pairs.take(partial(turn, server, source, events, rate, running.pids))
+                one = partial(turn, server, source, events, rate, every_s, running.pids)
+                await one()  # warm
+                await pairs.take(one)
                 costs = pairs.values(0, lambda turn: turn.cost_us)
-                every = f"{rate:,}/s, every {_TICK_S * 1000:.0f} ms"
+                every = f"{rate:,}/s, every {options.every_ms:g} ms"
                 pace = every if rate else f"as fast as Redis takes them, {TOGETHER} together"
                 lines = [
-                    f"shards: {shards}, {events:,} events of {FRAME_BYTES} bytes to {options.keys} channels, {pace}",
+                    f"shards: {shards}, {events:,} events of {FRAME_BYTES} bytes to {options.keys} channels, {pace};"
+                    f" bus.gather_ms {options.gather_ms}",
                     f"CPU µs per event and process {spread(costs, 2):>20}   {TARGET.line(costs)}",
                     f"events/s                     {spread(pairs.values(0, lambda turn: turn.rate), 0):>20}",
                     pairs.verdict(),
@@ -154,6 +158,8 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument(
         "--rates", type=int, nargs="+", default=[0, 5000], help="events per second; 0: all at once"
     )
+    parser.add_argument("--every-ms", type=float, default=10, help="time between two pipelines of a rate")
+    parser.add_argument("--gather-ms", type=int, default=1, help="of the gateway's settings")
     parser.add_argument("--turns", type=int, default=9, help="quiet turns to wait for")
     parser.add_argument("--events", type=int, default=50_000, help="of one turn")
     parser.add_argument("--keys", type=int, default=1000, help="channels they go to")

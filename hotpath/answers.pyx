@@ -16,7 +16,7 @@ from cpython.unicode cimport PyUnicode_DecodeASCII
 
 cdef enum:
     ROOM = 1 << 16           # offered to each read at least
-    KEPT_MAX = 1 << 20       # a larger buffer is given back once it is empty
+    KEPT_MAX = 1 << 21       # a larger buffer is given back once it is empty
     ENTRY_BYTES = 24         # of the smallest entry, on the wire
     BULK_MAX = 1 << 29       # 512 MiB: Redis' own limit of a value
     ARRAY_MAX = 1 << 24

@@ -106,7 +106,7 @@ def test_shapes_are_the_plain_twins(raw: bytes) -> None:
 def test_what_was_read_in_place_is_what_was_fed() -> None:
     """Small answers, some that are larger than the buffer was, one after which it is given back."""
     small, large = bulk(b"x"), bulk(b"y" * 300_000)
-    huge = bulk(b"z" * 1_500_000)
+    huge = bulk(b"z" * 2_500_000)
     data = small + large + small + large + huge + small + small[:3]
     for answers in (Answers(), plain.Answers()):
         left, got = data, []
