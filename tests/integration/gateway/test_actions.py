@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.integration.gateway.world import PATIENCE_S, Client, World, world
+from tests.integration.gateway.world import PATIENCE_S, Client, World, over_both, world
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), over_both]
 
 
 def error(reply: dict[str, Any]) -> tuple[str, int]:
