@@ -65,6 +65,7 @@ soak: build $(STAMPS)/dev
 docs: build
 	$(PYTHON) -m tidewire settings docs
 	$(PYTHON) -m api.compatibility
+	$(PYTHON) -m tidewire loadtest size --docs
 
 # The newest versions that pyproject.toml allows, with hashes and without addresses.
 LOCK := .venv/bin/uv pip compile pyproject.toml --extra embedded --extra build --universal --python-version 3.11 \

@@ -12,6 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from loadtest.report.processes import cpu_seconds, tree
+
+__all__ = [
+    "QUIET_BELOW", "ROOT", "Watch", "Window", "conditions", "cpu_seconds", "pin", "pss_kib", "rss_kib", "tree",
+    "user_seconds",
+]  # fmt: skip
+
 ROOT = Path(__file__).resolve().parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
 # Other processes' share of one core. Above it, caches and cores were not ours: in trials the same C program then cost
@@ -41,30 +48,6 @@ def pin(pid: int, cores: Sequence[int]) -> None:
     """Bind every thread of a process to cores."""
     for task in os.listdir(f"/proc/{pid}/task"):
         os.sched_setaffinity(int(task), cores)
-
-
-def tree(pids: Iterable[int]) -> list[int]:
-    """Return the processes and all their descendants."""
-    found = list(pids)
-    for pid in found:
-        try:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
-        except FileNotFoundError:  # it ended meanwhile
-            continue
-    return list(dict.fromkeys(found))
-
-
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the CPU time, user and system, of the living threads of these processes. Exact while they sleep."""
-    spent_ns = 0
-    for pid in pids:
-        try:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                spent_ns += int(Path(f"/proc/{pid}/task/{task}/schedstat").read_text().split()[0])
-        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-            continue
-    return spent_ns / 1e9
 
 
 def user_seconds(pid: int) -> float:

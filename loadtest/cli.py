@@ -15,10 +15,14 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from loadtest.capacity.command import find_capacity
+from loadtest.capacity.search import Search
 from loadtest.purge import purge as purge_all
+from loadtest.report.document import default_folder
 from loadtest.runner import Run, execute
 from loadtest.seed import Plan, seed
 from loadtest.shapes import USERS_PER_CHANNEL
+from loadtest.sizing.command import size_command
 from loadtest.swarm.herd import CannotRun
 from tidewire.settings import Settings, SettingsError, default_data_dir, load
 from tidewire.store.db import Database
@@ -156,6 +160,77 @@ def run_command(
     except (CannotRun, SettingsError) as error:
         _stop(str(error))
     sys.exit(status)
+
+
+@app.command(name="capacity")
+def capacity_command(
+    suite: str = "users",
+    /,
+    *more: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    host: str = "",
+    ws_host: list[str] | None = None,
+    start: int = 100,
+    most: int = 20_000,
+    factor: float = 2.0,
+    precision: float = 0.1,
+    run_time: Annotated[str, Parameter(name="--time")] = "30s",
+    tokens: Path | None = None,
+    targets: Path | None = None,
+    report: Path | None = None,
+    metrics_url: list[str] | None = None,
+    data_dir: Path | None = None,
+) -> None:
+    """Raise the users of a suite until a target breaks, and say which was the largest number that held.
+
+    Ctrl-C ends it with what was found so far. Exit status: 0 found, 1 it could not begin, 2 wrong command line, 3 not
+    even the first number held, 4 ended early.
+
+    Parameters
+    ----------
+    suite
+        Which suite; see `run`. For a storm, users are sockets.
+    more
+        Flags of the suite and of Locust.
+    host
+        Address of the server; default: see `run`.
+    ws_host
+        HOST:PORT of a gateway, repeatable; see `run`.
+    start
+        Users of the first step.
+    most
+        Users that are not exceeded; so many are seeded.
+    factor
+        So many times more in the next step, while targets hold.
+    precision
+        Largest difference between held and broken, as a share, with which it ends.
+    run_time
+        Length of a step.
+    tokens
+        File of `tidewire loadtest seed`; without one users are made in the local `tidewire serve`.
+    targets
+        TOML file of limits; default: the suite's own.
+    report
+        Folder for capacity.html, capacity.json and a report of each step; default: a new one in loadtest-reports.
+    metrics_url
+        Where a server answers /metrics, repeatable; see `run`.
+    data_dir
+        Data directory of the running `tidewire serve`.
+    """
+    try:
+        settings = load()
+        folder = data_dir or Path(settings.serve.data_dir or default_data_dir())
+        run = Run(
+            suite, host, tuple(ws_host or ()), 0, run_time, tokens, False, targets,
+            report or default_folder(f"capacity-{suite}"), tuple(metrics_url or ()), more=more,
+        )  # fmt: skip
+        search = Search(start, most, factor, precision)
+        status = find_capacity(run, folder, search, lambda plan, file: _seed_into(plan, file, data_dir))
+    except (CannotRun, SettingsError, ValueError) as error:
+        _stop(str(error))
+    sys.exit(status)
+
+
+app.command(name="size")(size_command)
 
 
 def _seed_into(plan: Plan, tokens: Path, data_dir: Path | None) -> None:

@@ -3,10 +3,12 @@
 Finds a local `tidewire serve` by its data directory. Knows the suites' flags, and of Locust its command line only.
 """
 
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,11 +34,11 @@ class SuiteCommand:
 
 
 def _channels_of(members: int) -> Callable[[int], Plan]:
-    """Return a plan in which each user is in one channel of so many."""
+    """Return a plan in which each user is in a channel of so many; some are in two if it does not come out even."""
 
     def plan(users: int) -> Plan:
         size = min(members, users)
-        return Plan(users, max(1, users // size), size)
+        return Plan(users, -(-users // size), size)
 
     return plan
 
@@ -53,6 +55,7 @@ SUITES = {
     ),
     "soak": SuiteCommand(100, _installation, lambda users: ["-u", str(users), "-r", "2"], "4h"),
     "push": SuiteCommand(32, None, lambda users: ["--callers", str(users)], "60s", "http://localhost:8066"),
+    "costs": SuiteCommand(2000, _channels_of(100), lambda users: ["--sockets", str(users)]),
     "firehose": SuiteCommand(1000, _channels_of(100), lambda users: ["--receivers", str(max(0, users - 50))], "60s"),
     "storm": SuiteCommand(10_000, _channels_of(100), lambda users: ["--sockets", str(users)]),
 }
@@ -106,33 +109,78 @@ def execute(run: Run, data_dir: Path, seed: Callable[[Plan, Path], None]) -> int
 
     seed(plan, file): fills the local installation. Raises: CannotRun.
     """
+    run = where(replace(run, report=run.report or default_folder(run.suite)), data_dir)
+    with tokens_for(run, seed) as tokens, Stop() as stop:
+        return run_locust(run, tokens, stop)
+
+
+def where(run: Run, data_dir: Path) -> Run:
+    """Return the run with the suite's address and what the local `serve` says of itself, for what it does not name."""
     suite = suite_of(run.suite)
-    run = replace(run, report=run.report or default_folder(run.suite), host=run.host or suite.host)
-    if is_local(run.host) and suite.seeding is not None:
-        run = replace(
-            run,
-            ws_hosts=run.ws_hosts or local_gateways(data_dir),
-            metrics_urls=run.metrics_urls or local_metrics(data_dir),
-            data_dir=data_dir,
-        )
+    run = replace(run, host=run.host or suite.host)
+    if not is_local(run.host) or suite.seeding is None:
+        return run
+    return replace(
+        run,
+        ws_hosts=run.ws_hosts or local_gateways(data_dir),
+        metrics_urls=run.metrics_urls or local_metrics(data_dir),
+        data_dir=data_dir,
+    )
+
+
+@contextmanager
+def tokens_for(run: Run, seed: Callable[[Plan, Path], None], users: int = 0) -> Iterator[Path | None]:
+    """Yield the run's file of users, else one that is seeded and removed again; None if the suite needs none. users: if
+    not the run's.
+
+    Raises: CannotRun.
+    """
+    suite = suite_of(run.suite)
     if run.tokens is not None or suite.seeding is None:
-        return _locust(run, run.tokens)
+        yield run.tokens
+        return
     if not is_local(run.host):
         raise CannotRun(f"{run.host} is not this machine, so its users must come from a file: --tokens FILE")
     with tempfile.TemporaryDirectory(prefix="tidewire-load-") as folder:
         tokens = Path(folder) / "tokens"
-        seed(suite.seeding(run.users or suite.users), tokens)
-        return _locust(run, tokens)
+        seed(suite.seeding(users or run.users or suite.users), tokens)
+        yield tokens
 
 
-def _locust(run: Run, tokens: Path | None) -> int:
-    process = subprocess.Popen(command(run, tokens))
-    while True:
+class Stop:
+    """Somebody wants the end: Ctrl-C, which Locust gets too, or SIGTERM, which is handed on to it. Either ends the run
+    with a report of what there is. asked: it has happened."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Stop":
+        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def wait(self, process: "subprocess.Popen[bytes]") -> int:
+        """Return the exit status of a process that ends when it is asked to."""
+        self._process = process
         try:
-            status = process.wait()
-            break
-        except KeyboardInterrupt:  # Locust got it too, and reports what it has
-            continue
+            return process.wait()
+        finally:
+            self._process = None
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.asked = True
+        if number == signal.SIGTERM and self._process is not None:
+            self._process.terminate()
+
+
+def run_locust(run: Run, tokens: Path | None, stop: Stop, log: Path | None = None) -> int:
+    """Run Locust and return its exit status; what it prints goes to the log, if there is one."""
+    with open(log, "wb") if log else nullcontext() as output:
+        status = stop.wait(subprocess.Popen(command(run, tokens), stdout=output, stderr=output and subprocess.STDOUT))
     if status < 0 and run.report is not None and (page := finish(run.report)) is not None:
         sys.stderr.write(f"loadtest: Locust was killed by signal {-status}; partial report: {page}\n")
         return BROKEN

@@ -68,6 +68,7 @@ class Suite:
         self._kind, self._tls = kind, tls
         self.options: Any = None
         self._done = 0  # workers that are through
+        self._through = False  # the suite has ended the run itself
         self._started = self._ended = time.time()
         self.targets = Targets()
         events.init_command_line_parser.add_listener(self._on_parser)
@@ -77,6 +78,7 @@ class Suite:
 
     def end(self) -> None:
         """The load is done: end the run, or with a web page wait there for the next."""
+        self._through = True
         runner = self.environment.runner
         assert runner is not None
         if isinstance(runner, WorkerRunner):
@@ -144,7 +146,7 @@ class Suite:
 
     def _on_start(self, **_: Any) -> None:
         self._started = self._ended = time.time()
-        self.broken, self._done = "", 0
+        self.broken, self._done, self._through = "", 0, False
         if not isinstance(self.environment.runner, WorkerRunner):
             self._watcher = gevent.spawn(self._watch)
             self.timeline.begin()
@@ -208,10 +210,16 @@ class Suite:
         """How long the load lasted, or has lasted until now."""
         return max(1e-9, (self._ended if self._ended > self._started else time.time()) - self._started)
 
+    def _cut_short(self) -> str:
+        """Return what to say if somebody ended the run before its time."""
+        wanted_s = float(self.options.run_time or 0)
+        early = self.options.headless and not self._through and self.took_s < wanted_s - PERIOD_S
+        return f"stopped after {self.took_s:.0f} of {wanted_s:.0f} s" if early else ""
+
     def _on_quitting(self, **_: Any) -> None:
         self._ended = max(self._ended, time.time()) if self._ended == self._started else self._ended
         self.bridge.stop()
-        self.broken = self.broken or self.bridge.broken
+        self.broken = self.broken or self.bridge.broken or self._cut_short()
         if self.reporter.begun:
             self.look(last=True)
         measured = self.measured()

@@ -28,10 +28,10 @@ def save(report: Path, found: Mapping[str, Any], *, page: bool = True) -> Path:
     """Write a report, each file whole or not at all; return the file to open. Raises: OSError."""
     data, html = paths(report)
     data.parent.mkdir(parents=True, exist_ok=True)
-    _replace(data, json.dumps(found) + "\n")
+    replace_file(data, json.dumps(found) + "\n")
     if not page:
         return data
-    _replace(html, render(found))
+    replace_file(html, render(found))
     return html
 
 
@@ -43,7 +43,8 @@ def finish(report: Path) -> Path | None:
     return save(report, json.loads(data.read_text()))
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Write a file, whole or not at all. Raises: OSError."""
     unfinished = path.with_name(path.name + ".new")
     unfinished.write_text(text)
     os.replace(unfinished, path)

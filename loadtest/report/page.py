@@ -30,7 +30,7 @@ def render(report: Mapping[str, Any]) -> str:
     took_s = max([report["took_s"], *(moment["at_s"] for moment in report["timeline"][-1:])])
     charts = [chart for chart in _charts(_Moments(report["timeline"]), report, took_s) if chart is not None]
     timed = sorted((item for item in report["rows"].items() if item[1]["max_ms"]), key=lambda item: -item[1]["p99_ms"])
-    return _template().render(
+    return template("page.html").render(
         report=report,
         missed=[one for one in report["targets"] if not one["met"]],
         tiles=list(_tiles(report)),
@@ -43,13 +43,14 @@ def render(report: Mapping[str, Any]) -> str:
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a page of this folder."""
     loader = PackageLoader("loadtest.report", ".")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["figure"] = figure
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 class _Moments:

@@ -44,11 +44,12 @@ class Axis:
         return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def linear(high: float, ticks: int = 5) -> Axis:
-    """Return an axis from 0 to a round number not below `high`."""
+def linear(high: float, ticks: int = 5, *, round_end: bool = True) -> Axis:
+    """Return an axis from 0 to a round number not below `high`, or just to it."""
     step = round_step(max(high, 1e-6) / ticks)
     count = max(1, math.ceil(high / step - 1e-9))
-    return Axis(0.0, count * step, False, tuple(number * step for number in range(count + 1)))
+    end = count * step if round_end else high
+    return Axis(0.0, end, False, tuple(number * step for number in range(count + 1) if number * step <= end))
 
 
 def logarithmic(values: Iterable[float]) -> Axis:
@@ -80,25 +81,28 @@ def figure(value: float) -> str:
     return f"{value:.3g}"
 
 
-def line_chart(lines: Sequence[Line], unit: str, took_s: float, *, log: bool = False) -> Markup:
-    """Return lines over the seconds of a run (minutes, if it is long). unit: of the values, written at the axis."""
+def line_chart(
+    lines: Sequence[Line], unit: str, most: float, *, log: bool = False, along: str = "seconds"
+) -> Markup:
+    """Return lines over something from 0 to `most`. unit: of the values. along: of what is below, written at the axes;
+    many seconds become minutes."""
     found = [y for line in lines for _, y in line.points if y is not None and math.isfinite(y)]
     y_axis = logarithmic(found) if log else linear(max(found, default=1.0))
-    in_minutes = took_s > 600
-    x_axis = linear(max(1.0, took_s / 60 if in_minutes else took_s))
-    parts = [_open(HEIGHT, f"{unit} over time"), *_y_marks(y_axis), *_x_marks(x_axis, HEIGHT)]
+    in_minutes = along == "seconds" and most > 600
+    x_axis = linear(max(1.0, most / 60 if in_minutes else most), round_end=False)
+    parts = [_open(HEIGHT, f"{unit} over {along}"), *_y_marks(y_axis), *_x_marks(x_axis, HEIGHT)]
     parts.append(_text(LEFT, 12, unit, "start"))
-    parts.append(_text(WIDTH - RIGHT, HEIGHT - 4, "minutes" if in_minutes else "seconds", "end"))
+    parts.append(_text(WIDTH - RIGHT, HEIGHT - 4, "minutes" if in_minutes else along, "end"))
     for number, line in enumerate(lines):
         for run in _runs(line.points):
             spots = [
                 (_x(x_axis.place(x / 60 if in_minutes else x)), _y(y_axis.place(y), HEIGHT)) for x, y in run
             ]
-            if len(spots) == 1:
-                parts.append(f'<circle class="c{number % COLOURS}" cx="{spots[0][0]}" cy="{spots[0][1]}" r="2.5"/>')
-            else:
+            if len(spots) > 1:
                 path = " ".join(f"{x},{y}" for x, y in spots)
                 parts.append(f'<polyline class="c{number % COLOURS}" points="{path}"/>')
+            if len(spots) == 1 or along != "seconds":  # a point that stands alone, or steps of a few
+                parts += [f'<circle class="c{number % COLOURS}" cx="{x}" cy="{y}" r="2.5"/>' for x, y in spots]
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - every label went through escape()
 
 
@@ -157,7 +161,7 @@ def _y_marks(axis: Axis) -> list[str]:
 
 
 def _x_marks(axis: Axis, height: int) -> list[str]:
-    marks = [mark for mark in axis.ticks if axis.place(mark) < 0.9]  # the unit stands at the end
+    marks = [mark for mark in axis.ticks if axis.place(mark) < 0.88]  # the unit stands at the end
     return [_text(_x(axis.place(mark)), height - BOTTOM + 16, figure(mark), "middle") for mark in marks]
 
 

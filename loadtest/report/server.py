@@ -32,7 +32,8 @@ class Server:
         self._server = Watch(server_roots(host, gateways, urls, data_dir))
         self._load = Watch([os.getpid()] if host else [])
         self._silent: set[str] = set()
-        self._first = self._last = self._fresh = scrape(self._urls)
+        self._first = self._last = scrape(self._urls)
+        self._fresh = Scraped({}, ())  # lag and queues of before the run are not the run's
         self._scraper = gevent.spawn(self._scrape) if self._urls else None
 
     def figures(self) -> Mapping[str, float]:
@@ -57,6 +58,10 @@ class Server:
                 found[f"server_cpu_s {process}"] = round(use.cpu_s, 4)
                 found[f"server_memory_mib {process}"] = round(use.memory_bytes / _MIB, 1)
         return found
+
+    def look(self) -> Mapping[str, Use]:
+        """Return what each process has used until now, by name; nothing of a server elsewhere."""
+        return self._server.look()
 
     def stop(self) -> None:
         """Ask for metrics no more, after a last time."""

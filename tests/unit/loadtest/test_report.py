@@ -14,8 +14,10 @@ from loadtest.report import document, machine
 from loadtest.report.page import render
 from loadtest.report.plots import Line, dot_chart, line_chart, linear, logarithmic
 from loadtest.report.processes import Watch, listening, serving
+from loadtest.report.reporter import errors
 from loadtest.report.scrape import COUNTERS, metrics_url, parse
 from loadtest.timeline import Moment, Slice, merged
+from tidewire.wire.ids import new_id
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp;'
 ROW = {"count": 10, "error_share": 0.1, "p50_ms": 3, "p90_ms": 5, "p99_ms": 12, "p999_ms": 80, "max_ms": 81}
@@ -202,3 +204,17 @@ def test_a_report_that_was_left_half_way_gets_its_page(tmp_path: Path):
     assert document.finish(tmp_path / "a") is None
     assert document.save(tmp_path / "b.json", EMPTY) == tmp_path / "b.html"
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["b.html", "b.json", "report.html", "report.json"]
+
+
+def test_failures_are_told_by_kind():
+    class Error:
+        method, name = "POST", "/posts"
+
+        def __init__(self, error: str, occurrences: int) -> None:
+            self.error, self.occurrences = error, occurrences
+
+    found: Any = [Error(f"400 request {new_id()} of {number % 2}", 2) for number in range(6)]
+    assert errors(found) == {"POST /posts: 400 request … of 0": 6, "POST /posts: 400 request … of 1": 6}
+    found = [Error("often", 5), *(Error(f"kind {number}", 1) for number in range(60))]
+    told = errors(found)
+    assert (next(iter(told)), len(told), told["of other kinds"]) == ("POST /posts: often", 51, 11)
