@@ -31,6 +31,7 @@ from loadtest.tokens import Person
 MISSED, BROKEN = 3, 4
 _WATCH_S = 2.0
 _DONE, _REPORTED_S = "suite_done", 4.0
+_FINISH_S = 3.0
 _REPORTS_S = 3.0  # workers tell the master so often
 _SPAWN_RATE = 100  # users a second; Locust warns above
 _STRIKES = 3  # looks in a row without an answer: a busy server may miss one
@@ -74,6 +75,7 @@ class Suite:
         events.init_command_line_parser.add_listener(self._on_parser)
         events.init.add_listener(self._on_init)
         events.test_start.add_listener(self._on_start)
+        events.test_stopping.add_listener(self._on_stopping)
         events.test_stop.add_listener(self._on_stop)
 
     def end(self) -> None:
@@ -115,6 +117,8 @@ class Suite:
         except CannotRun as error:
             sys.stderr.write(f"loadtest: {error}\n")
             raise SystemExit(1) from error
+        # What is under way when the time is over may be the slowest: it counts.
+        environment.stop_timeout = environment.stop_timeout or _FINISH_S
         if self.users:
             self.options.num_users, self.options.spawn_rate = self.users, min(self.users, _SPAWN_RATE)
         if not isinstance(environment.runner, WorkerRunner):
@@ -154,8 +158,10 @@ class Suite:
             self.reporter.start()
             self._looker = gevent.spawn(self._look)
 
+    def _on_stopping(self, **_: Any) -> None:
+        self._ended = time.time()  # what is under way may still end
+
     def _on_stop(self, **_: Any) -> None:
-        self._ended = time.time()
         if not isinstance(self.environment.runner, WorkerRunner):
             self._watcher.kill(block=False)
             self._looker.kill(block=False)

@@ -67,7 +67,7 @@ def test_ctrl_c_leaves_what_was_found(two_gateways: Serve, tmp_path: Path) -> No
     ("words", "message"),
     [
         (["--start", "0"], "start is 1 to most"),
-        (["--host", "http://127.0.0.1:9", "--tokens", "{here}"], "is no tokens file"),
+        (["--host", "http://127.0.0.1:9", "--tokens", "{here}"], "http://127.0.0.1:9 does not answer"),
     ],
 )
 def test_what_cannot_begin_says_why(two_gateways: Serve, tmp_path: Path, words: list[str], message: str) -> None:

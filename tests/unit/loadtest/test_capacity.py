@@ -72,7 +72,8 @@ def test_the_result_names_the_largest_that_held_and_what_broke(tmp_path: Path):
     page = Page(render(found))
     assert "150 users kept all targets" in page.text and "200 users did not" in page.text
     assert "may be the limit of the load generator" in page.text
-    assert {"script", "img", "a", "link"}.isdisjoint(page.tags) and HOSTILE in page.text
+    assert {"script", "img", "link"}.isdisjoint(page.tags) and HOSTILE in page.text
+    assert [value for name, value in page.attributes if name == "href"] == [f"{n}/report.html" for n in (100, 200, 150)]
     assert save(tmp_path, "users", "http://h", climbed()).read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["capacity.html", "capacity.json"]
 
