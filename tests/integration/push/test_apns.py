@@ -27,7 +27,7 @@ from tests.integration.push.world import (
     until_empty,
     write_config,
 )
-from tidewire.bus.push_queue import PushQueue, RemovedReader
+from tidewire.bus.push_queue import GROUP, PushQueue, RemovedReader, ensure_group, stream_of
 from tidewire.bus.redis_client import RedisClient
 from tidewire.settings import Settings
 
@@ -239,6 +239,30 @@ async def test_messages_go_before_silent_pushes(apple: ApnsPeer, settings: Setti
     kinds = [one.body["type"] for one in apple.received]
     assert len(kinds) == 500
     assert kinds[:200].count("message") == 100
+
+
+async def test_what_a_dead_worker_had_is_taken_over_but_for_what_kills(
+    apple: ApnsPeer, settings: Settings, redis_url: str
+) -> None:
+    """One that was under way, one that was taken six times and never finished, and one that nobody can read."""
+    good, poison = push_for("1" * 64), push_for("2" * 64)
+    client, queue, stream = RedisClient(redis_url), PushQueue(redis_url), stream_of("apple_rn", "high")
+    await queue.add([good, poison])
+    await queue.close()
+    await client.call("XADD", stream, "*", "d", '{"notification":')
+    await ensure_group(client, stream, GROUP)
+    read = await client.call("XREADGROUP", "GROUP", GROUP, "dead", "COUNT", 2, "STREAMS", stream, ">")
+    entries = [entry for entry, _ in read[0][1]]
+    for entry, times in zip(entries, (1, 6), strict=True):
+        await client.call(
+            "XCLAIM", stream, GROUP, "dead", 0, entry, "IDLE", 60_000, "RETRYCOUNT", times, "JUSTID"
+        )
+    async with sending(settings):
+        await until_empty(redis_url)
+    assert [one.apns_id for one in apple.received] == [good.apns_id]
+    letters = {letter.reason: letter.push for letter in await list_dead(client)}
+    assert letters == {"Poison": poison.apns_id, "Unreadable": ""}
+    await client.close()
 
 
 async def test_what_is_too_old_is_not_sent(apple: ApnsPeer, settings: Settings, redis_url: str) -> None:

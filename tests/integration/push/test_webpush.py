@@ -82,9 +82,10 @@ async def test_a_browser_can_read_what_we_send(
 
 
 async def test_verdicts_of_a_push_service(service: WebPushPeer, settings: Settings, redis_url: str) -> None:
-    names = ("gone", "unknown", "forbidden", "small", "later", "slow")
+    names = ("gone", "unknown", "forbidden", "moved", "small", "later", "slow")
     subscriptions = {name: service.subscribe(name) for name in names}
     service.script.always = {"gone": Reply(410), "unknown": Reply(404), "forbidden": Reply(403)}
+    service.script.always["moved"] = Reply(307, {"location": service.subscribe("inside").endpoint})
     service.script.say("small", Reply(413), Reply(413))
     service.script.say("later", Reply(429, {"retry-after": "1"}))
     service.script.say("slow", Silence())
@@ -94,6 +95,7 @@ async def test_verdicts_of_a_push_service(service: WebPushPeer, settings: Settin
         )
         await until(lambda: {one.device for one in service.received} == {"small", "later", "slow"})
         await until_empty(redis_url, TARGET)
+    assert "inside" not in {one.device for one in service.received}
     small = next(one for one in service.received if one.device == "small")
     assert small.payload["message"] == "x" * 25
     reader = RemovedReader(redis_url, consumer="c")
@@ -104,7 +106,9 @@ async def test_verdicts_of_a_push_service(service: WebPushPeer, settings: Settin
         subscriptions["unknown"].endpoint: "HTTP 404",
     }
     client = RedisClient(redis_url)
-    assert await client.call("XLEN", "push:dead") == 1
+    letters = [fields for _, fields in await client.call("XRANGE", "push:dead", "-", "+")]
+    reasons = [dict(zip(fields[::2], fields[1::2], strict=True))[b"reason"] for fields in letters]
+    assert sorted(reasons) == [b"HTTP 307", b"HTTP 403"]  # no redirect is followed
     await client.close()
 
 
