@@ -36,17 +36,14 @@ async def create_token(call: Call) -> UserAccessToken:
 @route("GET", "/users/{user_id}/tokens")
 async def list_tokens_of_user(call: Call) -> list[UserAccessToken]:
     """A page of a user's tokens."""
-    user_id, (page, per_page) = call.path_id("user_id"), call.paging()
-    return await access_tokens.list_tokens_of(
-        call.services, call.login, user_id, limit=per_page, offset=page * per_page
-    )
+    user_id, window = call.path_id("user_id"), call.window()
+    return await access_tokens.list_tokens_of(call.services, call.login, user_id, **window)
 
 
 @route("GET", "/users/tokens")
 async def list_tokens(call: Call) -> list[UserAccessToken]:
     """A page of all tokens."""
-    page, per_page = call.paging()
-    return await access_tokens.list_tokens(call.services, call.login, limit=per_page, offset=page * per_page)
+    return await access_tokens.list_tokens(call.services, call.login, **call.window())
 
 
 @route("GET", "/users/tokens/{token_id}")

@@ -9,14 +9,11 @@ from tidewire.wire.models import Audit
 @route("GET", "/audits")
 async def list_audits(call: Call) -> list[Audit]:
     """A page of everybody's audits."""
-    page, per_page = call.paging()
-    return await audits.list_audits(call.services, call.login, limit=per_page, offset=page * per_page)
+    return await audits.list_audits(call.services, call.login, **call.window())
 
 
 @route("GET", "/users/{user_id}/audits")
 async def list_audits_of_user(call: Call) -> list[Audit]:
     """A page of a user's audits."""
-    user_id, (page, per_page) = call.path_id("user_id"), call.paging()
-    return await audits.list_audits_of(
-        call.services, call.login, user_id, limit=per_page, offset=page * per_page
-    )
+    user_id, window = call.path_id("user_id"), call.window()
+    return await audits.list_audits_of(call.services, call.login, user_id, **window)

@@ -20,14 +20,13 @@ async def create_bot(call: Call) -> Created:
 @route("GET", "/bots")
 async def list_bots(call: Call) -> list[Bot] | Raw:
     """A page of bots: all, or the caller's own."""
-    page, per_page = call.paging()
+    window = call.window()
     found = await bots.list_bots(
         call.services,
         call.login,
         deleted=call.flag("include_deleted"),
         orphaned=call.flag("only_orphaned"),
-        limit=per_page,
-        offset=page * per_page,
+        **window,
     )
     return _unless_known(call, found)
 

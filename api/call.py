@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, TypedDict
 
 import falcon.asgi
 import msgspec
@@ -39,6 +39,13 @@ def _without_nulls(data: bytes, shape: Any, name: str, error: msgspec.Validation
         return msgspec.convert({key: value for key, value in raw.items() if value is not None}, shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise body_param(name) from wrong
+
+
+class Window(TypedDict):
+    """Which rows of a list a page is."""
+
+    limit: int
+    offset: int
 
 
 class Call:
@@ -157,6 +164,11 @@ class Call:
         """Return (page, per_page). Source: Mattermost API v4, page from 0, per_page 60, silently at most 200."""
         per_page = self.number("per_page", PER_PAGE_DEFAULT, high=PER_PAGE_MAX)
         return self.number("page", 0, high=10**6), per_page
+
+    def window(self) -> Window:
+        """Return the page that is asked for as rows; see paging."""
+        page, per_page = self.paging()
+        return {"limit": per_page, "offset": page * per_page}
 
     def header(self, name: str) -> str:
         """Return a request header or ""."""

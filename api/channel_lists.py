@@ -25,19 +25,15 @@ class Term(Struct):
 @route("GET", "/teams/{team_id}/channels")
 async def list_public_channels(call: Call) -> list[Channel]:
     """A page of a team's public channels."""
-    team_id, (page, per_page) = call.path_id("team_id"), call.paging()
-    return await channel_search.list_public(
-        call.services, call.login, team_id, limit=per_page, offset=page * per_page
-    )
+    team_id, window = call.path_id("team_id"), call.window()
+    return await channel_search.list_public(call.services, call.login, team_id, **window)
 
 
 @route("GET", "/teams/{team_id}/channels/deleted")
 async def list_archived_channels(call: Call) -> list[Channel]:
     """A page of a team's archived channels."""
-    team_id, (page, per_page) = call.path_id("team_id"), call.paging()
-    return await channel_search.list_archived(
-        call.services, call.login, team_id, limit=per_page, offset=page * per_page
-    )
+    team_id, window = call.path_id("team_id"), call.window()
+    return await channel_search.list_archived(call.services, call.login, team_id, **window)
 
 
 @route("POST", "/teams/{team_id}/channels/ids")

@@ -29,10 +29,8 @@ class NewMembers(Struct):
 @route("GET", "/channels/{channel_id}/members")
 async def list_members(call: Call) -> list[ChannelMember]:
     """A page of memberships."""
-    channel_id, (page, per_page) = call.path_id("channel_id"), call.paging()
-    return await channel_members.list_members(
-        call.services, call.login, channel_id, limit=per_page, offset=page * per_page
-    )
+    channel_id, window = call.path_id("channel_id"), call.window()
+    return await channel_members.list_members(call.services, call.login, channel_id, **window)
 
 
 @route("POST", "/channels/{channel_id}/members/ids")
@@ -88,8 +86,7 @@ async def list_memberships_of_user(call: Call) -> list[ChannelMemberWithTeam] | 
         # The first piece before the status goes out: a database that is away must be a 503.
         first = await store.lines_of_user_after(call.services.db, user_id, "", limit=PIECE)
         return Stream(_lines(call.services.db, user_id, first), "application/x-ndjson")
-    page, per_page = call.paging()
-    return await store.of_user(call.services.db, user_id, limit=per_page, offset=page * per_page)
+    return await store.of_user(call.services.db, user_id, **call.window())
 
 
 async def _lines(db: Database, user_id: str, piece: tuple[bytes, int, str]) -> AsyncIterator[bytes]:

@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 @route("GET", "/users")
 async def list_users(call: Call) -> Raw:
     """A page of accounts: all, or by team, channel, role."""
-    page, per_page = call.paging()
+    window = call.window()
     ids = {name: _id_or_blank(call, name) for name in _SCOPES}
     if _id_or_blank(call, "in_group") or _id_or_blank(call, "not_in_group"):
         raise people.no_groups()
@@ -42,7 +42,7 @@ async def list_users(call: Call) -> Raw:
     if not people.may_sort(wanted, sort):
         raise url_param("sort")
     found = await people.list_people(
-        call.services, call.login, wanted, sort=sort, limit=per_page, offset=page * per_page
+        call.services, call.login, wanted, sort=sort, **window
     )
     body = _encode(found)
     # Of what is sent: who is in it, in which order, and all that the viewer may see of them.

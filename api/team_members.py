@@ -61,15 +61,14 @@ async def get_stats(call: Call) -> dict[str, str | int]:
 @route("GET", "/teams/{team_id}/members")
 async def list_members(call: Call) -> list[TeamMember]:
     """A page of memberships."""
-    team_id, (page, per_page) = call.path_id("team_id"), call.paging()
+    team_id, window = call.path_id("team_id"), call.window()
     return await team_members.list_members(
         call.services,
         call.login,
         team_id,
         active_only=call.flag("exclude_deleted_users"),
         by_username=call.query("sort") == "Username",
-        limit=per_page,
-        offset=page * per_page,
+        **window,
     )
 
 

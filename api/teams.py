@@ -21,11 +21,11 @@ async def create_team(call: Call) -> Created:
 @route("GET", "/teams")
 async def list_teams(call: Call) -> Any:
     """A page of teams that the caller may find."""
-    page, per_page = call.paging()
+    window = call.window()
     closed = permissions.has_system(call.login, "list_private_teams")
     if not closed and not permissions.has_system(call.login, "list_public_teams"):
         raise AppError("api.team.get_all_teams.insufficient_permissions", 403)
-    found = await store.page(call.services.db, closed=closed, limit=per_page, offset=page * per_page)
+    found = await store.page(call.services.db, closed=closed, **window)
     views = await teams.views_for(call.services, call.login, found)
     if call.flag("include_total_count"):
         return {"teams": views, "total_count": await store.count(call.services.db, closed=closed)}
