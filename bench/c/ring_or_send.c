@@ -8,22 +8,9 @@
  * 15 turns, and the ratio to send() turn by turn.
  */
 #include <linux/io_uring.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "pairs.h"
 
 enum { TURNS = 15, SIZE = 700, ENTRIES = 256, WAYS = 6 };
 static const struct { const char *name; int fixed, batch; } WAY[WAYS] = {
@@ -34,38 +21,6 @@ static unsigned *sq_tail, *cq_head, *cq_tail, sq_mask, cq_mask;
 static struct io_uring_sqe *sqes;
 static struct io_uring_cqe *cqes;
 static int ring;
-
-static double cpu_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
-}
-
-static void bind_to(int core)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(core, &set);
-    sched_setaffinity(0, sizeof set, &set);
-}
-
-static void read_all(const int *sockets, int count, volatile uint64_t *total)
-{
-    struct epoll_event events[256];
-    static char buffer[1 << 18];
-    int epoll = epoll_create1(0);
-    for (int i = 0; i < count; i++) {
-        struct epoll_event event = {.events = EPOLLIN, .data.fd = sockets[i]};
-        epoll_ctl(epoll, EPOLL_CTL_ADD, sockets[i], &event);
-    }
-    for (;;)
-        for (int n = epoll_wait(epoll, events, 256, 0); n > 0; n--) {
-            ssize_t got = recv(events[n - 1].data.fd, buffer, sizeof buffer, MSG_DONTWAIT);
-            if (got > 0)
-                *total += got;
-        }
-}
 
 static int open_ring(const int *sockets, int count)
 {
@@ -89,12 +44,6 @@ static int open_ring(const int *sockets, int count)
         return -1;
     struct io_uring_files_update update = {.fds = (uintptr_t)sockets};
     return syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES_UPDATE, &update, count) == count ? 0 : -1;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void write_frame(char *out, const char *shared, int i)
@@ -142,32 +91,13 @@ static int by_send(const int *sockets, int count, const char *shared, char *scra
 
 int main(int argc, char **argv)
 {
-    int count = argc > 1 ? atoi(argv[1]) : 1000, rounds = argc > 2 ? atoi(argv[2]) : 10, one = 1;
+    int count = argc > 1 ? atoi(argv[1]) : 1000, rounds = argc > 2 ? atoi(argv[2]) : 10;
     int *ours = calloc(count, sizeof *ours), *theirs = calloc(count, sizeof *theirs);
-    volatile uint64_t *total = mmap(NULL, 8, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    volatile uint64_t *total;
     uint64_t sent = 0;
-    struct rlimit files;
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    bind(listener, (struct sockaddr *)&address, length);
-    listen(listener, 128);
-    getsockname(listener, (struct sockaddr *)&address, &length);
-    for (int i = 0; i < count; i++) {
-        theirs[i] = socket(AF_INET, SOCK_STREAM, 0);
-        if (connect(theirs[i], (struct sockaddr *)&address, length) || (ours[i] = accept(listener, NULL, NULL)) < 0)
-            return perror("connect"), 1;
-        setsockopt(ours[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    }
-    pid_t reader = fork();
-    if (!reader) {
-        bind_to(sysconf(_SC_NPROCESSORS_ONLN) - 1);
-        read_all(theirs, count, total);
-    }
-    bind_to(0);
+    if (connect_pairs(count, ours, theirs, 0))
+        return 1;
+    pid_t reader = start_reader(theirs, count, &total);
     if (open_ring(ours, count))
         return perror("io_uring"), kill(reader, SIGKILL), 1;
     char *shared = malloc(1 << 17), *scratch = malloc(1 << 18);
