@@ -64,7 +64,7 @@ async def test_the_start_of_the_web_app(people: People) -> None:
         return next(value for path, value in answers.items() if path.startswith(start))
 
     full = answered("/config/client")
-    assert len(full) == 255 and full["CollapsedThreads"] == "always_on"
+    assert len(full) == 256 and full["CollapsedThreads"] == "always_on"
     own = answered("/users/me")
     assert (
         own["notify_props"]["desktop"]

