@@ -1,12 +1,13 @@
 """Which tests show which attack case is repelled: cases on sockets and sessions (A), on rights (C), on logins (D).
 
 Rows are data; tests/unit/test_security_cases.py sees to it that each named test exists. What a case asks for that this
-server does not have is said beside it: those operations answer 501.
+server does not have is said beside it.
 """
 
 GATEWAY, ACCOUNTS = "tests/integration/gateway/", "tests/integration/accounts/"
 API, PEOPLE, TEAMS = "tests/integration/api/", "tests/integration/people/", "tests/integration/teams/"
-POSTS, SERVE, PROTOCOL = "tests/integration/posts/", "tests/serve/", "tests/protocol/"
+POSTS, FILES = "tests/integration/posts/", "tests/integration/files/"
+SERVE, PROTOCOL = "tests/serve/", "tests/protocol/"
 
 # case: (what is tried, the tests)
 CASES: dict[str, tuple[str, list[str]]] = {
@@ -97,8 +98,11 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "C2": (
-        "a guest searches people and channels; search of posts and files brings its own tests",
+        "a guest searches posts, files, people and channels",
         [
+            POSTS + "test_search.py::test_a_guest_finds_only_what_he_may_read",
+            POSTS + "test_search.py::test_who_finds_what",
+            POSTS + "test_search.py::test_files_by_name_kind_and_content",
             TEAMS + "test_changes.py::test_lists_and_searches_never_show_what_one_may_not_know",
             PEOPLE + "test_table.py::test_who_may",
         ],
@@ -114,6 +118,16 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "C5": ("made-up parts of posts", [POSTS + "test_posts.py::test_nobody_speaks_for_others"]),
+    "C6": (
+        "others' files by id, thumbnail, preview and public link; attaches others' files, or one twice",
+        [
+            FILES + "test_files.py::test_who_may",
+            FILES + "test_files.py::test_public_links",
+            FILES + "test_posts.py::test_what_cannot_be_attached",
+            FILES + "test_posts.py::test_a_file_is_attached_once_however_many_try",
+            FILES + "test_uploads.py::test_who_may_and_what_is_refused",
+        ],
+    ),
     "C7": (
         "two hundred of the same change at once",
         [
@@ -175,5 +189,3 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
 }
-# Cases whose operations this server does not have yet: they answer 501.
-MISSING = {"C6": "files"}

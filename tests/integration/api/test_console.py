@@ -1,5 +1,7 @@
 """What administrators ask beside the configuration, and the first screen's short answers."""
 
+import asyncpg
+
 from tests.fixtures.announced import announced
 from tests.fixtures.api import People
 from tidewire.wire.config import MASK
@@ -49,6 +51,22 @@ async def test_onboarding_is_remembered(people: People) -> None:
     assert await people.admin.get(path) == {"name": name, "value": "false"}
     await people.admin.post(path, {"install_plugins": []})
     assert await people.admin.get(path) == {"name": name, "value": "true"}
+
+
+async def test_onboarding_needs_a_first_user(people: People, database_url: str) -> None:
+    """An administrator's session outlives the accounts for as long as it is remembered."""
+    await people.admin.get("/users/me")
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("CREATE TEMP TABLE kept AS SELECT * FROM users")
+            await connection.execute("DELETE FROM users")
+        refused = await people.admin.post("/system/onboarding/complete", {}, expect=403)
+        assert refused["id"] == "app.system.complete_onboarding_request.no_first_user"
+        await connection.execute("INSERT INTO users SELECT * FROM kept")
+    finally:
+        await connection.close()
+    await people.admin.post("/system/onboarding/complete", {})
 
 
 async def test_logs(people: People) -> None:

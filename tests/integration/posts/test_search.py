@@ -187,6 +187,34 @@ async def test_files_by_name_kind_and_content(people: People) -> None:
     assert (await refusal(people.stranger, "POST", path, {"terms": "x"}))[0] == 403
 
 
+async def test_a_guest_finds_only_what_he_may_read(people: People, log_book: dict[str, Any]) -> None:
+    """Security case C2: posts and files, with modifiers and without."""
+    admin, owner, team = people.admin, people.owner, people.team["id"]
+    await admin.put("/config/patch", {"GuestAccountsSettings": {"Enable": True}})
+    guest = await people.api.user("lodger")
+    await admin.put(f"/users/{guest.id}/roles", {"roles": "system_guest"})
+    await admin.add_to_team(team, guest)
+    parlour = await owner.new_channel(team, "parlour", "O", guest)
+    seen = await say(owner, parlour["id"], "storm in the parlour")
+    await settled(people, len(log_book))
+    async with asyncio.timeout(10):
+        while not await find(guest, people, "storm"):
+            await asyncio.sleep(0.05)
+    for terms in (
+        "storm", "from:owner", "storm from:owner", "storm after:2020-01-01", "sto*", "storm -calm", '"storm in the"',
+        "storm in:parlour",
+    ):  # fmt: skip
+        assert await find(guest, people, terms) == [seen["id"]], terms
+        everywhere = await guest.post("/posts/search", {"terms": terms}, expect=200)
+        assert everywhere["order"] == [seen["id"]], terms
+    for terms in ("in:harbour", "storm in:harbour", "in:hidden", "in:@owner", "#weather", "from:member"):
+        assert await find(guest, people, terms) == [], terms
+        assert await find(guest, people, terms, include_deleted_channels=True) == [], terms
+    for terms in ("chart", "ext:pdf", "from:member", "in:harbour", "kraken", "*"):
+        for path in (f"/teams/{team}/files/search", "/files/search"):
+            assert (await guest.post(path, {"terms": terms}, expect=200))["order"] == [], terms
+
+
 async def test_late_and_older_posts_come_in_too(people: People) -> None:
     """A row that no pass over the newest ones can see, as an import writes it."""
     connection = await asyncpg.connect(people.api.settings.database.url)

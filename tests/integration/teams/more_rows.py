@@ -98,6 +98,66 @@ MORE: list[Row] = [
     ("POST", "/notifications/test", None, ALL),
 ]
 
+_NO_POST, _NO = "app.post.get.app_error", "api.context.permissions.app_error"
+_NO_TEAM, _NO_CHANNEL = "app.team.get.find.app_error", "app.channel.get.existing.app_error"
+
+# What goes wrong, as ERRORS in rows.py: caller, method, path, body, status, error id.
+WRONG: list[tuple[str, str, str, Any, int, str]] = [
+    ("member", "GET", "/users/{unknown}/status", None, 404, "api.status.user_not_found.app_error"),
+    ("member", "POST", "/teams/{team}/members/batch", [{"user_id": "{gone}"}], 400, "api.team.add_members.error"),
+    ("member", "GET", "/teams/name/home/channels/name/nothing", None, 404, "app.channel.get_by_name.missing.app_error"),
+    ("member", "PUT", "/channels/{archived}", {"id": "{archived}", "header": "x"}, 400,
+     "api.channel.update_channel.deleted.app_error"),
+    ("admin", "POST", "/channels/{group}/convert_to_channel", {"channel_id": "{group}", "team_id": "{team}",
+     "name": "c{n}", "display_name": "C"}, 403,
+     "api.channel.gm_to_channel_conversion.not_allowed_for_user.request_error"),
+    ("member", "POST", "/posts", {"channel_id": "{private}", "message": "x", "root_id": "{unknown}"}, 400,
+     "api.post.create_post.root_id.app_error"),
+    ("member", "POST", "/posts", {"channel_id": "{channel}", "message": "x", "root_id": "{root}"}, 400,
+     "api.post.create_post.root_id.app_error"),
+    ("member", "POST", "/posts", {"channel_id": "{archived}", "message": "x"}, 400,
+     "api.post.create_post.can_not_post_to_deleted.error"),
+    ("member", "POST", "/posts", {"channel_id": "{private}", "message": "x" * 16_384}, 400,
+     "model.post.is_valid.message_length.app_error"),
+    ("member", "POST", "/posts/ids", [], 400, "api.post.posts_by_ids.invalid_body.request_error"),
+    ("member", "DELETE", "/posts/{root}?permanent=true", None, 501, "api.post.delete_post.not_enabled.app_error"),
+    ("admin", "DELETE", "/posts/{root}?permanent=true", None, 501, "api.post.delete_post.not_enabled.app_error"),
+    ("member", "GET", "/posts/{unknown}/info", None, 404, _NO_POST),
+    ("admin", "GET", "/posts/{unknown}/info", None, 404, _NO_POST),
+    ("teammate", "GET", "/posts/{root}/info", None, 404, _NO_POST),  # he may neither read nor join
+    ("stranger", "GET", "/posts/{root}/info", None, 404, _NO_POST),
+    ("member", "POST", "/users/me/posts/{unknown}/ack", None, 404, _NO_POST),
+    ("member", "POST", "/users/me/posts/{unknown}/reminder", {"target_time": 9_999_999_999}, 404, _NO_POST),
+    ("member", "PUT", "/users/me/teams/{team}/threads/{unknown}/read/1", None, 404, _NO_POST),
+    ("admin", "PUT", "/channels/{unknown}", {"id": "{unknown}", "header": "x"}, 404, _NO_CHANNEL),
+    ("admin", "PUT", "/channels/{unknown}/privacy", {"privacy": "P"}, 404, _NO_CHANNEL),
+    ("admin", "PUT", "/channels/{channel}/members/{unknown}/schemeRoles", {"scheme_user": True, "scheme_admin": False},
+     404, "app.channel.get_member.missing.app_error"),
+    ("admin", "PUT", "/teams/{unknown}", {"id": "{unknown}", "display_name": "x"}, 404, _NO_TEAM),
+    ("admin", "PUT", "/teams/{unknown}/privacy", {"privacy": "O"}, 404, _NO_TEAM),
+    ("admin", "PUT", "/teams/{team}/members/{unknown}/schemeRoles", {"scheme_user": True, "scheme_admin": False}, 404,
+     "app.team.get_member.missing.app_error"),
+    ("admin", "PUT", "/users/{member}/teams/{unknown}/channels/categories", [{"id": "{unknown}"}], 404, _NO_TEAM),
+    ("admin", "PUT", "/users/{member}/teams/{unknown}/channels/categories/order", ["{unknown}"], 404, _NO_TEAM),
+    ("admin", "GET", "/teams/name/nothing", None, 404, _NO_TEAM),
+    ("admin", "GET", "/roles/name/nothing", None, 404, "app.role.get_by_name.app_error"),
+    ("admin", "POST", "/users/{unknown}/demote", None, 404, "app.user.missing_account.const"),
+    ("guest", "GET", "/users/{stranger}/image/default", None, 403, _NO),
+    ("stranger", "POST", "/users/{member}/image", None, 403, _NO),
+    ("member", "POST", "/teams/{team}/image", None, 403, _NO),
+    ("anonymous", "POST", "/logs", {"level": "ERROR", "message": "x"}, 403, _NO),
+    ("member", "GET", "/posts/{root}?include_deleted=true", None, 403, _NO),
+    ("member", "POST", "/posts/schedule", {}, 400, "api.scheduled_posts.license_error"),
+    ("anonymous", "GET", "/license/client", None, 400, "api.license.client.old_format.app_error"),
+    ("admin", "POST", "/email/test", {}, 400, "api.file.test_connection_email_settings_nil.app_error"),
+    ("member", "GET", "/jobs", None, 400, "api.job.retrieve.nopermissions"),
+    ("admin", "GET", "/jobs?status=x", None, 400, "api.job.status.invalid"),
+    ("admin", "POST", "/jobs", {"type": "x"}, 400, "api.job.unable_to_create_job.incorrect_job_type"),
+    ("member", "GET", "/jobs/type/migrations", None, 400, "api.job.retrieve.nopermissions"),
+    ("admin", "GET", "/data_retention/policy", None, 501, "ent.data_retention.generic.license.error"),
+    ("admin", "GET", "/reports/users?page_size=101", None, 400, "api.getUsersForReporting.invalid_page_size"),
+]
+
 # Lists that are paged, asked by the admin: "page=-1" and words are the first page, too much is 200, far away is empty.
 PAGED = (
     "/users", "/teams", "/teams/{team}/members", "/teams/{team}/channels", "/teams/{team}/channels/deleted",

@@ -590,3 +590,19 @@ async def test_two_hundred_changes_at_once(town: Town) -> None:
     assert len(mine) == 2
     members = await town.teamadmin.get(f"/teams/{team['id']}/members?per_page=200")
     assert [one["user_id"] for one in members].count(me.id) == 1
+
+
+async def test_pages_of_a_search_need_both_kinds_of_teams(town: Town) -> None:
+    """Who may list only one kind of teams gets no pages: 501, as of servers where that is not built."""
+    role = await town.admin.get("/roles/name/system_user")
+    kept = role["permissions"]
+    path, body = f"/roles/{role['id']}/patch", {"term": "h", "page": 0}
+    try:
+        changed = [name for name in kept if name != "list_public_teams"] + ["list_private_teams"]
+        await town.admin.put(path, {"permissions": changed})
+        refused = await town.member.post("/teams/search", body, expect=501)
+        assert refused["id"] == "api.team.search_teams.pagination_not_implemented.private_team_search"
+    finally:
+        await town.admin.put(path, {"permissions": kept})
+    refused = await town.member.post("/teams/search", body, expect=501)
+    assert refused["id"] == "api.team.search_teams.pagination_not_implemented.public_team_search"

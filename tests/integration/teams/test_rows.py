@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.teams.more_rows import MORE, PAGED
+from tests.integration.teams.more_rows import MORE, PAGED, WRONG
 from tests.integration.teams.rows import ERRORS, NOBODY, PERMISSIONS, SHAPES
 from tests.integration.teams.town import CALLERS, Town
 
@@ -54,7 +54,7 @@ def _same(value: Any) -> Any:
     return [one.get("id") or one.get("user_id") for one in value]
 
 
-@pytest.mark.parametrize(("caller", "method", "path", "body", "status", "error"), ERRORS, ids=label)
+@pytest.mark.parametrize(("caller", "method", "path", "body", "status", "error"), [*ERRORS, *WRONG], ids=label)
 async def test_what_goes_wrong(
     town: Town, caller: str, method: str, path: str, body: Any, status: int, error: str
 ) -> None:

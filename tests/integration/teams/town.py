@@ -77,6 +77,7 @@ class Town:
         self.ids["invite_id"] = team["invite_id"]
         self.ids["channel"] = (await self.new_channel("harbour"))["id"]
         self.ids["private"] = (await self.new_channel("hidden", "P"))["id"]
+        self.ids["archived"] = (await self.new_archived())["id"]
         square = await self.member.get(f"/teams/{team['id']}/channels/name/town-square")
         self.ids["square"] = square["id"]
         asking = {"metadata": {"priority": {"requested_ack": True}}}
