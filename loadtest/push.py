@@ -35,10 +35,9 @@ def _add_options(parser: LocustArgumentParser) -> None:
 
 
 class Pushes:
-    """The course of a run: verdicts that came."""
+    """The course of a run. numbers: of pushes, by which devices take their turns."""
 
     def __init__(self) -> None:
-        self.verdicts: dict[str, int] = {}
         self.numbers = itertools.count()
 
     def prepare(self, suite: Suite) -> None:
@@ -50,8 +49,8 @@ class Pushes:
         Caller.period_s = options.callers / options.push_rate
 
     def figures(self, suite: Suite) -> Mapping[str, float]:
-        """Return the verdicts of this process."""
-        return {f"verdict_{name.lower()}": count for name, count in self.verdicts.items()}
+        """Return how often each verdict came."""
+        return {f"verdict_{name.lower()}": count for name, count in suite.counts.items()}
 
     def notification(self) -> dict[str, Any]:
         """Return a push as Mattermost's server writes it. Source: Mattermost's push proxy, send_push."""
@@ -100,7 +99,7 @@ class Caller(FastHttpUser):
             except ValueError:
                 found = {}
             status = str(found.get("status", "")) if isinstance(found, dict) else ""
-            pushes.verdicts[status or "none"] = pushes.verdicts.get(status or "none", 0) + 1
+            pushes.suite.counts[status or "none"] += 1
             if status not in ("OK", "REMOVE"):
                 why = str(found.get("error", "")) if status else answer.text or "no answer"
                 answer.failure(f"{answer.status_code} {status} {why}"[:200])

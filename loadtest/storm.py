@@ -134,7 +134,7 @@ class Storm:
         self.calls = [call for call in BURST if call not in missing]
         if missing:
             names = ", ".join(f"{call.method} {call.path}" for call in missing)
-            self.suite.notes.append(f"left out of the burst, for the server answers 501: {names}")
+            self.suite.note(f"left out of the burst, for the server answers 501: {names}")
 
     def figures(self, suite: Suite) -> Mapping[str, float]:
         """Return how the storm went."""

@@ -7,6 +7,7 @@ met, 1 it could not begin, 2 wrong command line, 3 targets missed, 4 it broke of
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from loadtest.tokens import Person
 
 MISSED, BROKEN = 3, 4
 _WATCH_S = 2.0
-_DONE, _REPORTED_S = "suite_done", 4.0
+_DONE, _SUITE, _REPORTED_S = "suite_done", "suite", 4.0
+_HTTP = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})  # other rows are WebSocket's, and sums
 _FINISH_S = 3.0
 _REPORTS_S = 3.0  # workers tell the master so often
 _SPAWN_RATE = 100  # users a second; Locust warns above
@@ -63,6 +65,7 @@ class Suite:
         self.people: list[Person] = []
         self.hosts: tuple[str, ...] = ()
         self.notes: list[str] = []  # sentences for the report: what was left out, and the like
+        self.counts: Counter[str] = Counter()  # of the suite's own; at the master: of all workers
         self.broken = ""  # why the run broke off
         self.timeline = Timeline()
         self._add_options, self._prepare, self._figures, self._swarm = add_options, prepare, figures, swarm
@@ -125,12 +128,29 @@ class Suite:
             environment.events.quitting.add_listener(self._on_quitting)
         if isinstance(environment.runner, MasterRunner):
             environment.runner.register_message(_DONE, self._on_done)
+            environment.events.worker_report.add_listener(self._hear_worker)
+        if isinstance(environment.runner, WorkerRunner):
+            environment.events.report_to_master.add_listener(self._tell_master)
 
     def _on_done(self, **_: Any) -> None:
         """A worker is through; the last one ends the run, after the reports that workers send every 3 s."""
         self._done += 1
         if self._done >= self.options.expect_workers:
             gevent.spawn_later(_REPORTED_S, self.end)
+
+    def note(self, sentence: str) -> None:
+        """Say something in the report, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def _tell_master(self, client_id: str, data: dict[str, Any]) -> None:
+        data[_SUITE], self.counts = {"notes": self.notes, "counts": dict(self.counts)}, Counter()
+
+    def _hear_worker(self, client_id: str, data: dict[str, Any]) -> None:
+        told = data.get(_SUITE, {"notes": [], "counts": {}})
+        self.counts.update(told["counts"])
+        for sentence in told["notes"]:
+            self.note(sentence)
 
     def _check(self, host: str) -> None:
         if not host:
@@ -198,7 +218,7 @@ class Suite:
         """Return what Locust counted, and the suite's figures."""
         stats = self.environment.stats
         rows = {_name(entry): _row(entry) for entry in stats.entries.values()}
-        http = sum(entry.num_requests for entry in stats.entries.values() if entry.method != "WS")
+        http = sum(entry.num_requests for entry in stats.entries.values() if entry.method in _HTTP)
         tally = self.bridge.tally
         figures: dict[str, float] = dict(self._figures(self))
         if tally.most_open:

@@ -84,7 +84,7 @@ class Course:
         self.numbers = itertools.count(index * (count // workers))
         url = "wss" + suite.host.removeprefix("https") + "/api/v4/websocket"
         self.sockets = TlsSockets(url, lambda number: self.memories[number].person.token, suite.bridge.accept)
-        self.note(f"sockets by {url}, in Locust's own process, whose share of a core is swarm_busiest_share")
+        self.suite.note(f"sockets by {url}, in Locust's own process, whose share of a core is swarm_busiest_share")
 
     def stop(self, **_: Any) -> None:
         """End the sockets."""
@@ -100,12 +100,7 @@ class Course:
 
     def note_missing(self, name: str) -> None:
         """Say in the report what is left out."""
-        self.note(f"left out, for the server answers 501: {name}")
-
-    def note(self, sentence: str) -> None:
-        """Say something in the report, once."""
-        if sentence not in self.suite.notes:
-            self.suite.notes.append(sentence)
+        self.suite.note(f"left out, for the server answers 501: {name}")
 
     def figures(self, suite: Suite) -> Mapping[str, float]:
         """Return what there was."""
