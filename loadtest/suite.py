@@ -25,14 +25,13 @@ from loadtest.preflight import CHAT, Kind, check_gateways, check_token, gateways
 from loadtest.report.reporter import Reporter
 from loadtest.swarm.herd import CannotRun
 from loadtest.swarm.histogram import SHARES
-from loadtest.targets import FOLDER, Measured, Row, Targets, check, load_targets, table
+from loadtest.targets import FOLDER, HTTP, Measured, Row, Targets, check, load_targets, table
 from loadtest.timeline import PERIOD_S, Timeline, percentile
 from loadtest.tokens import Person
 
 MISSED, BROKEN = 3, 4
 _WATCH_S = 2.0
 _DONE, _SUITE, _REPORTED_S = "suite_done", "suite", 4.0
-_HTTP = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})  # other rows are WebSocket's, and sums
 _FINISH_S = 3.0
 _REPORTS_S = 3.0  # workers tell the master so often
 _SPAWN_RATE = 100  # users a second; Locust warns above
@@ -218,7 +217,7 @@ class Suite:
         """Return what Locust counted, and the suite's figures."""
         stats = self.environment.stats
         rows = {_name(entry): _row(entry) for entry in stats.entries.values()}
-        http = sum(entry.num_requests for entry in stats.entries.values() if entry.method in _HTTP)
+        http = sum(entry.num_requests for entry in stats.entries.values() if entry.method in HTTP)
         tally = self.bridge.tally
         figures: dict[str, float] = dict(self._figures(self))
         if tally.most_open:

@@ -22,6 +22,7 @@ import msgspec
 
 from loadtest.swarm.herd import CannotRun
 
+HTTP = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})  # rows of other types are no requests
 FOLDER = Path(__file__).parent / "limits"  # SUITE.toml
 
 

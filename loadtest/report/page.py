@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from loadtest.report.plots import PERCENTILES, Line, dot_chart, figure, line_chart
+from loadtest.targets import HTTP
 
 _MOST_LINES = 6  # of a chart: more could not be told apart
 _MOST_ROWS = 30  # of the dots; the table has all
@@ -109,7 +110,8 @@ class _Moments:
 
 def _charts(moments: _Moments, report: Mapping[str, Any], took_s: float) -> Iterable[Chart | None]:
     rows = moments.rows()
-    http = [name for name in rows if not name.startswith("WS ")]
+    http = [name for name in rows if name.split(" ")[0] in HTTP]
+    actions = [name for name in rows if name.split(" ")[0] not in {*HTTP, "WS"}]
     sockets = [name for name in rows if name.startswith("WS ") and report["rows"].get(name, {}).get("max_ms")]
 
     def chart(title: str, unit: str, lines: Iterable[Line], note: str = "", **options: Any) -> Chart | None:
@@ -125,8 +127,8 @@ def _charts(moments: _Moments, report: Mapping[str, Any], took_s: float) -> Iter
             [Line("requests", moments.of_rows(http, "count")), Line("failed", moments.of_rows(http, "failures"))],
         )  # fmt: skip
         yield chart(
-            "Latency of the most frequent requests", "ms, p99",
-            [Line(name, moments.of_row(name, "p99_ms")) for name in http[:_MOST_LINES]], log=True,
+            "Latency of the most frequent actions" if actions else "Latency of the most frequent requests", "ms, p99",
+            [Line(name, moments.of_row(name, "p99_ms")) for name in (actions or http)[:_MOST_LINES]], log=True,
         )  # fmt: skip
     yield chart(
         "Latency of WebSockets: log-in, delivery, ping", "ms",

@@ -59,7 +59,7 @@ def logarithmic(values: Iterable[float]) -> Axis:
     low = max(mark for mark in marks if mark <= min(found))
     high = min(mark for mark in marks if mark >= max(max(found), low * 10))
     inside = [mark for mark in marks if low <= mark <= high]
-    if len(inside) > 7:
+    if len(inside) > 9:
         inside = [mark for mark in inside if f"{mark:e}".startswith("1.0")]
     return Axis(low, high, True, tuple(inside))
 
@@ -87,7 +87,7 @@ def line_chart(
     """Return lines over something from 0 to `most`. unit: of the values. along: of what is below, written at the axes;
     many seconds become minutes."""
     found = [y for line in lines for _, y in line.points if y is not None and math.isfinite(y)]
-    y_axis = logarithmic(found) if log else linear(max(found, default=1.0))
+    y_axis = logarithmic(found) if log else linear(max(found, default=1.0) or 1.0)
     in_minutes = along == "seconds" and most > 600
     x_axis = linear(max(1.0, most / 60 if in_minutes else most), round_end=False)
     parts = [_open(HEIGHT, f"{unit} over {along}"), *_y_marks(y_axis), *_x_marks(x_axis, HEIGHT)]
@@ -108,6 +108,7 @@ def line_chart(
 
 PERCENTILES = (("p50_ms", "p50"), ("p90_ms", "p90"), ("p99_ms", "p99"), ("p999_ms", "p99.9"))
 _ROW = 34
+_MOST_LETTERS = 52  # the larger letters of a narrow page fit, too
 
 
 def dot_chart(rows: Sequence[tuple[str, Sequence[float]]]) -> Markup:
@@ -123,12 +124,17 @@ def dot_chart(rows: Sequence[tuple[str, Sequence[float]]]) -> Markup:
     for number, (label, values) in enumerate(rows):
         y = TOP + number * _ROW + 24
         spots = [_wide(axis.place(value)) for value in values]
-        parts.append(_text(12, y - 10, label, "start", "row"))
+        parts.append(_text(12, y - 10, _short(label), "start", "row"))
         parts.append(f'<line class="range" x1="{spots[0]}" x2="{spots[-1]}" y1="{y}" y2="{y}"/>')
         for place, (x, value) in reversed(list(enumerate(zip(spots, values, strict=True)))):
             title = f"{escape(label)} {PERCENTILES[place][1]}: {figure(value)} ms"
             parts.append(f'<circle class="p{place}" cx="{x}" cy="{y}" r="4.5"><title>{title}</title></circle>')
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - every label went through escape()
+
+
+def _short(label: str) -> str:
+    """Return a label that fits, its end kept: a path differs there."""
+    return label if len(label) <= _MOST_LETTERS else f"{label[:8]}…{label[-_MOST_LETTERS + 9 :]}"
 
 
 def _open(height: int, title: str) -> str:

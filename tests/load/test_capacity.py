@@ -23,7 +23,7 @@ receivers = { at_most = 40 }
 def start(server: Serve, folder: Path, *words: str) -> "subprocess.Popen[str]":
     (folder / "limits.toml").write_text(LIMITS)
     where = ["--data-dir", str(server.data_dir), "--targets", str(folder / "limits.toml")]
-    flags = ["--most", "120", "--time", "2s", "--report", str(folder / "report"), *words]
+    flags = ["--most", "120", "--time", "1s", "--report", str(folder / "report"), *words]
     flags += ["--post-rate", "20", "--authors", "5"]
     command = [sys.executable, "-m", "tidewire", "loadtest", "capacity", "firehose", *where, *flags]
     return subprocess.Popen(

@@ -109,6 +109,7 @@ def test_a_report_of_nothing_is_a_page_too():
 def test_axes_end_at_round_numbers_and_hold_all_values():
     assert linear(107).ticks == (0, 25, 50, 75, 100, 125)
     assert linear(0).high > 0
+    assert ">1<" in line_chart([Line("nothing", [(1, 0), (2, 0)])], "ms", 2)
     axis = logarithmic([3, 80, 0])
     assert (axis.low, axis.high) == (2, 100)
     assert axis.place(2) == 0 and axis.place(100) == 1 and 0 < axis.place(3) < axis.place(80) < 1
@@ -123,6 +124,8 @@ def test_a_line_is_broken_where_nothing_was_measured():
     assert ">minutes<" in long and ">seconds<" not in long
     dots = dot_chart([("a<b", [1, 2, 3, 4])])
     assert dots.count("<circle") == 4 and "a&lt;b" in dots and "a<b" not in dots
+    long_name = "GET /api/v4/users/{user_id}/teams/{team_id}/channels/categories/and/more"
+    assert ">GET /api…" in dot_chart([(long_name, [1, 2, 3, 4])])
 
 
 def test_two_moments_as_one_keep_counts_and_the_worst():
