@@ -66,6 +66,8 @@ async def test_set_up_log_in_and_remove(office: Office) -> None:
     await office.configure(ServiceSettings__EnableMultifactorAuthentication=False)
     assert (await log_in(anonymous, "twofold")).status_code == 200
     await office.fails(user, "POST", "/users/me/mfa/generate", None, 501, "mfa.mfa_disabled.app_error")
+    code = {"activate": True, "code": "000000"}
+    await office.fails(user, "PUT", "/users/me/mfa", code, 501, "mfa.mfa_disabled.app_error")
     await office.configure(ServiceSettings__EnableMultifactorAuthentication=None)
     await office.crew.people.admin.put(f"/users/{user.id}/mfa", {"activate": False})
     await user.get("/users/me", expect=401)

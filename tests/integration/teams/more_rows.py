@@ -147,6 +147,7 @@ WRONG: list[tuple[str, str, str, Any, int, str]] = [
     ("member", "POST", "/teams/{team}/image", None, 403, _NO),
     ("anonymous", "POST", "/logs", {"level": "ERROR", "message": "x"}, 403, _NO),
     ("member", "GET", "/posts/{root}?include_deleted=true", None, 403, _NO),
+    ("anonymous", "GET", "/brand/image", None, 404, ""),
     ("member", "POST", "/posts/schedule", {}, 400, "api.scheduled_posts.license_error"),
     ("anonymous", "GET", "/license/client", None, 400, "api.license.client.old_format.app_error"),
     ("admin", "POST", "/email/test", {}, 400, "api.file.test_connection_email_settings_nil.app_error"),

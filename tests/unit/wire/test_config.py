@@ -1,5 +1,7 @@
 """The keys of the configuration: their types, limits and masks, and what clients are told of them."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,3 +120,25 @@ def test_clients_hear_of_keys_that_exist_once() -> None:
     assert not any(ITEMS[name].secret for name in sources)
     assert all(isinstance(value, str) for value in config.client.values())
     assert config.limited.items() <= config.client.items()
+
+
+def test_keys_without_effect_are_named_in_the_docs() -> None:
+    """A key is read by its name in some module, or told to clients who act on it; the docs name all others alone."""
+    folder = Path(__file__).parents[3]
+    modules = (file for name in ("api", "gateway", "push", "tidewire") for file in (folder / name).rglob("*.py"))
+    code = "".join(file.read_text() for file in modules)
+    told = {name for source in (LIMITED | FULL).values() if not source.startswith("=") for name in source.split(" & ")}
+    page = (folder / "docs" / "config.md").read_text()
+    listed = page.partition("## Keys that have no effect")[2].partition("\n## ")[0]
+    whole = set(re.findall(r"`(\w+)`", listed.partition("\n- ")[0].partition("Whole sections:")[2]))
+    named = {name for name in DEFAULTS if name.partition(".")[0] in whole}
+    for section, keys in re.findall(r"^- `(\w+)`: (.*?)\.$", listed, re.M | re.S):
+        named |= {f"{section}.{key}" for key in re.findall(r"`(\w+)`", keys)}
+    idle = {
+        name
+        for name in DEFAULTS
+        if name not in told and f'"{name}"' not in code
+        # The server's settings are taken together, by tidewire.actions.mail.
+        and not (name.startswith("EmailSettings.") and f'email["{name[14:]}"]' in code)
+    }
+    assert idle == named
