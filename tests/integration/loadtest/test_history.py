@@ -2,15 +2,19 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from loadtest import history
 from loadtest.purge import purge
 from loadtest.seed import Plan, SeededUser, World, seed
 from tests.fixtures.api import Client, People
+from tests.integration.gateway.world import World as Town
+from tests.integration.gateway.world import world
 from tidewire.store.db import Database
 
 PLAN = Plan(users=40, channels=6, teams=2, posts=600, skewed=True, seed=5)
@@ -86,7 +90,13 @@ async def counts(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, 
     return {name: await connection.fetchval(f"SELECT count(*) FROM {name}") for (name,) in tables}
 
 
-async def test_counted_read_continued_and_purged(people: People, database_url: str) -> None:
+@pytest_asyncio.fixture
+async def town(database_url: str, redis_url: str) -> AsyncIterator[Town]:
+    async with world(database_url, redis_url) as running:
+        yield running
+
+
+async def test_counted_read_continued_and_purged(people: People, town: Town, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     database = Database(database_url)
     try:
@@ -118,9 +128,16 @@ async def test_counted_read_continued_and_purged(people: People, database_url: s
 
         assert await eventually(search) == [newest["id"]]
 
+        socket, neighbour = [
+            await town.open(token)
+            for token in (user.token, people.member.http.headers["Authorization"].removeprefix("Bearer "))
+        ]
+        await socket.event("hello")
+        await neighbour.event("hello")
         n = await connection.fetchval("SELECT event_n FROM channels WHERE id = $1", channel["id"])
         reply = {"channel_id": channel["id"], "root_id": root["id"], "message": "and now"}
         await client.post("/posts", reply, expect=201)
+        assert "and now" in (await socket.event("posted"))["data"]["post"]  # the numbers go on without a gap
         await people.admin.post(
             f"/teams/{user.team_id}/members", {"team_id": user.team_id, "user_id": people.member.id}, expect=201
         )
@@ -132,6 +149,9 @@ async def test_counted_read_continued_and_purged(people: People, database_url: s
         assert (await people.member.get("/users/me/teams"))[-1]["id"] in {*teams, people.team["id"]}
         found = await purge(database)
         assert (len(found.users), sorted(found.teams), found.posts >= 601) == (40, sorted(teams), True)
+
+        assert (await socket.closed())[0] == 1008
+        assert (await neighbour.event("leave_team"))["data"]["team_id"] == user.team_id
 
         async def logged_out() -> bool:
             return (await client.request("GET", "/users/me")).status_code == 401

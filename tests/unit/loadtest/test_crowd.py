@@ -225,3 +225,36 @@ def test_a_crowd_needs_sensible_numbers():
     with pytest.raises(ValueError):
         crowd.connect(0, 2, 1)
     assert crowd.bytes_per_connection < 300
+
+
+def test_single_clients_are_opened_and_cut_beside_the_others():
+    queries = []
+
+    def handler(socket):
+        query = parse_qs(urlsplit(socket.request.path).query)
+        queries.append(query)
+        if not query:
+            say(socket, "hello", 0, connection_id=ID)
+        answer(socket)
+
+    with room(handler) as port:
+        watched = Watched(port, watched=3, ping_s=0)
+        watched.crowd.begin(2)
+        watched.crowd.begin(2)  # it has a socket already
+        watched.until(lambda one: [number for number, *_ in one.opened] == [2])
+        watched.crowd.begin(0)
+        watched.until(lambda one: one.crowd.open == 2)
+        watched.crowd.cut(2)
+        watched.crowd.cut(1)  # it has none
+        assert watched.crowd.open == 1
+        watched.crowd.begin(2, resume=True)
+        watched.until(lambda one: one.crowd.open == 2)
+        for number in (3, 1000):
+            with pytest.raises(ValueError, match="no such connection"):
+                watched.crowd.begin(number)
+            with pytest.raises(ValueError, match="no such connection"):
+                watched.crowd.cut(number)
+        watched.crowd.drop()
+    assert [(number, resumed) for number, _, _, resumed in watched.opened] == [(2, False), (0, False), (2, True)]
+    assert queries == [{}, {}, {"connection_id": [ID], "sequence_number": ["1"]}]
+    assert (watched.counts["attempts"], watched.errors) == (3, {})
