@@ -5,7 +5,7 @@
     python -m bench.posts --mix
 
 The real API process with one worker, a private PostgreSQL and Redis; authors on keep-alive connections, each sending
-the next post when the last is answered (bench.poster). `--mix`: 64 connections, 30 % replies, two mentions in each
+the next post when the last is answered (bench/c/poster.c). `--mix`: 64 connections, 30 % replies, two mentions in each
 post, a channel of 1,000. The API has a core of its own; everything else is on the other.
 Every post is checked, stored, counted and published; the channel's members have no sockets.
 """
@@ -27,7 +27,7 @@ from statistics import median
 from typing import Any
 
 from bench.machine import QUIET_BELOW, ROOT, Watch, Window, conditions, cpu_seconds, pin, tree
-from bench.programs import Program
+from bench.programs import Program, build
 from bench.servers import Services, services
 from loadtest.seed import Plan, SeededUser, seed
 from tidewire.settings import child_environment
@@ -131,7 +131,7 @@ def measure(
         for process in tree([pid]):
             pin(process, API_CORE)
         words = [port, tokens, users[0].channel_id, options.connections, options.replies, options.mentions]
-        poster = Program([sys.executable, "-m", "bench.poster", *words])
+        poster = Program([build("poster"), *words])
         try:
             return quiet_turns(poster, pid, running, options)
         finally:
