@@ -196,7 +196,7 @@ async def test_a_guest_finds_only_what_he_may_read(people: People, log_book: dic
     await admin.add_to_team(team, guest)
     parlour = await owner.new_channel(team, "parlour", "O", guest)
     seen = await say(owner, parlour["id"], "storm in the parlour")
-    await settled(people, len(log_book))
+    await settled(people, seen["id"])
     async with asyncio.timeout(10):
         while not await find(guest, people, "storm"):
             await asyncio.sleep(0.05)
