@@ -10,6 +10,7 @@ from msgspec import Struct
 from tidewire.actions import mention_map, mention_text, permissions, push_targets, status
 from tidewire.actions.mention_map import DESKTOP, DESKTOP_MENTIONED, MentionMap
 from tidewire.actions.services import Services
+from tidewire.bus.cache import added
 from tidewire.bus.envelope import PostPush
 from tidewire.store import posts, threads
 from tidewire.wire.errors import Unavailable
@@ -204,13 +205,16 @@ async def _add_followers(
     if speaks_for_itself(post) and wants.get(post.user_id, _UNFOLLOWED) < 0:
         new.add(post.user_id)
     if new:
-        audience.invalidates = [followers_key(post.root_id)]
-        told = new - {post.user_id}
-        if told and known is None:
+        if known is None:
             known = await mention_map.get_map(services, channel.id)
-        wants = wants | (
-            await mention_map.wants_in(services, channel.id, known, told) if told and known else {}
-        )
+        fresh = await mention_map.wants_in(services, channel.id, known, new)
+        key = followers_key(post.root_id)
+        if any(user_id in wants for user_id in new):  # he chose not to follow, and does now
+            audience.invalidates = [key]
+        elif fresh:  # the others are no members, and follow nothing
+            audience.invalidates = [added(key, fresh)]
+        fresh.pop(post.user_id, None)
+        wants = wants | fresh
     if services.config.text("ServiceSettings.CollapsedThreads") != "disabled":
         audience.told = _told(post, audience, wants)
 

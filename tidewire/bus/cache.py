@@ -6,7 +6,7 @@ get() goes to the database and nothing is kept. Knows no rows and no bus. Called
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar, cast
@@ -15,8 +15,15 @@ from prometheus_client import Counter
 
 T = TypeVar("T")
 EVERYTHING = "*"  # as a key to drop: all of them
+ADDED = "+"  # in a key to drop, before entries that came to its dict: `name+entry=number,…`
+ADDED_MAX = 20  # entries that a dict may grow to without being weighed anew
 HITS = Counter("mattermost_cache_mem_hit", "Rows found in memory.")
 MISSES = Counter("mattermost_cache_mem_miss", "Rows loaded.")
+
+
+def added(name: str, entries: Mapping[str, int]) -> str:
+    """Return the key that tells of entries which came to the dict kept under a name; those that it has stay."""
+    return name + ADDED + ",".join(f"{key}={value}" for key, value in entries.items())
 
 
 class _Load:
@@ -90,16 +97,29 @@ class Cache:
             self._keep(key, value, 1)
 
     def drop(self, keys: Iterable[str]) -> None:
-        """Forget these rows; loads that run now will not be kept."""
+        """Forget these rows, or add what came to them (`added`); loads that run now will not be kept."""
         keys = list(keys)
         if EVERYTHING in keys:
             self.clear()
         for key in keys:
-            if (row := self._rows.pop(key, None)) is not None:
+            name, came, entries = key.partition(ADDED)
+            if not (came and self._add(name, entries)) and (row := self._rows.pop(name, None)) is not None:
                 self._weight -= row[2]
-            if load := self._loads.pop(key, None):
+            if load := self._loads.pop(name, None):
                 load.stale = True
         self.on_drop(keys)
+
+    def _add(self, name: str, entries: str) -> bool:
+        """Add entries that a dict has not; False if it is to be loaded anew."""
+        row = self._rows.get(name)
+        if row is None:
+            return True
+        pairs = (entry.partition("=") for entry in entries.split(","))
+        grown = {key: int(value) for key, _, value in pairs} | row[1]
+        if len(grown) > ADDED_MAX:
+            return False
+        self._rows[name] = row[0], grown, row[2]
+        return True
 
     def clear(self) -> None:
         """Forget everything."""

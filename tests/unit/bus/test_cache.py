@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tidewire.bus.cache import Cache
+from tidewire.bus.cache import ADDED_MAX, Cache, added
 
 
 class Source:
@@ -138,4 +138,26 @@ async def test_values_age() -> None:
     cache.vouch(3600)
     source.go.set()
     await cache.get("k", source.load)
+    assert cache.peek("k") is None
+
+
+async def test_entries_come_to_a_dict_that_is_kept(cache: Cache) -> None:
+    cache.put("k", {"a": 1})
+    kept = cache.peek("k")
+    cache.drop([added("k", {"a": 7, "b": 2})])
+    assert cache.peek("k") == {"a": 1, "b": 2}
+    assert kept == {"a": 1}  # who looked before sees no change
+    cache.drop([added("nothing", {"a": 1})])
+    assert cache.peek("nothing") is None
+    cache.drop([added("k", {str(n): n for n in range(ADDED_MAX)})])
+    assert cache.peek("k") is None
+
+
+async def test_a_load_that_began_before_an_entry_came_is_not_kept(cache: Cache) -> None:
+    source = Source("old")
+    asked = asyncio.create_task(cache.get("k", source.load))
+    await begun(source)
+    cache.drop([added("k", {"a": 1})])
+    source.go.set()
+    assert await asked == "old"
     assert cache.peek("k") is None
