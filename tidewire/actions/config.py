@@ -117,6 +117,10 @@ class Config:
         self.n = n
         self.stored = stored
         self.values = self.effective(stored)
+        self._flags = {name: value for name, value in self.values.items() if type(value) is bool}
+        self._numbers = {name: value for name, value in self.values.items() if type(value) is int}
+        self._texts = {name: value for name, value in self.values.items() if type(value) is str}
+        self._words = {name: value for name, value in self.values.items() if type(value) is list}
         self.limited, self.client = self.client_config(self.values)
         digest = sha256(msgspec.json.encode(self.client, order="sorted")).hexdigest()
         self.version_id = f"{API_VERSION}.{BUILD}.{digest}.false"
@@ -140,26 +144,16 @@ class Config:
 
     def flag(self, name: str) -> bool:
         """Return a key that is true or false. Raises: KeyError for one that does not exist or is no flag."""
-        value: bool = self._typed(name, bool)
-        return value
+        return self._flags[name]
 
     def number(self, name: str) -> int:
         """Return a key that is a whole number. Raises: KeyError."""
-        value: int = self._typed(name, int)
-        return value
+        return self._numbers[name]
 
     def text(self, name: str) -> str:
         """Return a key that is a text. Raises: KeyError."""
-        value: str = self._typed(name, str)
-        return value
+        return self._texts[name]
 
     def words(self, name: str) -> list[str]:
         """Return a key that is a list of texts. Raises: KeyError."""
-        value: list[str] = self._typed(name, list)
-        return value
-
-    def _typed(self, name: str, kind: type) -> Any:
-        value = self.values[name]
-        if type(value) is not kind:
-            raise KeyError(f"{name} is no {kind.__name__}")
-        return value
+        return self._words[name]

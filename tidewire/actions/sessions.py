@@ -24,6 +24,8 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 USERS_AT_ONCE = 200
 DEVICE_MAX = 512  # characters
+_LENGTH_WEB = "ServiceSettings.SessionLengthWebInHours"
+_LENGTH_MOBILE = "ServiceSettings.SessionLengthMobileInHours"
 BY_ACCESS_TOKEN = "UserAccessToken"  # noqa: S105 (a session's type, as clients see it)
 
 
@@ -58,8 +60,7 @@ def cache_key(hashed: bytes) -> str:
 
 def length_ms(config: "Config", *, mobile: bool) -> int:
     """Return how long a login lives."""
-    hours = config.number(f"ServiceSettings.SessionLength{'Mobile' if mobile else 'Web'}InHours")
-    return hours * HOUR_MS
+    return config.number(_LENGTH_MOBILE if mobile else _LENGTH_WEB) * HOUR_MS
 
 
 def _is_mobile(session: Session) -> bool:

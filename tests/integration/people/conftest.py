@@ -1,6 +1,6 @@
 """One world and one gateway for all tests of this folder: they take seconds to start."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -42,8 +42,11 @@ async def crew(shared_crew: Crew) -> AsyncIterator[Crew]:
 def config(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Keys of the run-time configuration that are different for this test, in the API and the gateway."""
     values: dict[str, Any] = {}
-    typed = Config._typed
-    monkeypatch.setattr(
-        Config, "_typed", lambda self, name, kind: values[name] if name in values else typed(self, name, kind)
-    )
+    for kind in ("flag", "number", "text", "words"):
+        real = getattr(Config, kind)
+
+        def look(self: Config, name: str, real: Callable[[Config, str], Any] = real) -> Any:
+            return values[name] if name in values else real(self, name)
+
+        monkeypatch.setattr(Config, kind, look)
     return values
