@@ -163,7 +163,7 @@ WRONG: list[tuple[str, str, str, Any, int, str]] = [
 PAGED = (
     "/users", "/teams", "/teams/{team}/members", "/teams/{team}/channels", "/teams/{team}/channels/deleted",
     "/channels/{channel}/members", "/audits", "/users/{member}/audits", "/users/{member}/tokens", "/users/tokens",
-    "/bots",
+    "/bots", "/users/{member}/channel_members",
 )
 
 # Operations that other tests try with all kinds of callers: of which family, by the beginning of the path.

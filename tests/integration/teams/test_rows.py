@@ -44,6 +44,8 @@ async def test_pages(town: Town, path: str) -> None:
         ("page=0&per_page=0", []), ("page=100000", []), ("page=1e9&per_page=0x10", first),
         ("page=0&per_page=1", first[:1]),
     ):  # fmt: skip
+        if query.startswith("page=-1") and path.endswith("/channel_members"):
+            continue  # there it means all of them, one a line
         answer = await send(town, "admin", "GET", f"{path}?{query}", None)
         assert (answer.status_code, _same(answer.json())) == (200, _same(expected)), query
     assert len((await send(town, "admin", "GET", path + "?per_page=100000", None)).json()) <= 200
@@ -51,7 +53,7 @@ async def test_pages(town: Town, path: str) -> None:
 
 def _same(value: Any) -> Any:
     """Return ids, or what else tells rows apart: audits grow while they are asked for."""
-    return [one.get("id") or one.get("user_id") for one in value]
+    return [one.get("id") or (one.get("channel_id"), one.get("user_id")) for one in value]
 
 
 @pytest.mark.parametrize(("caller", "method", "path", "body", "status", "error"), [*ERRORS, *WRONG], ids=label)
