@@ -11,6 +11,8 @@ Row = tuple[str, str, Any, tuple[int, ...]]
 ALL = (200,) * 8
 ADMIN = (403,) * 7 + (200,)
 SELF = (403, 403, 403, 200, 403, 403, 403, 200)  # the member's own thing
+OWN_FAULT = (403, 403, 403, 400, 403, 403, 403, 400)  # his own thing, and a body that is wrong
+NO_BOT = (404,) * 7 + (200,)  # who may not see a bot learns nothing of it
 IN_PRIVATE = (404, 200, 404, 200, 200, 200, 404, 200)  # who reads the private channel
 
 MORE: list[Row] = [
@@ -54,6 +56,33 @@ MORE: list[Row] = [
     ("POST", "/users/sessions/revoke/all", None, (403,) * 7),
     ("GET", "/redirect_location?url=https://example.org", None, ALL),
     # -- accounts and statuses
+    ("GET", "/users/{member}/status", None, ALL),
+    ("GET", "/users/{member}/audits", None, SELF),
+    ("GET", "/users/{member}/sessions", None, SELF),
+    ("POST", "/users/{member}/sessions/revoke", {"session_id": "{unknown}"}, OWN_FAULT),
+    ("POST", "/users/{new_newcomer}/sessions/revoke/all", None, ADMIN),
+    ("PUT", "/users/sessions/device", {"mobile_version": "2.30.0"}, ALL),
+    ("GET", "/users/{member}/tokens", None, ADMIN),
+    ("POST", "/users/{member}/tokens", {"description": "x"}, ADMIN),
+    ("GET", "/users/tokens", None, ADMIN),
+    ("POST", "/users/tokens/search", {"term": "member"}, ADMIN),
+    ("GET", "/users/tokens/{new_token}", None, ADMIN),
+    ("POST", "/users/tokens/disable", {"token_id": "{new_token}"}, ADMIN),
+    ("POST", "/users/tokens/enable", {"token_id": "{new_token}"}, ADMIN),
+    ("POST", "/users/tokens/revoke", {"token_id": "{new_token}"}, ADMIN),
+    ("POST", "/users/{member}/mfa/generate", None, SELF),
+    ("PUT", "/users/{new_newcomer}/mfa", {"activate": False}, ADMIN),
+    ("PUT", "/users/{member}/password", {"new_password": "x"}, OWN_FAULT),
+    ("POST", "/users/{member}/reset_failed_attempts", None, ADMIN),
+    ("GET", "/users/{member}/terms_of_service", None, (403, 403, 403, 404, 403, 403, 403, 403)),
+    ("POST", "/bots", {"username": "bot{n}"}, (*ADMIN[:-1], 201)),
+    ("GET", "/bots", None, ADMIN),
+    ("GET", "/bots/{new_bot}", None, NO_BOT),
+    ("PUT", "/bots/{new_bot}", {"description": "d"}, NO_BOT),
+    ("POST", "/bots/{new_bot}/disable", None, NO_BOT),
+    ("POST", "/bots/{new_bot}/enable", None, NO_BOT),
+    ("POST", "/bots/{new_bot}/assign/{member}", None, ADMIN),
+    ("GET", "/audits", None, ADMIN),
     ("POST", "/users/{member}/promote", None, (403, 403, 403, 403, 403, 403, 403, 501)),
     ("POST", "/users/{guest}/demote", None, (403, 403, 403, 403, 403, 403, 403, 501)),
     ("POST", "/users/{member}/email/verify/member", None, ADMIN),

@@ -128,6 +128,8 @@ class Town:
             ("{new_archived}", self.new_archived),
             ("{new_newcomer}", self.new_newcomer),
             ("{new_post}", self.new_post),
+            ("{new_bot}", self.new_bot),
+            ("{new_token}", self.new_token),
         ):
             if word in text:
                 text = text.replace(word, (await make())["id"])
@@ -148,6 +150,16 @@ class Town:
         """Make a post of member's in the private channel."""
         body = {"channel_id": self.ids["private"], "message": "a post", **more}
         made: Json = await self.member.post("/posts", body, expect=201)
+        return made
+
+    async def new_bot(self) -> Json:
+        """Make a bot of admin's."""
+        made = await self.admin.post("/bots", {"username": f"bot{self.number()}"}, expect=201)
+        return {"id": made["user_id"]}
+
+    async def new_token(self) -> Json:
+        """Make an access token of member's."""
+        made: Json = await self.admin.post(f"/users/{self.member.id}/tokens", {"description": "x"})
         return made
 
     async def new_archived(self) -> Json:
