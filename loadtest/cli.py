@@ -170,7 +170,7 @@ def capacity_command(
     host: str = "",
     ws_host: list[str] | None = None,
     start: int = 100,
-    most: int = 20_000,
+    most: int = 2_000,
     factor: float = 2.0,
     precision: float = 0.1,
     run_time: Annotated[str, Parameter(name="--time")] = "30s",

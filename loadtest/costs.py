@@ -254,8 +254,11 @@ class Course:
         self.found[name] = Cost(round(traffic.bytes / max(1, traffic.actions)), f"{traffic.actions:,} {phase}")
 
     def write(self) -> None:
-        """Write the file of costs."""
+        """Write the file of costs; none if something failed, for then they are not those of what was asked."""
         if not self.suite.options.costs or self.suite.broken:
+            return
+        if failed := self.suite.environment.stats.total.num_failures:
+            self.suite.break_off(f"{failed} requests failed, so no costs are written")
             return
         environment = self.suite.reporter.environment
         options = vars(self.suite.options)

@@ -16,7 +16,7 @@ import gevent
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 from locust.stats import StatsEntry
 
 from loadtest.bridge import Bridge
@@ -120,7 +120,8 @@ class Suite:
             sys.stderr.write(f"loadtest: {error}\n")
             raise SystemExit(1) from error
         # What is under way when the time is over may be the slowest: it counts.
-        environment.stop_timeout = environment.stop_timeout or _FINISH_S
+        if isinstance(environment.runner, LocalRunner):  # a master that quits hears its workers for half a second more
+            environment.stop_timeout = environment.stop_timeout or _FINISH_S
         if self.users:
             self.options.num_users, self.options.spawn_rate = self.users, min(self.users, _SPAWN_RATE)
         if not isinstance(environment.runner, WorkerRunner):

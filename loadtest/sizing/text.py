@@ -38,7 +38,6 @@ def provenance(costs: Costs, *, shipped: bool) -> list[str]:
         f"costs     {'shipped with this program' if shipped else 'from your file'}, measured {measured['time']}",
         f"command   {measured['command']}",
         f"revision  {measured['revision'] or 'unknown'}, server {measured['server'].get('Version', 'unknown')}",
-        *([f"note      {measured['note']}"] if measured.get("note") else []),
         f"machine   {machine['cpu']}, {machine['cores']} cores, {machine['kernel']}, Python {machine['python']}",
     ]
 
