@@ -162,6 +162,28 @@ async def test_a_large_channel_looks_names_up(
     await set_props(announced, ann, mention_keys="")
 
 
+@pytest.mark.parametrize("kept", [mention_map.LOOKED_UP, 1])
+async def test_names_that_were_looked_up_stay_true(
+    people: People, announced: Announced, room: str, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(mention_map, "MEMBERS", 2)
+    monkeypatch.setattr(mention_map, "LOOKED_UP", kept)
+    owner, ann, tom = people.owner, people.member, people.teammate
+    await touch(people, announced, room)
+    both = f"@{tom.me['username']} and @{ann.me['username']}, @nobody"
+
+    async def named() -> set[str]:
+        await announced.copies()
+        await say(owner, room, both)
+        return set((await posted(announced)).mentions)
+
+    assert [await named() for _ in range(2)] == [{tom.id, ann.id}] * 2
+    await owner.delete(f"/channels/{room}/members/{tom.id}")
+    assert await named() == {ann.id}
+    await owner.post(f"/channels/{room}/members", {"user_id": tom.id}, expect=201)
+    assert await named() == {tom.id, ann.id}
+
+
 async def test_who_was_added_is_mentioned(people: People, announced: Announced, room: str) -> None:
     stranger = people.stranger
     await people.owner.add_to_team(people.team["id"], stranger)
