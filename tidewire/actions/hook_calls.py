@@ -20,7 +20,7 @@ from tidewire.actions.users import get_user
 from tidewire.store import webhooks as store
 from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.integrations import OutgoingWebhook
-from tidewire.wire.models import Channel, Post
+from tidewire.wire.models import Channel, Post, PostPriority
 
 WAITING_MAX = 1000  # posts whose webhooks are still to be found; beyond them the oldest is given up
 AT_ONCE = 16
@@ -57,6 +57,7 @@ class Answer(Struct):
     attachments: list[Any] | None = None
     type: str = ""
     response_type: str = ""
+    priority: PostPriority | None = None
 
 
 class _Waiting(NamedTuple):
@@ -195,4 +196,5 @@ async def _call(services: Services, hook: OutgoingWebhook, url: str, word: str, 
         props={"from_webhook": "true", **who},
         type=answer.type,
         root_id=(post.root_id or post.id) if answer.response_type == "comment" else "",
+        priority=answer.priority,
     )

@@ -19,7 +19,7 @@ from tidewire.store import webhooks as store
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.ids import is_id, new_id, now_ms
 from tidewire.wire.integrations import IncomingWebhook
-from tidewire.wire.models import Channel, Session, User
+from tidewire.wire.models import Channel, PostPriority, Session, User
 
 OWN, OTHERS = "manage_own_incoming_webhooks", "manage_others_incoming_webhooks"
 UNLOCKED = "bypass_incoming_webhook_channel_lock"
@@ -40,6 +40,7 @@ class Payload(Struct):
     props: dict[str, Any] | None = None
     attachments: list[Any] | None = None
     root_id: str = ""
+    priority: PostPriority | None = None
 
 
 # -- managing them
@@ -184,6 +185,7 @@ async def do_receive(services: Services, hook_id: str, payload: Payload) -> None
         props=props,
         type=payload.type,
         root_id=payload.root_id if is_id(payload.root_id) else "",
+        priority=payload.priority,
     )
 
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from tidewire.actions import action_rows, integration_text, permissions, post_rules, posts
+from tidewire.actions import action_rows, integration_text, permissions, post_priority, post_rules, posts
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_users
 from tidewire.wire.errors import AppError
 from tidewire.wire.ids import new_id, now_ms
-from tidewire.wire.models import Channel, Post, User
+from tidewire.wire.models import Channel, Post, PostPriority, User
 
 NAME_MAX, URL_MAX = 64, 1024
 PROPS_MAX = 100
@@ -47,16 +47,20 @@ async def do_post(
     props: dict[str, Any] | None = None,
     type: str = "",
     root_id: str = "",
+    priority: PostPriority | None = None,
 ) -> Post:
     """Write what a program says as one or more posts, and return the last, which carries the attachments.
 
-    given: props that the program chose; props: those of the server. Raises: 400, Unavailable.
+    given: props that the program chose; props: those of the server. priority: of the first, unless it is a reply.
+    Raises: 400, 403, Unavailable.
     """
     if attachments:
         type = type or "slack_attachment"
     if type and type != "slack_attachment" and not type.startswith("custom_"):
         raise AppError("api.context.invalid_body_param.app_error", 400, "Invalid type.")
     post_rules.check_props(given or {})
+    if priority is not None:
+        priority = None if root_id else post_priority.check(services, priority, is_reply=False)
     session = permissions.acting_as(services, author)
     root = await posts.check_root(services, channel.id, root_id) if root_id else None
     pieces = list(integration_text.parts_of(text))
@@ -74,6 +78,8 @@ async def do_post(
             props={**post_rules.client_props(given), **(props or {})},
             hashtags=posts.hashtags_of(services, piece),
         )
+        if number == 0:
+            post.metadata.priority = priority
         if attachments and number == len(pieces) - 1:
             integrations = action_rows.take_integrations(attachments)
             post.props["attachments"] = attachments

@@ -111,6 +111,16 @@ async def test_what_is_sent_is_posted(people: People) -> None:
             assert (post["props"]["override_username"], post["props"]["override_icon_emoji"]) == ("u", "tada")
 
 
+async def test_what_is_sent_may_be_urgent(people: People) -> None:
+    hook = await new_hook(people)
+    await send(people, hook["id"], json={"text": "x" * 20_000, "priority": {"priority": "urgent"}})
+    first, second = (await people.member.get(f"/channels/{people.channel['id']}/posts"))["order"][:2][::-1]
+    marks = [(await people.member.get(f"/posts/{post_id}"))["metadata"].get("priority") for post_id in (first, second)]
+    assert marks == [{"priority": "urgent", "requested_ack": False, "persistent_notifications": False}, None]
+    refused = await send(people, hook["id"], json={"text": "x", "priority": {"persistent_notifications": True}})
+    assert refused.status_code == 403
+
+
 async def test_slack_attachments_are_posted(people: People) -> None:
     hook = await new_hook(people)
     sample = {
