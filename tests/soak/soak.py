@@ -117,7 +117,8 @@ async def gateway(database_url: str, redis_url: str, log: Path) -> AsyncIterator
     """Run a gateway; it must be alive at the end and stop cleanly."""
     port, metrics_port = free_port(), free_port()
     environment = child_environment({
-        "database": {"url": database_url}, "redis": {"url": redis_url}, "gateway": {"port": port, "auth_timeout_s": 2},
+        "database": {"url": database_url}, "redis": {"url": redis_url},
+        "gateway": {"port": port, "auth_timeout_s": 2, "drain_notice_s": 0},
         "metrics": {"port": metrics_port}, "resume": {"keep_s": KEEP_S}, "log": {"format": "json"}})
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
