@@ -18,7 +18,7 @@ from loadtest import history
 from loadtest.people.behaviour import Context, choose, pause_s
 from loadtest.people.client import Client, Failed, Routes
 from loadtest.people.memory import Memory
-from loadtest.people.sockets import SwarmSockets, opened
+from loadtest.people.sockets import SwarmSockets
 from loadtest.people.tls_sockets import TlsSockets
 from loadtest.suite import Suite
 from loadtest.swarm.herd import CannotRun, Plan, raise_limit, split
@@ -94,9 +94,9 @@ class Course:
 
     def on_report(self, report: Report) -> None:
         """Tell those who have logged in."""
-        for number, resumed in opened(report).items():
+        for number, _, _, _ in report.opened:
             if memory := self.memories.get(number):
-                memory.online, memory.resumed = True, resumed
+                memory.online = True
 
     def note_missing(self, name: str) -> None:
         """Say in the report what is left out."""

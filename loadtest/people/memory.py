@@ -33,7 +33,6 @@ class Memory:
     oldest: str = ""
     thread_id: str = ""  # the open one
     online: bool = False  # the socket is open
-    resumed: bool = False  # the last connect resumed
     away_since_ms: int = 0  # when the socket was last known to be open
 
     def note_posts(self, order: list[str], posts: dict[str, dict[str, object]]) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from loadtest.swarm.herd import Herd
-from loadtest.swarm.wire import Report
 
 
 class SwarmSockets:
@@ -26,8 +25,3 @@ class SwarmSockets:
         """Send an action, if it is logged in."""
         if herd := self._herd():
             herd.say(number, action, **data)
-
-
-def opened(report: Report) -> dict[int, bool]:
-    """Return who has logged in according to a report: number → whether by a resume."""
-    return {number: resumed for number, _, _, resumed in report.opened}

@@ -1,5 +1,6 @@
 """One product for all tests of load: two gateways, and people in one channel."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,17 @@ def seeded(two_gateways: Serve, file: Path) -> Path:
     seed = ["seed", "--users", str(PEOPLE), "--tokens", str(file), "--data-dir", str(two_gateways.data_dir)]
     subprocess.run([sys.executable, "-m", "tidewire", "loadtest", *seed], cwd=ROOT, check=True, timeout=60)
     return file
+
+
+async def run_suite(suite: str, *words: str | Path) -> tuple[int, str]:
+    """Run `tidewire loadtest run`; return its exit status and everything that it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tidewire", "loadtest", "run", suite, *map(str, words),
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode()
 
 
 def hosts(server: Serve) -> tuple[str, ...]:

@@ -1,24 +1,13 @@
 """The suites push and soak, and people who log in by password: small runs on the whole product."""
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 
 import httpx
 
-from tests.fixtures.serve import ROOT, Serve
+from tests.fixtures.serve import Serve
 from tests.integration.push.test_proxy import proxied
-
-
-async def run(suite: str, *words: str | Path) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tidewire", "loadtest", "run", suite, *map(str, words),
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    output, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, output.decode()
+from tests.load.conftest import run_suite
 
 
 async def test_pushes_reach_the_provider(redis_url: str, tmp_path: Path) -> None:
@@ -26,17 +15,17 @@ async def test_pushes_reach_the_provider(redis_url: str, tmp_path: Path) -> None
     async with proxied(redis_url, tmp_path) as (proxy, apple, _):
         files = ["--targets", tmp_path / "limits.toml", "--report", tmp_path / "report.json"]
         load = ["--users", "8", "--push-rate", "60", "--time", "3s"]
-        status, output = await run("push", "--host", proxy.url, *load, *files)
+        status, output = await run_suite("push", "--host", proxy.url, *load, *files)
         assert status == 0, output
         figures = json.loads((tmp_path / "report.json").read_text())["figures"]
         assert figures["verdict_ok"] > 60
         assert len(apple.received) > 30
         assert apple.violations == []
         # A platform that the proxy does not know is a failure, and said.
-        status, output = await run("push", "--host", proxy.url, *load, "--platform", "nokia", *files)
+        status, output = await run_suite("push", "--host", proxy.url, *load, "--platform", "nokia", *files)
         assert status == 3, output
         assert "missing platform property" in output
-    status, output = await run("push", "--host", "http://127.0.0.1:9")
+    status, output = await run_suite("push", "--host", "http://127.0.0.1:9")
     assert (status, "http://127.0.0.1:9 does not answer" in output) == (1, True)
 
 
@@ -59,12 +48,12 @@ async def test_people_log_in_by_password_and_soak(two_gateways: Serve, tmp_path:
     limits.write_text("error_share = 0.01\n[figures]\ngaps = 0\nmemory_growth = { at_most = 3 }\n"
                       "descriptors_growth = { at_most = 3 }\nlag_ms = { at_most = 2000 }\n")  # fmt: skip
     words = ["--host", two_gateways.url, "--data-dir", two_gateways.data_dir, "--tokens", file]
-    flags = ["--users", "4", "-r", "4", "--pace", "20", "--time", "15s", "--targets", limits]
+    flags = ["--users", "4", "-r", "4", "--pace", "20", "--time", "12s", "--targets", limits]
     flags += ["--report", tmp_path / "report.json"]
-    status, output = await run("soak", *words, *flags)
+    status, output = await run_suite("soak", *words, *flags)
     assert status == 0, output
     assert "most memory_growth: " in output
     assert "Tide-and-time-1" not in output + (tmp_path / "report.json").read_text()
     file.write_text("soaker wrong\n")
-    status, output = await run("soak", *words)
+    status, output = await run_suite("soak", *words)
     assert (status, f"{file}, line 1: soaker: {two_gateways.url} answers 401" in output) == (1, True), output

@@ -1,6 +1,5 @@
 """`tidewire loadtest run storm`: its figures, its targets, and what it says when something is wrong."""
 
-import asyncio
 import json
 import resource
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 from loadtest.swarm.herd import raise_limit
 from tests.fixtures.flaky_link import flaky_link
 from tests.fixtures.serve import ROOT, Serve
-from tests.load.conftest import hosts
+from tests.load.conftest import hosts, run_suite
 from tests.unit.loadtest.test_crowd import ID, answer, room, say
 
 pytestmark = pytest.mark.alone("it compares latencies with targets")
@@ -42,15 +41,6 @@ def command(*words: str | Path) -> list[str]:
 def start(*words: str | Path, **options: Any) -> "subprocess.Popen[str]":
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen(command(*words), cwd=ROOT, text=True, **pipes)
-
-
-async def run_async(*words: str | Path) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        *command(*words), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    output, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, output.decode()
 
 
 @pytest.fixture
@@ -88,7 +78,7 @@ async def test_a_slowed_server_misses_its_targets_which_are_named(
     async with flaky_link(host, int(port)) as link:
         link.delay_s = 0.25  # a log-in waits for four of them
         words = ["--host", two_gateways.url, "--ws-host", f"127.0.0.1:{link.port}", "--tokens", tokens, "--users", "30"]
-        status, output = await run_async(*words, *QUICK, "--targets", files[0], "--report", files[1])
+        status, output = await run_suite("storm", *words, *QUICK, "--targets", files[0], "--report", files[1])
     assert status == 3, output
     missed = [line.split("  ")[1] for line in output.splitlines() if line.startswith("MISSED")]
     assert missed == ["WS reconnect resumed p50_ms"]

@@ -1,8 +1,6 @@
 """`tidewire loadtest run users`: small numbers of people who are quicker than people are, on the whole product."""
 
-import asyncio
 import json
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,8 +8,8 @@ import pytest
 
 from loadtest.people.behaviour import ACTIONS
 from tests.fixtures.flaky_link import flaky_link
-from tests.fixtures.serve import ROOT, Serve
-from tests.load.conftest import hosts
+from tests.fixtures.serve import Serve
+from tests.load.conftest import hosts, run_suite
 
 LIMITS = """
 error_share = 0.005
@@ -25,16 +23,6 @@ p50_ms = 250
 """
 
 
-async def run(*words: str | Path) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tidewire", "loadtest", "run", "users", *map(str, words),
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    output, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, output.decode()
-
-
 @pytest.fixture
 def limits(tmp_path: Path) -> Path:
     file = tmp_path / "limits.toml"
@@ -44,8 +32,9 @@ def limits(tmp_path: Path) -> Path:
 
 async def test_people_live_and_nothing_fails(two_gateways: Serve, limits: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    words = ["--host", two_gateways.url, "--data-dir", two_gateways.data_dir, "--users", "12", "--time", "9s"]
-    status, output = await run(*words, "--pace", "25", "-r", "12", "--targets", limits, "--report", report)
+    words = ["--host", two_gateways.url, "--data-dir", two_gateways.data_dir, "--users", "12", "--time", "7s"]
+    words += ["--pace", "30", "-r", "12", "--targets", limits, "--report", report]
+    status, output = await run_suite("users", *words)
     assert status == 0, output
     found = json.loads(report.read_text())
     rows = found["rows"]
@@ -67,7 +56,7 @@ async def test_a_slowed_server_misses_its_targets_which_are_named(
         words = ["--host", f"http://127.0.0.1:{link.port}", "--tokens", tokens, "--users", "12", "--time", "7s"]
         gateways = [word for host in hosts(two_gateways) for word in ("--ws-host", host)]
         flags = ["--pace", "10", "-r", "12", "--targets", limits, "--report", tmp_path / "report.json"]
-        status, output = await run(*words, *gateways, *flags)
+        status, output = await run_suite("users", *words, *gateways, *flags)
     assert status == 3, output
     missed = [line.split("  ")[1] for line in output.splitlines() if line.startswith("MISSED")]
     assert missed == ["GET /api/v4/license/client p50_ms"], output
