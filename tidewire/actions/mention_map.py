@@ -1,11 +1,12 @@
 """What a worker keeps of a channel to tell whom its posts mention: names, keywords, and who wants what.
 
 A small channel is kept whole, a large one without its names: they are looked up when a post has an @, and kept then.
-Dropped when a member comes, goes or changes his settings (`key`, `stale_keys`); at most MEMBERS names, LOOKED_UP, and
-the members with keywords.
+Dropped when a member comes, goes or changes his settings (`key`, `stale_keys`); at most MEMBERS names and the
+members with keywords.
 Source: Mattermost API v4, "who is mentioned" and notify_props of users and memberships.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
@@ -17,7 +18,6 @@ from tidewire.store.mentions import MemberSettings
 from tidewire.wire.models import User
 
 MEMBERS = 200  # some 30 KB; beyond, names are asked for by the first post that has them
-LOOKED_UP = 500  # names, and members, that a large channel's map keeps of those it was asked for
 WEIGHT_MEMBERS = 5  # so many members take the room of one ordinary row
 KEYWORDS_PER_USER = 50  # 8,000 bytes of notify_props could hold 4,000
 
@@ -36,7 +36,7 @@ class MentionMap(Struct):
 
     keywords: lower-case word → user ids; first_names: as they are written. wants: user id → flags above.
     follows_all, every_post, every_push: who has these flags; the latter two are left empty in a large channel.
-    asked_names, asked_wants: of a large channel what was looked up: "" and NOBODY stand for what it has not.
+    number: names what a large channel was asked for in the cache: nobody finds it any more when the map is dropped.
     """
 
     names: dict[str, str] | None
@@ -46,8 +46,7 @@ class MentionMap(Struct):
     follows_all: list[str] = field(default_factory=list)
     every_post: list[str] = field(default_factory=list)
     every_push: list[str] = field(default_factory=list)
-    asked_names: dict[str, str] = field(default_factory=dict)
-    asked_wants: dict[str, int] = field(default_factory=dict)
+    number: int = field(default_factory=itertools.count().__next__)
 
 
 def key(channel_id: str) -> str:
@@ -139,15 +138,19 @@ async def names_of(
     """Return username → user id of the channel's members with these names."""
     if known.names is not None:
         return known.names
-    asked = known.asked_names
-    if any(name not in asked for name in names):
-        if len(asked) + len(names) > LOOKED_UP:
-            asked = known.asked_names = {}
-        unknown = [name for name in names if name not in asked]
-        found = await store.named_members(services.db, channel_id, unknown)
-        asked.update(dict.fromkeys(unknown, ""))
-        asked.update(found)
-    return {name: asked[name] for name in names if asked[name]}
+    found, unknown = {}, []
+    for name in names:
+        user_id = services.cache.peek(f"named:{known.number}:{name}")
+        if user_id is None:
+            unknown.append(name)
+        elif user_id:
+            found[name] = user_id
+    if unknown:
+        rows = await store.named_members(services.db, channel_id, unknown)
+        for name in unknown:
+            services.cache.put(f"named:{known.number}:{name}", rows.get(name, ""))
+        found |= rows
+    return found
 
 
 async def wants_in(
@@ -156,16 +159,19 @@ async def wants_in(
     """Return what these users want to hear of, for those who are members."""
     if known.names is not None:
         return {user_id: known.wants[user_id] for user_id in user_ids if user_id in known.wants}
-    ids = list(user_ids)
-    asked = known.asked_wants
-    if any(user_id not in asked for user_id in ids):
-        if len(asked) + len(ids) > LOOKED_UP:
-            asked = known.asked_wants = {}
-        unknown = [user_id for user_id in ids if user_id not in asked]
-        rows = await store.settings_of(services.db, channel_id, unknown)
-        asked.update(dict.fromkeys(unknown, NOBODY))
-        asked.update({row.user_id: wants_of(row) for row in rows})
-    return {user_id: asked[user_id] for user_id in ids if asked[user_id] >= 0}
+    wants, unknown = {}, []
+    for user_id in user_ids:
+        flags = services.cache.peek(f"wants:{known.number}:{user_id}")
+        if flags is None:
+            unknown.append(user_id)
+        elif flags != NOBODY:
+            wants[user_id] = flags
+    if unknown:
+        rows = {row.user_id: wants_of(row) for row in await store.settings_of(services.db, channel_id, unknown)}
+        for user_id in unknown:
+            services.cache.put(f"wants:{known.number}:{user_id}", rows.get(user_id, NOBODY))
+        wants |= rows
+    return wants
 
 
 async def channel_wide_members(

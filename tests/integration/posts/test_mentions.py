@@ -162,12 +162,10 @@ async def test_a_large_channel_looks_names_up(
     await set_props(announced, ann, mention_keys="")
 
 
-@pytest.mark.parametrize("kept", [mention_map.LOOKED_UP, 1])
 async def test_names_that_were_looked_up_stay_true(
-    people: People, announced: Announced, room: str, monkeypatch: pytest.MonkeyPatch, kept: int
+    people: People, announced: Announced, room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mention_map, "MEMBERS", 2)
-    monkeypatch.setattr(mention_map, "LOOKED_UP", kept)
     owner, ann, tom = people.owner, people.member, people.teammate
     await touch(people, announced, room)
     both = f"@{tom.me['username']} and @{ann.me['username']}, @nobody"
