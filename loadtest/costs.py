@@ -34,7 +34,7 @@ _CALLERS = 16  # at the same time
 _CONNECT_RATE = 500.0
 _PATIENCE_S = 60.0
 _LOOK_S = 0.1
-_SETTLE_S = 2.0  # between phases: what was begun ends, and the swarm reports
+_REPORTED_S = 1.5  # the swarm reports once a second
 _STATUSES = 40  # people whose statuses a sidebar asks for
 _SCREEN = "limit_after=30&limit_before=30&skipFetchThreads=false&collapsedThreads=true&collapsedThreadsExtended=false"
 
@@ -45,6 +45,7 @@ Action = Callable[[FastHttpSession, Person, float, "Traffic"], None]  # who does
 def _add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--costs", default="", help="file to write")
     parser.add_argument("--phase", type=float, default=12.0, help="seconds of each phase")
+    parser.add_argument("--settle", type=float, default=2.0, help="seconds between phases: what was begun ends")
     parser.add_argument("--sockets", type=int, default=2000, help="WebSockets")
     parser.add_argument("--post-rate", type=float, default=100.0, help="posts per second")
     parser.add_argument("--boot-rate", type=float, default=8.0, help="starts of the web app per second")
@@ -122,7 +123,7 @@ class Course:
 
     def phase(self, work: Callable[[], None]) -> Reading:
         """Let something happen, and return what was used meanwhile."""
-        gevent.sleep(_SETTLE_S)
+        gevent.sleep(self.suite.options.settle)
         return self.meter.during(work, self.rest)
 
     def repeat(self, name: str, rate: float, action: Action) -> Reading:
@@ -196,7 +197,7 @@ class Course:
         except CannotRun as error:
             suite.break_off(str(error))
             return
-        gevent.sleep(_SETTLE_S)
+        gevent.sleep(self.suite.options.settle)
         before = self.meter.memory()
 
         def work() -> None:
@@ -209,7 +210,7 @@ class Course:
         if suite.bridge.tally.open < sockets:
             suite.break_off(f"{suite.bridge.tally.open} of {sockets} sockets are logged in")
             return
-        gevent.sleep(_SETTLE_S)
+        gevent.sleep(self.suite.options.settle)
         after, opened = self.meter.memory(), f"{sockets:,} log-ins"
         for name, kind in (("login_gateway_us", "gateway"), ("login_postgres_us", "postgres")):
             self.found[name] = Cost(round(reading.cpu_us(kind) / sockets, 2), opened)
@@ -230,9 +231,10 @@ class Course:
     def heard(self, rate: float, unheard: float) -> None:
         """Post again, to sockets now. unheard: µs of a post for a gateway without them."""
         tally = self.suite.bridge.tally
+        gevent.sleep(_REPORTED_S)
         before = tally.count("events"), tally.count("bytes")
         reading = self.repeat("posts to sockets", rate, self.post)
-        gevent.sleep(_SETTLE_S)
+        gevent.sleep(_REPORTED_S)
         events_heard, size = tally.count("events") - before[0], tally.count("bytes") - before[1]
         if not events_heard:
             self.suite.break_off("no socket heard a post: the channels of the tokens file have no members in it")

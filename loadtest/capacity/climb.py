@@ -119,7 +119,9 @@ def _run(run: Run, users: int, folder: Path, stop: Stop) -> Step:
 
 
 def _figure(found: float | None) -> str:
-    return "was not measured" if found is None else f"was {found:,.4g}"
+    if found is None:
+        return "was not measured"
+    return f"was {found:,.0f}" if found >= 1000 else f"was {found:.4g}"
 
 
 def _last_line(log: Path) -> str:
