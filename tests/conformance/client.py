@@ -210,11 +210,19 @@ class Client:
         state.threads = await self._load_threads(state)
         return state
 
-    async def _load_threads(self, state: State) -> dict[str, Json]:
-        """Return the followed threads of the channels that a client shows."""
+    async def _load_threads(self, state: State, *, events_wait: bool = False) -> dict[str, Json]:
+        """Return the followed threads of the channels that a client shows.
+
+        events_wait: a team may have been left meanwhile, and the event that says so has not been applied.
+        """
         found: dict[str, Json] = {}
         for team_id in state.teams:
-            page = await self.call("GET", f"/users/me/teams/{team_id}/threads?per_page=200")
+            try:
+                page = await self.call("GET", f"/users/me/teams/{team_id}/threads?per_page=200")
+            except Refused:
+                if not events_wait:
+                    raise
+                continue  # out of the team meanwhile
             found.update({row["id"]: row for row in page["threads"]})
         return {key: row for key, row in found.items() if row["post"]["channel_id"] in state.channels}
 
@@ -239,7 +247,7 @@ class Client:
             async for text in socket:
                 event = json.loads(text)
                 if "event" not in event:
-                    continue
+                    continue  # out of the team meanwhile
                 assert event["seq"] == self.next_seq, f"seq {event['seq']} after {self.next_seq - 1}"
                 self.next_seq += 1
                 apply = getattr(self, f"on_{event['event']}", None)
@@ -410,7 +418,7 @@ class Client:
             return  # removed again meanwhile: the next event says so
         for name in ("channels", "members", "people", "posts"):
             getattr(self.state, name).update(getattr(loaded, name))
-        threads = await self._load_threads(self.state)
+        threads = await self._load_threads(self.state, events_wait=True)
         self.state.threads |= {key: row for key, row in threads.items() if row["post"]["channel_id"] == channel_id}
         # Mattermost API v4: a channel that is new to the user is in the category of its kind, or in Favorites.
         kind = "channels" if loaded.channels[channel_id]["team_id"] else "direct_messages"
