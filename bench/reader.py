@@ -1,6 +1,6 @@
 """What an event costs a gateway in which nobody hears it: reading it from Redis and finding that out.
 
-    python -m bench reader [--shards 1 8] [--rates 0 5000] [--every-ms 10] [--gather-ms 1] [--turns 9] [--events 50000]
+    python -m bench reader [--shards 1 8] [--rates 0 5000] [--every-ms 10] [--turns 9] [--events 50000]
 
 Every gateway reads the whole stream, so this is what each event of the installation costs every process. The real
 gateway without connections; events of 690 bytes to channels that nobody here is in, published by the real producer in
@@ -119,9 +119,8 @@ async def turn(
 async def measure(running: Services, shards: int, options: argparse.Namespace) -> bool:
     """Print the blocks of one number of shards; return whether all of them may be quoted."""
     valid, every_s = True, options.every_ms / 1000
-    bus = {"shards": shards, "gather_ms": options.gather_ms}
     with tempfile.TemporaryDirectory() as scratch:
-        server = Process(running, Path(scratch), settings={"bus": bus})
+        server = Process(running, Path(scratch), settings={"bus": {"shards": shards}})
         source = Source(running.redis.url, shards, options.keys)
         try:
             pin(server.pid, SERVER_CORE)
@@ -137,8 +136,7 @@ async def measure(running: Services, shards: int, options: argparse.Namespace) -
                 every = f"{rate:,}/s, every {options.every_ms:g} ms"
                 pace = every if rate else f"as fast as Redis takes them, {TOGETHER} together"
                 lines = [
-                    f"shards: {shards}, {events:,} events of {FRAME_BYTES} bytes to {options.keys} channels, {pace};"
-                    f" bus.gather_ms {options.gather_ms}",
+                    f"shards: {shards}, {events:,} events of {FRAME_BYTES} bytes to {options.keys} channels, {pace}",
                     f"CPU µs per event and process {spread(costs, 2):>20}   {TARGET.line(costs)}",
                     f"events/s                     {spread(pairs.values(0, lambda turn: turn.rate), 0):>20}",
                     pairs.verdict(),
@@ -159,7 +157,6 @@ def main(words: list[str] | None = None) -> int:
         "--rates", type=int, nargs="+", default=[0, 5000], help="events per second; 0: all at once"
     )
     parser.add_argument("--every-ms", type=float, default=10, help="time between two pipelines of a rate")
-    parser.add_argument("--gather-ms", type=int, default=1, help="of the gateway's settings")
     parser.add_argument("--turns", type=int, default=9, help="quiet turns to wait for")
     parser.add_argument("--events", type=int, default=50_000, help="of one turn")
     parser.add_argument("--keys", type=int, default=1000, help="channels they go to")

@@ -118,8 +118,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
         closing.add("redis", client.close, 0.2)
         producer = RedisProducer(settings.redis.url, shards=settings.bus.shards)
         closing.add("producer", producer.close, 0.2)
-        bus = settings.bus
-        reader = RedisReader(settings.redis.url, shards=bus.shards, gather_ms=bus.gather_ms)
+        reader = RedisReader(settings.redis.url, shards=settings.bus.shards)
         closing.add("reader", reader.close, 0.2)
         config = await _load_config(settings, db)
         revisions = Revisions(db, config)

@@ -28,11 +28,6 @@ REREAD_MS = 30_000
 START_WAIT_S = 2.0
 REPAIR_WAIT_S = 10.0
 RETRY_S = (0.05, 1.0)
-# Answers in a row that came at once: then events come faster than we ask for them one by one.
-BUSY = 4
-# A wait that brought fewer entries did not pay; then so many answers must come at once before the next is tried.
-WORTH_WAITING = 4
-NOT_YET = -60
 
 log = structlog.get_logger(__name__)
 
@@ -79,36 +74,10 @@ class _Places(Sequence[Place]):
         return self._entries.place(index if index >= 0 else index + len(self))
 
 
-class Pace:
-    """Decides how long to let events gather before the next question: not at all, unless that saves questions.
-
-    A question costs as much as some fifty entries. One event alone is never waited with: its question stood before it
-    came. A wait follows only when several answers in a row came at once, and goes on as long as it brings several
-    entries each time.
-    """
-
-    def __init__(self, gather_s: float) -> None:
-        self._gather_s = gather_s
-        self._quick = 0  # answers in a row that came at once
-        self._waited = False
-
-    def next_wait_s(self, entries: int, took_s: float) -> float:
-        """Return how long to wait, after an answer with so many entries, which took so long to come."""
-        if took_s >= self._gather_s:
-            self._quick = 0
-        elif self._waited and entries < WORTH_WAITING:
-            self._quick = NOT_YET
-        else:
-            self._quick += 1
-        self._waited = self._quick >= BUSY
-        return self._gather_s if self._waited else 0.0
-
-
 class RedisReader:
     """Implements `contract.Reader`. `batches()` must be iterated for anything to happen."""
 
-    def __init__(self, url: str, *, shards: int = 1, batch: int = 500, gather_ms: int = 1) -> None:
-        """gather_ms: see `bus.gather_ms`."""
+    def __init__(self, url: str, *, shards: int = 1, batch: int = 500) -> None:
         self._url = url
         self._batch = batch
         self._events = [_Stream(events_stream(shard), shard) for shard in range(shards)]
@@ -121,7 +90,6 @@ class RedisReader:
         self._heard = float("-inf")
         self._link: Link | None = None
         self._closed = False
-        self._pace, self._wait_s = Pace(gather_ms / 1000), 0.0
 
     async def ready(self) -> None:
         """See `contract.Reader.ready`."""
@@ -211,9 +179,6 @@ class RedisReader:
 
     async def _read(self, link: StreamLink) -> list[Item]:
         doubt = any(stream.doubt_since for stream in self._events)
-        if self._wait_s:
-            await asyncio.sleep(self._wait_s)
-        asked = monotonic()
         answer = await link.read(
             "XREAD",
             "COUNT",
@@ -226,8 +191,6 @@ class RedisReader:
             timeout_s=READ_TIMEOUT_S,
         )
         self._heard = monotonic()
-        entries = len(answer[0]) if answer else 0
-        self._wait_s = self._pace.next_wait_s(entries, self._heard - asked)
         items: list[Item] = _items(self._streams, *answer) if answer else []
         if doubt:
             items += [Lost(stream.shard) for stream in self._events if await self._settled(link, stream)]

@@ -216,9 +216,6 @@ class Bus(Section):
     )
     stream_retention_s: float = _knob(180.0, "How long events stay in Redis.", ge=10)
     hold_ms: int = _knob(1000, "How long an event that is ahead waits for the missing one.", ge=10)
-    gather_ms: int = _knob(
-        1, "How long a busy gateway lets events gather before it asks Redis for more; 0: never.", ge=0, le=5
-    )
     replicas: int = _knob(0, "Replicas that must hold an event before it counts as published (WAIT).", ge=0)
 
     def check(self) -> None:
