@@ -12,10 +12,9 @@ import falcon
 import falcon.asgi
 import msgspec
 import structlog
-from prometheus_client import Counter, Histogram
 
 import api.resources  # noqa: F401  (fills the route table)
-from api import browsers, page
+from api import browsers, page, times
 from api.auth import COOKIE_TOKEN, authenticate
 from api.call import Call
 from api.drain import drain
@@ -38,15 +37,6 @@ COMPRESSED = frozenset({JSON, "application/x-ndjson"})
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Permissions-Policy": ""}
 _encode = msgspec.json.Encoder().encode
 _log = structlog.get_logger("api")
-_TIME = Histogram(
-    "mattermost_api_time",
-    "Seconds to answer.",
-    ["handler", "method", "status_code"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-)
-_REQUESTS = Counter("mattermost_http_requests", "Requests answered.")
-_ERRORS = Counter("mattermost_http_errors", "Requests answered with an error.")
-
 Responder = Callable[..., Awaitable[None]]
 
 
@@ -58,7 +48,6 @@ class Api:
         self.proxies = proxies
         self.log_requests = log_requests
         self.webapp = webapp
-        self._timers: dict[tuple[str, str, int], Any] = {}
         self._rates = Rates()
 
     def responder(self, route: Route) -> Responder:
@@ -151,14 +140,7 @@ class Api:
         seconds: float,
     ) -> None:
         status = resp.status_code
-        key = (route.path, req.method, status)
-        timer = self._timers.get(key)
-        if timer is None:
-            timer = self._timers[key] = _TIME.labels(route.handler.__name__, req.method, str(status))
-        timer.observe(seconds)
-        _REQUESTS.inc()
-        if status >= 400:
-            _ERRORS.inc()
+        times.count(route.handler.__name__, req.method, status, seconds)
         if self.log_requests:
             _log.info(
                 "request",

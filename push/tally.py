@@ -4,10 +4,8 @@ Three counters and two histograms of prometheus_client per push took 12 µs, a s
 rare is counted in `metrics`. Names and buckets are the reference's where it has them.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from collections.abc import Iterator
 
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import (
@@ -18,34 +16,19 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from tidewire.plain_histogram import PlainHistogram
+
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_NAMES = [*map(str, BOUNDS_S), "+Inf"]
 _KIND = ["platform", "type", "transport"]
 
 
-class Seconds:
-    """A histogram."""
+class Seconds(PlainHistogram):
+    """A histogram of times."""
 
-    __slots__ = ("counts", "sum")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self.counts = [0] * len(_NAMES)
-        self.sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one."""
-        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
-        self.sum += seconds
-
-    def add(self, other: "Seconds") -> None:
-        """Count what the other has counted, too."""
-        self.counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]
-        self.sum += other.sum
-
-    def show(self, family: HistogramMetricFamily, labels: Iterable[str] = ()) -> None:
-        """Add to a family of metrics."""
-        buckets = list(zip(_NAMES, map(float, accumulate(self.counts)), strict=True))
-        family.add_metric(list(labels), buckets, self.sum)
+        super().__init__(BOUNDS_S)
 
 
 class Kind:

@@ -112,11 +112,14 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection. Raises: Unavailable when none is free in time or the server is gone."""
-        try:
-            async with asyncio.timeout(self._acquire_timeout_s):
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise Unavailable("database") from error
+        if not self._slots.locked():
+            await self._slots.acquire()  # at once, and so without a timer
+        else:
+            try:
+                async with asyncio.timeout(self._acquire_timeout_s):
+                    await self._slots.acquire()
+            except TimeoutError as error:
+                raise Unavailable("database") from error
         connection = None
         try:
             while self._free and connection is None:
