@@ -74,7 +74,10 @@ def test_sockets_open_hear_resume_and_come_back(tmp_path: Path, monkeypatch: pyt
     assert paths == ["/api/v4/websocket", *[f"/api/v4/websocket?connection_id={ID}&sequence_number=2"] * 2]
     assert set(tokens) == {"Bearer token3"}
     found = counts()
-    assert (found["fresh"], found["events"], found["gaps"], found["lost"], found["attempts"]) == (1, 2, 0, 1, 3)
+    # On a busy machine a connection may fail to open; it is named, and tried again.
+    unopened = sum(n for report in reports for why, n in report.errors.items() if why.startswith("connect:"))
+    assert (found["fresh"], found["events"], found["gaps"], found["lost"]) == (1, 2, 0, 1)
+    assert found["attempts"] == 3 + unopened
     assert sum(report.times["delivery"].count for report in reports) == 1
     assert reports[-1].open == 0
 
