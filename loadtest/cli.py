@@ -284,7 +284,10 @@ def _with_bar(url: str, work: Callable[..., Coroutine[Any, Any, T]], name: str) 
     columns = TextColumn(name), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(name)
-        advance = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+
+        def advance(done: float, total: float) -> None:
+            bar.update(task, completed=done, total=total)
+
         try:
             return asyncio.run(work(Database(url), progress=advance))
         except (Unavailable, asyncpg.PostgresError) as error:

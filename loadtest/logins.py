@@ -47,10 +47,12 @@ def _log_ins(path: Path) -> list[tuple[int, str, str]] | None:
         return None  # tokens.py says what is wrong
     if not lines or len(lines[0]) != 2:
         return None
+    found = []
     for number, words in enumerate(lines, 1):
         if len(words) != 2:
             raise CannotRun(f"{path}, line {number}: {len(words)} words instead of two (user password)")
-    return [(number, *words) for number, words in enumerate(lines, 1)]  # type: ignore[misc]  # two words each
+        found.append((number, words[0], words[1]))
+    return found
 
 
 def _log_in(host: str, path: Path, number: int, user: str, password: str) -> Person:
