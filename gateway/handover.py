@@ -19,7 +19,7 @@ from gateway.hub import Hub, Member
 from gateway.login import Resume
 from hotpath import Event
 from tidewire.bus.contract import Entry, Place
-from tidewire.bus.envelope import decode
+from tidewire.bus.envelope import Resync, decode
 from tidewire.bus.exchange import Exchange
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import new_token
@@ -220,6 +220,8 @@ class Handover:
             envelope = decode(data)
             if known is None and (not own.concerns(envelope) or self.history.had(key, n, moved.positions)):
                 continue
+            if any(isinstance(effect, Resync) for effect in envelope.effects):
+                return None
             for effect in envelope.effects:
                 own.apply(effect)
             if known is not None or own.hears(connection.user_id, key):

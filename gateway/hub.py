@@ -22,6 +22,7 @@ from tidewire.bus.envelope import (
     LeaveChannel,
     LeaveTeam,
     Only,
+    Resync,
     Roles,
     channel_key,
     team_key,
@@ -274,7 +275,7 @@ class Hub:
     # Effects
 
     def apply(self, effect: Effect) -> None:
-        """Change who hears what. Applied before any copy of the same announcement goes out."""
+        """Change who hears what. Applied before any copy of the same announcement goes out; Resync is the relay's."""
         if isinstance(effect, EndSessions):
             self._on_ended(effect.user_id, effect.session_ids)
             return
@@ -321,6 +322,8 @@ class Hub:
             return not self._hears(member, team_key(effect.team_id))
         if isinstance(effect, LeaveTeam):
             return self._hears(member, team_key(effect.team_id))
+        if isinstance(effect, Resync):
+            return True
         return member.roles != effect.roles
 
     # Audiences

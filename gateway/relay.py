@@ -19,6 +19,7 @@ from tidewire.bus.envelope import (
     Copy,
     EndSessions,
     Envelope,
+    Resync,
     channel_key,
     decode,
     decode_copy,
@@ -192,6 +193,9 @@ class Relay:
             self._hub.note(envelope)
         for copy in envelope.copies:
             self._hub.deliver(copy)
+        if envelope.effects:
+            again = {effect.user_id for effect in envelope.effects if isinstance(effect, Resync)}
+            self._gap(again & self._hub.members.keys())
 
     def _hold(self, key: str, line: Line, n: int, envelope: Envelope, now: float) -> None:
         self.held += 1

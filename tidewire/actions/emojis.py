@@ -51,8 +51,7 @@ async def do_create(services: Services, session: Session, name: str, creator_id:
     if creator_id != session.user_id:
         raise AppError("api.emoji.create.other_user.app_error", 403, "The creator is another user.")
     check_name(name)
-    if _is_system(name):
-        raise AppError("model.emoji.system_emoji_name.app_error", 400, "There is a system emoji of this name.")
+    check_no_system_name(name)
     try:
         image = await services.workshop.make_emoji(path, SIDE_MAX * SIDE_MAX)
     except TooManyPixels as error:
@@ -74,13 +73,13 @@ def check_name(name: str) -> None:
         raise AppError("model.emoji.name.app_error", 400, "A name is 1 to 64 of a-z, 0-9, _, + and -.")
 
 
-def _is_system(name: str) -> bool:
-    """Tell whether clients know the name without us, as far as the table that we have knows."""
+def check_no_system_name(name: str) -> None:
+    """Raise 400 for a name that clients know without us, as far as the table that we have knows."""
     try:
         SystemEmoji(name)
     except NoEmoji:
-        return False
-    return True
+        return
+    raise AppError("model.emoji.system_emoji_name.app_error", 400, "There is a system emoji of this name.")
 
 
 async def get(services: Services, emoji_id: str) -> Emoji:

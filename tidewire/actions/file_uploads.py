@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from tidewire.actions.config import Config
 from tidewire.actions.file_janitor import GRACE_MS
 from tidewire.actions.permissions import access_channel
 from tidewire.actions.services import Services
 from tidewire.pictures.previews import Previews
 from tidewire.pictures.squares import NotAPicture, TooManyPixels
+from tidewire.pictures.workshop import Workshop
 from tidewire.store import files as store
 from tidewire.store.db import Transaction
 from tidewire.store.incoming import Incoming
@@ -66,18 +68,40 @@ async def prepare(services: Services, user_id: str, channel_id: str, received: R
     Raises: 400 for a picture of too many pixels; Unavailable when too many wait for theirs.
     """
     now = now_ms()
-    file_id = new_id(now)
+    return await describe(
+        services.config,
+        services.workshop,
+        received,
+        file_id=new_id(now),
+        user_id=user_id,
+        channel_id=channel_id,
+        at=now,
+    )
+
+
+async def describe(
+    config: Config,
+    workshop: Workshop,
+    received: Received,
+    *,
+    file_id: str,
+    user_id: str,
+    channel_id: str,
+    at: int,
+    post_id: str = "",
+) -> Prepared:
+    """Return what is to be stored of a file with an id, made at a time (ms). Raises: as prepare."""
     file = received.file
     await file.finish()
     name = file_types.clean_name(received.name) or NAMELESS
-    found = await _previews(services, received) if file_types.picture_type(file.head) else None
+    found = await _previews(config, workshop, received) if file_types.picture_type(file.head) else None
     row = StoredFile(
         id=file_id,
         user_id=user_id,
         channel_id=channel_id,
-        post_id="",
-        create_at=now,
-        update_at=now,
+        post_id=post_id,
+        create_at=at,
+        update_at=at,
         delete_at=0,
         name=name,
         extension=file_types.extension(name),
@@ -90,15 +114,15 @@ async def prepare(services: Services, user_id: str, channel_id: str, received: R
         preview=found.preview.type if found and found.preview else "",
         mini_preview=found.mini if found else None,
         sha256=file.digest,
-        key=new_key(now, file_id),
+        key=new_key(now_ms(), new_id()),
     )
     return Prepared(row, received, found)
 
 
-async def _previews(services: Services, received: Received) -> Previews | None:
-    limit = services.config.number("FileSettings.MaxImageResolution")
+async def _previews(config: Config, workshop: Workshop, received: Received) -> Previews | None:
+    limit = config.number("FileSettings.MaxImageResolution")
     try:
-        return await services.workshop.make_previews(str(received.file.path), limit)
+        return await workshop.make_previews(str(received.file.path), limit)
     except TooManyPixels as error:
         error_id = "api.file.upload_file.large_image_detailed.app_error"
         raise AppError(error_id, 400, "The dimensions of the picture exceed the limit.") from error

@@ -28,7 +28,8 @@ def _check_owner(user_id: str, items: list[Preference], error_id: str) -> None:
         raise AppError(error_id, 403, "Another user's preference.")
 
 
-def _check(items: list[Preference]) -> None:
+def check_items(items: list[Preference]) -> None:
+    """Raise 400 for what may not be kept."""
     for item in items:
         if not 1 <= len(item.category) <= NAME_MAX:
             raise AppError("model.preference.is_valid.category.app_error", 400, "Invalid category.")
@@ -87,7 +88,7 @@ async def do_put_preferences(
     """Store preferences and tell the user's devices. Raises: 403, 400."""
     permissions.check_self(session, user_id)
     _check_owner(user_id, items, "api.preference.update_preferences.set.app_error")
-    _check(items)
+    check_items(items)
     await _check_saved_posts(services, session, items)
     async with services.db.transaction() as tx:
         await _take_turn(tx, user_id)

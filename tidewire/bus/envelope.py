@@ -66,7 +66,16 @@ class Roles(msgspec.Struct, frozen=True, array_like=True, tag=6):
     roles: str
 
 
-Effect = JoinChannel | LeaveChannel | JoinTeam | LeaveTeam | EndSessions | Roles
+class Resync(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """So much changed around the user, unannounced, that his connections load everything anew.
+
+    A gateway of the release before cannot read it, and does the same for that reason.
+    """
+
+    user_id: str
+
+
+Effect = JoinChannel | LeaveChannel | JoinTeam | LeaveTeam | EndSessions | Roles | Resync
 
 
 class Copy(msgspec.Struct, frozen=True, array_like=True):

@@ -65,6 +65,11 @@ async def doom(db: Database | Transaction, keys: Sequence[str], at_ms: int) -> N
     await db.execute(_Q["doom"], keys, at_ms)
 
 
+async def hasten(db: Database, keys: Sequence[str], at_ms: int) -> None:
+    """Let those objects that are on the list go at a time."""
+    await db.execute(_Q["hasten"], keys, at_ms)
+
+
 async def spare(tx: Transaction, keys: Sequence[str]) -> bool:
     """Take objects off that list; False if some were taken already."""
     return len(await tx.fetch(_Q["spare"], keys)) == len(keys)

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.gateway.crowd import Crowd
 from tidewire.actions.typists import TypingLimit, Typists
 from tidewire.bus.contract import Entry
-from tidewire.bus.envelope import Copy, EndSessions, Envelope, JoinChannel, LeaveChannel, encode
+from tidewire.bus.envelope import Copy, EndSessions, Envelope, JoinChannel, LeaveChannel, Resync, encode
 
 
 def post(text: str, channel: str = "x") -> Copy:
@@ -60,6 +60,19 @@ def test_effects_of_skipped_announcements_make_those_they_name_load_anew() -> No
     crowd.now = 1.1
     crowd.relay.tick(crowd.now)
     assert crowd.gaps == [{"ann", "bob"}]
+
+
+def test_who_is_told_to_load_anew_does_so_in_turn_and_once() -> None:
+    crowd = Crowd(hold_ms=1000)
+    crowd.enter(1, "ann")
+    crowd.enter(2, "bob")
+    crowd.say("u:ann", 2, effects=[Resync("ann"), Resync("nobody")])
+    assert not crowd.gaps
+    crowd.say("u:ann", 1, Copy(b"first", user_id="ann"))
+    crowd.say("u:ann", 2, effects=[Resync("ann")])
+    assert crowd.gaps == [{"ann"}]
+    assert crowd.got(1) == ["first"]
+    assert not crowd.got(2)
 
 
 def test_ended_sessions_do_not_wait_for_their_turn() -> None:

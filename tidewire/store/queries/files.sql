@@ -34,6 +34,9 @@ SELECT count(*) FROM files WHERE channel_id = $1 AND post_id <> '' AND delete_at
 -- name: doom
 INSERT INTO doomed_objects (key, at) SELECT u, $2 FROM unnest($1::text[]) u ON CONFLICT (key) DO UPDATE SET at = excluded.at;
 
+-- name: hasten
+UPDATE doomed_objects SET at = least(at, $2) WHERE key = ANY($1::text[]);
+
 -- name: spare
 DELETE FROM doomed_objects WHERE key = ANY($1::text[]) RETURNING key;
 

@@ -64,6 +64,22 @@ WITH due AS (
 SELECT (SELECT max(id) FROM due) AS last, (SELECT count(*) FROM due) AS seen,
     (SELECT count(*) FROM posts_done) + (SELECT count(*) FROM files_done) AS indexed;
 
+-- name: index_these
+-- Posts that were just written, and their files.
+WITH missing AS (
+    SELECT p.id, p.channel_id, p.create_at, p.message, p.hashtags, p.file_ids FROM posts p
+    WHERE p.id = ANY($2::text[]) AND p.type NOT LIKE 'system\_%'
+), posts_done AS (
+    INSERT INTO post_search (post_id, channel_id, create_at, words)
+    SELECT p.id, p.channel_id, p.create_at, {words_of_post} FROM missing p
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO file_search (file_id, channel_id, create_at, words)
+SELECT f.id, f.channel_id, f.create_at,
+    to_tsvector($1::text::regconfig, regexp_replace(f.name, '[^[:alnum:]]+', ' ', 'g') || ' ' || f.name)
+FROM missing p JOIN files f ON f.post_id = p.id AND f.delete_at = 0 WHERE p.file_ids <> '{}'
+ON CONFLICT DO NOTHING;
+
 -- name: index_again
 -- Posts that were changed: words anew, files that came with the change.
 WITH gone AS (
