@@ -96,11 +96,11 @@ async def do_patch_role(services: Services, session: Session, role_id: str, patc
     Raises: 403; 404; 400 for a permission that does not exist; 501 for guests, whose roles want a licence, and for
     permissions that cannot be given or taken.
     """
-    role = services.roles.by_id(role_id)
-    protected = role.name in PROTECTED
-    permissions.check_system(
+    protected = any(services.roles.by_name[name].id == role_id for name in PROTECTED)
+    permissions.check_system(  # before the look-up: to one without rights unknown and known roles look the same
         session, "manage_system" if protected else "sysconsole_write_user_management_permissions"
     )
+    role = services.roles.by_id(role_id)
     if patch.permissions is None:
         return role
     wanted = list(dict.fromkeys(patch.permissions))

@@ -67,6 +67,7 @@ async def test_what_may_not_be_patched(people: People) -> None:
     await refuse("system_user", "create_post", 400, "api.context.invalid_body_param.app_error")
     assert await admin.put(f"/roles/{users['id']}/patch", {}) == users
     await admin.put("/roles/" + "x" * 26 + "/patch", {"permissions": []}, expect=404)
+    await people.member.put("/roles/" + "x" * 26 + "/patch", {"permissions": []}, expect=403)
     # One who may change permissions, but not everything, leaves the roles of administrators alone.
     more = [*users["permissions"], "sysconsole_write_user_management_permissions"]
     await admin.put(f"/roles/{users['id']}/patch", {"permissions": more})
