@@ -131,6 +131,7 @@ async def do_extend(db: Database, config: "Config", session: Session) -> bool:
     if session.expires_at > latest:
         return False
     async with db.transaction() as tx:
+        await users.lock_all(tx, [session.user_id])
         extended = await sessions.extend(tx, session.id, expires_at=now + length, not_after=latest, now=now)
         _announce_change(tx, session.user_id, extended)
     if extended:
@@ -169,6 +170,7 @@ async def do_set_device(
     now = now_ms()
     expires_at = now + length_ms(services.config, mobile=True) if device_id else None
     async with services.db.transaction() as tx:
+        await users.lock_all(tx, [session.user_id])
         if device_id:
             ended = await sessions.delete_of_device(tx, session.user_id, device_id, but=session.id)
             announce_end(tx, session.user_id, ended)
@@ -223,6 +225,7 @@ def announce_end(tx: Transaction, user_id: str, ended: list[Ended]) -> None:
 
 async def end_all_sessions(tx: Transaction, user_ids: list[str]) -> None:
     """End all that users are logged in by, access tokens included while they are deactivated, and every socket."""
+    await users.lock_all(tx, user_ids)
     hashes = await sessions.delete_of_users(tx, user_ids)
     for number, user_id in enumerate(user_ids):
         announce(
@@ -236,6 +239,7 @@ async def end_all_sessions(tx: Transaction, user_ids: list[str]) -> None:
 async def do_logout(services: Services, session: Session) -> None:
     """End the caller's session."""
     async with services.db.transaction() as tx:
+        await users.lock_all(tx, [session.user_id])
         announce_end(tx, session.user_id, await sessions.delete(tx, session.user_id, session.id))
 
 
@@ -245,6 +249,7 @@ async def do_revoke_session(services: Services, session: Session, user_id: str, 
     if not session_id:
         raise body_param("session_id")
     async with services.db.transaction() as tx:
+        await users.lock_all(tx, [user_id])
         ended = await sessions.delete(tx, user_id, session_id)
         announce_end(tx, user_id, ended)
     if not ended:
@@ -255,6 +260,7 @@ async def do_revoke_all_sessions(services: Services, session: Session, user_id: 
     """End all sessions of a user. Raises: 403."""
     permissions.check_self(session, user_id)
     async with services.db.transaction() as tx:
+        await users.lock_all(tx, [user_id])
         announce_end(tx, user_id, await sessions.delete_all(tx, user_id))
 
 

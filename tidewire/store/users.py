@@ -77,6 +77,11 @@ async def lock(tx: Transaction, user_id: str) -> User | None:
     return None if row is None else User(**row)
 
 
+async def lock_all(tx: Transaction, user_ids: list[str]) -> None:
+    """Lock users against changes until the transaction ends."""
+    await tx.execute(_Q["lock_users"], user_ids)
+
+
 async def becomes_first(tx: Transaction) -> bool:
     """Tell whether a user inserted now is the first; if so nobody else gets that answer until the transaction ends."""
     if await tx.fetchval(_Q["any_user"]):

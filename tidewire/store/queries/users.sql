@@ -35,6 +35,10 @@ FROM users WHERE id = $1 FOR NO KEY UPDATE;
 -- name: any_user
 SELECT EXISTS (SELECT FROM users);
 
+-- name: lock_users
+-- In the order in which all code locks users.
+SELECT 1 FROM users WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE;
+
 -- name: lock_first_user
 -- Whoever finds the table empty queues here and looks again: one first account, however many ask at once.
 SELECT pg_advisory_xact_lock(7813011337);
