@@ -31,7 +31,7 @@ from tidewire.wire.errors import AppError
 from tidewire.wire.ids import new_token
 
 _MYSELF = PREFIX + "/users/me"  # answered without a second factor: clients ask it who must set one up
-BASES = (PREFIX + "/", "/hooks/", "/files/")  # what the API answers below the path of SiteURL
+BASES = (PREFIX + "/", "/hooks/", "/files/", "/oauth/")  # what the API answers below the path of SiteURL
 JSON = "application/json"  # exactly: the official client takes anything else as text
 COMPRESSED = frozenset({JSON, "application/x-ndjson"})
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Permissions-Policy": ""}
@@ -180,7 +180,10 @@ async def _audited(route: Route, call: Call) -> Any:
     """Call the handler and write down what came of it, whoever's fault it was."""
     outcome = "success"
     try:
-        return await route.handler(call)
+        answer = await route.handler(call)
+        if isinstance(answer, Raw) and answer.status >= 400:
+            outcome = f"fail - {answer.status}"
+        return answer
     except AppError as error:
         outcome = "fail - " + error.id
         raise

@@ -4,6 +4,7 @@ import msgspec
 import structlog
 
 from tidewire.wire.errors import TEXTS, AppError, Unavailable
+from tidewire.wire.oauth import OAuthFault
 
 LIMITED_RETRY_S = 1  # Mattermost API v4: seconds until a limited caller may try again
 log = structlog.get_logger("api")
@@ -17,6 +18,13 @@ class ErrorBody(msgspec.Struct):
     detailed_error: str
     request_id: str
     status_code: int
+
+
+class OAuthErrorBody(ErrorBody):
+    """The same with what OAuth clients read (RFC 6749 5.2)."""
+
+    error: str
+    error_description: str
 
 
 class ErrorView(msgspec.Struct):
@@ -38,6 +46,9 @@ def describe(error: Exception, request_id: str, route: str) -> tuple[ErrorBody, 
 
     What is neither the caller's nor a dependency's fault is our bug: logged, 500.
     """
+    if isinstance(error, OAuthFault):
+        body = OAuthErrorBody(error.id, error.message, "", request_id, error.status, error.code, error.message)
+        return body, 0
     if isinstance(error, AppError):
         wait_s = LIMITED_RETRY_S if error.status == 429 else 0
         return ErrorBody(error.id, error.message, "", request_id, error.status), wait_s

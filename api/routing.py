@@ -73,11 +73,16 @@ def route(
     return register
 
 
-def outside(method: str, path: str) -> Callable[[Handler], Handler]:
-    """Register a handler for a method and a whole path, open to who knows the address."""
+def outside(
+    method: str, path: str, *, csrf: bool = False, audit: bool = False
+) -> Callable[[Handler], Handler]:
+    """Register a handler for a method and a whole path, open to who knows the address.
+
+    csrf: as in Route; who fails the test is a stranger.
+    """
 
     def register(handler: Handler) -> Handler:
-        OUTSIDE[method, path] = Route(method, path, handler, session=False, csrf=False)
+        OUTSIDE[method, path] = Route(method, path, handler, session=False, csrf=csrf, audit=audit)
         return handler
 
     return register

@@ -89,7 +89,8 @@ async def set_device(call: Call) -> bytes:
     device_id = None if body.device_id is UNSET else body.device_id
     if device_id is not None and len(device_id) > sessions.DEVICE_MAX:
         raise body_param("device_id")
-    if call.login.props.get("type") == sessions.BY_ACCESS_TOKEN and device_id:
+    by_program = call.login.is_oauth or call.login.props.get("type") == sessions.BY_ACCESS_TOKEN
+    if by_program and device_id:
         raise AppError("api.context.invalid_body_param.app_error", 400, name="device_id")
     props = {}
     if body.device_notification_disabled:

@@ -34,7 +34,7 @@ from gateway.handover import Handover
 from gateway.hub import Hub
 from gateway.join import Joiner
 from gateway.latency import Latency
-from gateway.login import BadResume, Resume, address_of, credential, resume_of
+from gateway.login import BadResume, Resume, address_of, credential_of, resume_of
 from gateway.presence import Presence
 from gateway.relay import Relay
 from gateway.room import Room
@@ -52,7 +52,8 @@ from tidewire.wire.ids import new_id, now_ms
 log = structlog.get_logger()
 
 ENDED_S = 60.0  # a look-up that began before a session ended is over by then
-BY_ACCESS_TOKEN = 16  # a bit beside the gate's four: a person's access token opened the socket
+# Bits beside the gate's four: a person's access token, or an OAuth app's session, opened the socket.
+BY_ACCESS_TOKEN, BY_OAUTH = 16, 32
 # What one producer spaced out comes a little less evenly; what is closer than this comes from two of them.
 TYPING_SLACK = 0.8
 SPARE_SLOTS = 64  # upgrades that are under way when the room is found full
@@ -170,6 +171,10 @@ class Gateway:
             for connection in list(self.connections.values()):
                 if connection.bits & BY_ACCESS_TOKEN:
                     self.end(connection)
+        if not config.flag("ServiceSettings.EnableOAuthServiceProvider"):
+            for connection in list(self.connections.values()):
+                if connection.bits & BY_OAUTH:
+                    self.end(connection)
         if "away_after_s" not in self._settings.presence.given:
             self.presence.away_after(config.number("TeamSettings.UserStatusAwayTimeout"))
         self.presence.told = config.flag("ServiceSettings.EnableUserStatuses")
@@ -188,7 +193,8 @@ class Gateway:
 
     def admit(self, upgrade: Upgrade) -> tuple[int, str] | None:
         """Return None to go on, or the status and error id to refuse a WebSocket request with."""
-        if "access_token" in upgrade.query:  # OAuth sessions only, of which there are none yet
+        token = credential_of(upgrade.headers, upgrade.query)
+        if "access_token" in upgrade.query and not token:
             return 401, "api.context.token_provided.app_error"
         limits = self._settings.gateway
         if self.stopping or self.unauthenticated >= limits.unauthenticated or not self._make_room():
@@ -196,7 +202,7 @@ class Gateway:
             return 503, "api.context.server_busy.app_error"
         cap, address = limits.connections_per_address, self._address(upgrade)
         full = bool(cap) and self._addresses[address] >= cap
-        if full or (self._crowded(address) and not credential(upgrade.headers)):
+        if full or (self._crowded(address) and not token):
             self.refused += 1
             return 429, "api.context.rate_limited.app_error"
         return None
@@ -229,7 +235,7 @@ class Gateway:
         self.connections[slot] = connection
         self._addresses[address] += 1
         self.unauthenticated += 1
-        token = credential(upgrade.headers)
+        token = credential_of(upgrade.headers, upgrade.query)
         if token:
             query = upgrade.query
             self._look_up(connection, token, lambda login: self._found(connection, login, query))
@@ -336,7 +342,7 @@ class Gateway:
         """Tell whether this kind of login opens sockets. Bots have no other than access tokens."""
         if login.by_access_token and not login.is_bot:
             return self._context.config.flag("ServiceSettings.EnableUserAccessTokens")
-        return not login.is_oauth
+        return not login.is_oauth or self._context.config.flag("ServiceSettings.EnableOAuthServiceProvider")
 
     def _ended_since(self, since: float, session: Login | Connection) -> bool:
         """Tell whether the session was ended while it was on its way in."""
@@ -356,6 +362,8 @@ class Gateway:
             connection.bits |= MFA_OK
         if login.by_access_token and not login.is_bot:
             connection.bits |= BY_ACCESS_TOKEN
+        if login.is_oauth:
+            connection.bits |= BY_OAUTH
 
     def _on_join_failed(self, connection: Connection, retry: bool) -> None:
         self.close(connection, TRY_AGAIN if retry else POLICY)
@@ -424,7 +432,7 @@ class Gateway:
             connection.session_id,
             connection.expires_at,
         )
-        per_login = POSTED_ACK | MFA_OK | BY_ACCESS_TOKEN
+        per_login = POSTED_ACK | MFA_OK | BY_ACCESS_TOKEN | BY_OAUTH
         old.bits = old.bits & ~per_login | connection.bits & per_login
         self.hub.set_bits(old, self.hub.members[old.user_id].roles)
         self.expiry.watch(old)

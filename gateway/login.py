@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import NamedTuple
 
 from tidewire.wire.ids import is_id
+from tidewire.wire.oauth import may_be_access_token
 
 COOKIE = "MMAUTHTOKEN"
 _DECIMAL = re.compile(r"[+-]?[0-9]+\Z")
@@ -35,6 +36,13 @@ def credential(headers: Mapping[str, str]) -> str:
             return value.strip('"')
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() in ("bearer", "token") else ""
+
+
+def credential_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """Return the session token of a handshake, also one of its URL that can only be an OAuth session's, or ""."""
+    token = credential(headers)
+    given = query.get("access_token", "")
+    return token or (given if may_be_access_token(given) else "")
 
 
 def resume_of(query: Mapping[str, str]) -> Resume | None:

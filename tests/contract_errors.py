@@ -22,6 +22,7 @@ _SCHEDULE = "/posts/schedule/{scheduled_post_id}"
 _DRAFTS = POSTS + "test_extras.py::test_drafts_stay_in_the_client_where_the_server_says_so"
 _CUSTOM = PEOPLE + "test_statuses.py::test_bad_custom_statuses"
 _CONFIG = API + "test_config.py::test_what_may_not_be_set"
+_OAUTH_OFF = ACCOUNTS + "test_oauth.py::test_switched_off"
 _FORMS = PEOPLE + "test_pictures.py::test_forms_that_hold_no_file"
 
 # method, path, status, id, what shows it
@@ -193,4 +194,16 @@ LISTED: list[tuple[str, str, int, str, str]] = [
     ("GET", "/reports/users", 400, "api.getUsersForReporting.invalid_page_size", ROWS),
     ("GET", "/usage/posts", 500, "app.post.analytics_posts_count.app_error", NO_SUCH_STEP),
     ("GET", "/usage/storage", 500, "app.usage.get_storage_usage.app_error", NO_SUCH_STEP),
+    ("GET", "/oauth/apps", 403, "api.command.admin_only.app_error", ROWS),
+    ("POST", "/oauth/apps/{app_id}/regen_secret", 400, "api.oauth.regenerate_secret.public_client.app_error", ROWS),
+    ("POST", "/oauth/apps", 501, "api.oauth.register_oauth_app.turn_off.app_error", _OAUTH_OFF),
+    ("POST", "/oauth/apps/register", 501, "api.oauth.register_oauth_client.disabled.app_error",
+     ACCOUNTS + "test_oauth.py::test_apps_that_register_themselves"),
+    ("GET", "/oauth/apps", 501, "api.oauth.allow_oauth.turn_off.app_error", _OAUTH_OFF),
+    ("GET", "/oauth/apps/{app_id}", 501, "api.oauth.allow_oauth.turn_off.app_error", _OAUTH_OFF),
+    ("PUT", "/oauth/apps/{app_id}", 501, "api.oauth.allow_oauth.turn_off.app_error", _OAUTH_OFF),
+    ("DELETE", "/oauth/apps/{app_id}", 501, "api.oauth.allow_oauth.turn_off.app_error", _OAUTH_OFF),
+    ("POST", "/oauth/apps/{app_id}/regen_secret", 501, "api.oauth.allow_oauth.turn_off.app_error", _OAUTH_OFF),
+    ("GET", "/oauth/apps/{app_id}/info", 501, "api.oauth.allow_oauth.turn_off.app_error", _OAUTH_OFF),
+    ("GET", "/users/{user_id}/oauth/apps/authorized", 501, "api.oauth.allow_oauth.turn_off.app_error", _OAUTH_OFF),
 ]  # fmt: skip

@@ -41,15 +41,17 @@ CASES: dict[str, tuple[str, list[str]]] = {
         [
             GATEWAY + "test_login.py::test_a_token_in_the_url_is_refused",
             ACCOUNTS + "test_attacks.py::test_access_tokens_are_not_taken_from_addresses",
+            ACCOUNTS + "test_oauth.py::test_from_an_app_s_link_to_its_token_and_back",
         ],
     ),
     "A6": (
-        "seven ways to end a login, sockets on two gateway processes; there are no OAuth apps",
+        "seven ways to end a login, sockets on two gateway processes",
         [
             ACCOUNTS + "test_nodes.py::test_a_login_ends_on_every_node",
             ACCOUNTS + "test_nodes.py::test_all_logins_of_the_server_end_on_every_node",
             ACCOUNTS + "test_nodes.py::test_an_access_token_ends_on_every_node",
-            ACCOUNTS + "test_nodes.py::test_there_are_no_oauth_apps_to_revoke",
+            ACCOUNTS + "test_nodes.py::test_an_oauth_app_ends_on_every_node",
+            ACCOUNTS + "test_oauth.py::test_what_ends_an_app_s_sessions",
         ],
     ),
     "A7": (
@@ -155,13 +157,20 @@ CASES: dict[str, tuple[str, list[str]]] = {
             ACCOUNTS + "test_recovery.py::test_an_address_must_be_verified_where_the_configuration_wants_it",
             ACCOUNTS + "test_signup.py::test_an_invitation_by_e_mail_works_once",
             ACCOUNTS + "test_mfa.py::test_set_up_log_in_and_remove",
+            ACCOUNTS + "test_oauth.py::test_of_many_who_redeem_one_has_it_and_the_second_ends_it",
+            ACCOUNTS + "test_oauth.py::test_codes_are_for_ten_minutes_and_for_the_login_that_agreed",
             TEAMS + "test_strict.py::test_an_invitation_lets_one_in_once",
             TEAMS + "test_strict.py::test_an_invitation_ends_after_a_while",
         ],
     ),
     "D3": (
-        "mixed OAuth flows: there are none",
-        [ACCOUNTS + "test_nodes.py::test_there_are_no_oauth_apps_to_revoke"],
+        "codes, secrets, redirect URIs, scopes and sessions of other OAuth flows, and open redirects",
+        [
+            ACCOUNTS + "test_oauth.py::test_what_an_app_may_not_ask",
+            ACCOUNTS + "test_oauth.py::test_nobody_agrees_for_another",
+            ACCOUNTS + "test_oauth.py::test_what_redeems_nothing",
+            ACCOUNTS + "test_oauth.py::test_a_public_app_shows_by_pkce_who_it_is",
+        ],
     ),
     "D4": (
         "a cookie alone",

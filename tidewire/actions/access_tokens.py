@@ -42,6 +42,7 @@ async def do_create_token(
     """
     if not 1 <= len(description.strip()) <= DESCRIPTION_MAX:
         raise body_param("description")
+    permissions.check_not_oauth(session)
     permissions.check_system(session, "create_user_access_token")
     await check_acts_for(services, session, user_id)
     user = await get_user(services, user_id)
@@ -120,6 +121,7 @@ async def do_disable_token(services: Services, session: Session, token_id: str) 
 
 async def do_enable_token(services: Services, session: Session, token_id: str) -> None:
     """Switch a token on. Raises: 400, 403, 404."""
+    permissions.check_not_oauth(session)
     await _access(services, session, token_id, "create_user_access_token")
     async with services.db.transaction() as tx:
         await access_tokens.set_active(tx, token_id, active=True)

@@ -119,9 +119,10 @@ async def do_patch_user(services: Services, session: Session, user_id: str, patc
 
 
 async def _check_email_change(services: Services, session: Session, user_id: str, patch: UserPatch) -> None:
-    """A new address needs the caller's password, unless an admin changes another's."""
+    """A new address needs the caller's password, unless an admin changes another's. Raises: 403 for an OAuth app."""
     if (await get_user(services, user_id)).email == (patch.email or "").strip().lower():
         return
+    permissions.check_not_oauth(session)
     if user_id != session.user_id:
         return
     if not patch.password:

@@ -77,6 +77,7 @@ def _must_be_password_account(user: User) -> None:
 
 async def do_generate_secret(services: Services, session: Session, user_id: str) -> MfaSecret:
     """Return a new secret, in force once a code of it is shown. Raises: 403, 404, 501, 400 where there is one."""
+    permissions.check_not_oauth(session)
     permissions.check_self(session, user_id)
     _check_enabled(services)
     user = await get_user(services, user_id)
@@ -105,6 +106,7 @@ async def do_set_active(
 
     Raises: 403, 404; 401 for a wrong code; 501 where there are no second factors.
     """
+    permissions.check_not_oauth(session)
     permissions.check_self(session, user_id)
     if active:
         _check_enabled(services)

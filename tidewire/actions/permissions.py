@@ -54,6 +54,12 @@ def check_self(session: Session, user_id: str, permission: str = "edit_other_use
         check_system(session, permission)
 
 
+def check_not_oauth(session: Session) -> None:
+    """Raise 403 for an OAuth app: it must not get hold of the account, nor of more than it was granted."""
+    if session.is_oauth:
+        raise forbidden()
+
+
 async def load_channel(services: Services, channel_id: str) -> Channel | None:
     """Return a channel, or None. Counters and last_post_at may be old: what is cached changes with patches only."""
 

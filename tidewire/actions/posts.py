@@ -90,6 +90,8 @@ async def do_create_post(
         post.metadata.files = [files.attached(file, post) for file in found]
     if user.is_bot:
         post.props["from_bot"] = "true"
+    if session.is_oauth:
+        post.props["from_oauth_app"] = "true"
     if "attachments" in post.props:
         await action_rows.keep(services, post, action_rows.take(post.props))
     written = await do_write(services, session, channel, post, user.username, root=root, set_online=set_online)

@@ -144,6 +144,7 @@ async def do_change_password(
 
     Raises: 403, 404; 400 for a wrong present password, or a new one against the rules; 401 after too many tries.
     """
+    permissions.check_not_oauth(session)
     permissions.check_self(session, user_id, "manage_system")
     user = await get_user(services, user_id)
     own = user_id == session.user_id

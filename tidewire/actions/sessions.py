@@ -26,6 +26,7 @@ USERS_AT_ONCE = 200
 DEVICE_MAX = 512  # characters
 _LENGTH_WEB = "ServiceSettings.SessionLengthWebInHours"
 _LENGTH_MOBILE = "ServiceSettings.SessionLengthMobileInHours"
+OAUTH = "ServiceSettings.EnableOAuthServiceProvider"
 BY_ACCESS_TOKEN = "UserAccessToken"  # noqa: S105 (a session's type, as clients see it)
 
 
@@ -45,6 +46,8 @@ async def session_of_token(services: Services, token: str) -> Session | None:
         # Another worker may have pushed its end forward; while Redis is away we do not hear of it at once.
         session = await load()
     if session is None or session.expires_at <= now_ms():
+        return None
+    if session.is_oauth and not services.config.flag(OAUTH):
         return None
     props = session.props
     by_access_token = props.get("type") == BY_ACCESS_TOKEN and props.get("is_bot") != "true"
@@ -133,7 +136,7 @@ async def do_extend(db: Database, config: "Config", session: Session) -> bool:
     async with db.transaction() as tx:
         await users.lock_all(tx, [session.user_id])
         extended = await sessions.extend(tx, session.id, expires_at=now + length, not_after=latest, now=now)
-        _announce_change(tx, session.user_id, extended)
+        announce_change(tx, session.user_id, extended)
     if extended:
         session.expires_at = now + length
     return bool(extended)
@@ -148,7 +151,7 @@ async def do_extend_by_id(db: Database, config: "Config", session_id: str) -> in
     return session.expires_at
 
 
-def _announce_change(
+def announce_change(
     tx: Transaction, user_id: str, changed: list[Ended], *, stale: Sequence[str] = ()
 ) -> None:
     """Announce that sessions have changed. stale: further cache keys."""
@@ -177,7 +180,7 @@ async def do_set_device(
         changed = await sessions.set_device(
             tx, session, device_id=device_id, expires_at=expires_at, props=props
         )
-        _announce_change(tx, session.user_id, changed, stale=[push_targets.KEY] if device_id else [])
+        announce_change(tx, session.user_id, changed, stale=[push_targets.KEY] if device_id else [])
     if expires_at is not None and changed:
         session.expires_at = expires_at
     return expires_at is not None

@@ -172,7 +172,7 @@ class Database:
         """Open a transaction; what it announces is numbered and written to the outbox last, and published after commit.
 
         Lock order for all code: revisions, posts, files, threads, thread members, channel members, channels, teams,
-        users, pictures, emojis, outbox.
+        OAuth apps, users, OAuth codes and grants, sessions, pictures, emojis, outbox.
         """
         async with self.connection() as connection, connection.transaction():
             tx = Transaction(connection)

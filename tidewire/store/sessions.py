@@ -33,7 +33,7 @@ async def insert(tx: Transaction, session: Session, *, hashed: bytes) -> None:
     await tx.execute(_Q["delete_expired"], session.user_id, session.create_at)
     await tx.execute(
         _Q["insert_session"], session.id, hashed, session.user_id, session.create_at, session.expires_at,
-        session.device_id, session.roles, session.props,
+        session.device_id, session.roles, session.props, session.is_oauth,
     )  # fmt: skip
 
 

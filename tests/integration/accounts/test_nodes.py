@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from tests.fixtures.api import PASSWORD, Client
 from tests.fixtures.ports import free_port
+from tests.integration.accounts.oauth_client import OAuthClient
 from tests.integration.accounts.office import Office, sessions_kept
 from tests.integration.accounts.test_sockets import LIMIT_S, listener, with_token
 from tests.integration.gateway.world import PATIENCE_S, World
@@ -148,13 +149,12 @@ async def test_an_access_token_ends_on_every_node(office: Office, other_node: Wo
     await caller.get("/users/me", expect=401)
 
 
-async def test_there_are_no_oauth_apps_to_revoke(office: Office) -> None:
-    """The seventh way: no session can come from an app while the operations that make one answer 501."""
-    admin = office.crew.people.admin
-    for method, path in (("POST", "/oauth/apps"), ("GET", "/oauth/apps"), ("DELETE", f"/oauth/apps/{'x' * 26}")):
-        answer = await admin.request(method, path, json={})
-        assert answer.status_code == 501
-    assert not await office.crew.town.db.fetchval("SELECT count(*) FROM sessions WHERE is_oauth")
+async def test_an_oauth_app_ends_on_every_node(office: Office, other_node: World) -> None:
+    user, client = await listener(office, "n_app"), await OAuthClient.register(office)
+    caller = await client.caller(user)
+    pair = await Pair.open(office, other_node, caller)
+    await pair.die_after(office.crew.people.admin.delete(f"/oauth/apps/{client.id}"), "after the app")
+    await caller.get("/users/me", expect=401)
 
 
 # -- out of a channel while posts stream into it

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.api import PASSWORD, Client
+from tests.integration.accounts.oauth_client import CALLBACK, OAuthClient
 from tests.integration.accounts.office import Office
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -22,6 +23,11 @@ SESSION = {
 }  # fmt: skip
 AUDIT = {"id", "create_at", "user_id", "action", "extra_info", "ip_address", "session_id"}
 TERMS = {"id", "create_at", "user_id", "text"}
+APP = {
+    "id", "creator_id", "create_at", "update_at", "client_secret", "name", "description", "icon_url", "callback_urls",
+    "homepage", "is_trusted", "mattermost_app_id",
+}  # fmt: skip
+NEW_APP = {"name": "Tables", "description": "d", "homepage": "https://app.example.org", "callback_urls": [CALLBACK]}
 ONLY_ADMIN = (401, 403, 403, 403, 200, 403, 401)
 SELF_OR_ADMIN = (401, 403, 403, 200, 200, 403, 401)
 
@@ -52,6 +58,14 @@ ROWS: list[tuple[str, str, Any, tuple[int, ...], set[str]]] = [
     ("GET", "/bots/{spare}", None, (401, 404, 404, 404, 404, 404, 401), set()),
     ("POST", "/bots/{spare}/enable", None, (401, 404, 404, 404, 200, 404, 401), BOT | {"description"}),
     ("POST", "/bots/{spare}/assign/{self}", None, ONLY_ADMIN, BOT | {"description"}),
+    ("POST", "/oauth/apps", NEW_APP, (401, 403, 403, 403, 201, 403, 401), APP),
+    ("GET", "/oauth/apps", None, ONLY_ADMIN, APP),
+    ("GET", "/oauth/apps/{app}", None, ONLY_ADMIN, APP),
+    ("PUT", "/oauth/apps/{app}", {**NEW_APP, "id": "{app}"}, ONLY_ADMIN, APP),
+    ("POST", "/oauth/apps/{app}/regen_secret", None, ONLY_ADMIN, APP),
+    ("GET", "/oauth/apps/{app}/info", None, (401, 200, 200, 200, 200, 200, 401), APP),
+    ("GET", "/users/{self}/oauth/apps/authorized", None, SELF_OR_ADMIN, APP),
+    ("DELETE", "/oauth/apps/{app}", None, ONLY_ADMIN, OK),
     ("GET", "/terms_of_service", None, (401, 404, 404, 404, 404, 404, 401), set()),
     ("POST", "/terms_of_service", {"text": "Be kind."}, ONLY_ADMIN, TERMS),
     ("GET", "/terms_of_service", None, (401, 200, 200, 200, 200, 200, 401), TERMS),
@@ -120,6 +134,17 @@ ERRORS: list[tuple[str, str, str, Any, int, str]] = [
     ("self", "POST", "/users/{self}/terms_of_service", {"termsOfServiceId": "x" * 26, "accepted": True}, 404,
      "app.terms_of_service.get.no_rows.app_error"),
     ("self", "POST", "/users/{self}/terms_of_service", {}, 400, BODY),
+    ("self", "GET", "/oauth/apps", None, 403, "api.command.admin_only.app_error"),
+    ("admin", "POST", "/oauth/apps", {}, 400, "model.oauth.is_valid.name.app_error"),
+    ("admin", "GET", "/oauth/apps/{unknown}", None, 404, "app.oauth.get_app.find.app_error"),
+    ("admin", "GET", "/oauth/apps/{unknown}/info", None, 404, "app.oauth.get_app.find.app_error"),
+    ("admin", "PUT", "/oauth/apps/{unknown}", {"id": "{unknown}"}, 404, "app.oauth.get_app.find.app_error"),
+    ("admin", "PUT", "/oauth/apps/{public}", {"id": "{unknown}"}, 400, BODY),
+    ("admin", "PUT", "/oauth/apps/{public}", {"id": "{public}", "name": "x"}, 400,
+     "model.oauth.is_valid.callback.app_error"),
+    ("admin", "DELETE", "/oauth/apps/{unknown}", None, 404, "app.oauth.get_app.find.app_error"),
+    ("admin", "POST", "/oauth/apps/{public}/regen_secret", None, 400,
+     "api.oauth.regenerate_secret.public_client.app_error"),
 ]  # fmt: skip
 
 
@@ -142,7 +167,9 @@ async def test_who_may_do_what(office: Office) -> None:
     await office.crew.town.db.execute("DELETE FROM terms_of_service")  # other tests' ones
     spare = await people.admin.post("/bots", {"username": "spare", "display_name": "S"}, expect=201)
     token = await people.admin.post(f"/users/{self.id}/tokens", {"description": "x"})
-    ids = {"self": self.id, "spare": spare["user_id"], "token": token["id"], "bot": office.bot.id}
+    app = await OAuthClient.register(office)
+    await app.code(self)
+    ids = {"self": self.id, "spare": spare["user_id"], "token": token["id"], "bot": office.bot.id, "app": app.id}
     callers = [
         people.anonymous, people.stranger, office.crew.guest, self, people.admin, office.bot, office.crew.gone,
     ]  # fmt: skip
@@ -164,7 +191,8 @@ async def test_every_error(office: Office) -> None:
     people = office.crew.people
     self = await office.newcomer("erring")
     callers = {"self": self, "admin": people.admin}
-    ids = {"self": self.id, "bot": office.bot.id, "unknown": "x" * 26}
+    public = await OAuthClient.register(office, is_public=True)
+    ids = {"self": self.id, "bot": office.bot.id, "unknown": "x" * 26, "public": public.id}
     for name, method, path, body, status, error_id in ERRORS:
         answer = await ask(callers[name], method, path, body, ids)
         assert (answer.status_code, answer.json()["id"]) == (status, error_id), (method, path, body)

@@ -34,6 +34,7 @@ NO_BODY = frozenset(
     {
         "/bots/{bot_user_id}/assign/{user_id}", "/bots/{bot_user_id}/disable", "/bots/{bot_user_id}/enable",
         "/caches/invalidate", "/channels/{channel_id}/restore", "/config/reload", "/notifications/test",
+        "/oauth/apps/{app_id}/regen_secret",
         "/posts/{post_id}/pin", "/posts/{post_id}/unpin", "/posts/{post_id}/restore/{restore_version_id}",
         "/teams/{team_id}/regenerate_invite_id", "/teams/{team_id}/restore", "/users/{user_id}/demote",
         "/users/{user_id}/promote", "/users/{user_id}/email/verify/member", "/users/{user_id}/mfa/generate",
@@ -70,7 +71,8 @@ NOT_COMING: list[tuple[int, str, str]] = [
     (401, "they need no session", """
         POST /users/login/switch, POST /users/password/reset, POST /users/password/reset/send, GET /plugins/webapp"""),
     (400, "nothing in such a request can be wrong: pages and words that are none count as the default", """
-        GET /analytics/old, GET /bots, GET /config, GET /config/environment, GET /limits/server, GET /plugins/webapp,
+        GET /analytics/old, GET /bots, GET /config, GET /config/environment, GET /limits/server, GET /oauth/apps,
+        GET /plugins/webapp,
         GET /roles, GET /teams, GET /teams/name/{team_name}, GET /teams/name/{team_name}/exists, GET /terms_of_service,
         GET /trial-license/prev, GET /users/email/{email}, GET /users/stats, GET /users/tokens, POST /users/logout,
         GET /users/username/{username}, POST /config/reload"""),

@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -160,3 +161,16 @@ async def test_below_a_sub_path_addresses_are_moved(web: Api) -> None:
 def test_a_folder_without_a_page_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no root"):
         WebApp(str(tmp_path))
+
+
+async def test_an_app_s_question_comes_after_the_client_s_log_in(web: Api) -> None:
+    """Whoever is not logged in is sent to the client's page, below the site's path, and back from there."""
+    admin = await web.user("boss")
+    new = {"name": "Tables", "homepage": "https://app.example.org", "callback_urls": ["https://app.example.org/done"]}
+    app = await admin.post("/oauth/apps", new, expect=201)
+    await admin.put("/config/patch", {"ServiceSettings": {"SiteURL": "https://example.org/chat"}})
+    query = f"client_id={app['id']}&response_type=code&redirect_uri=https%3A%2F%2Fapp.example.org%2Fdone"
+    asked = "/chat/oauth/authorize?" + query
+    answer = await get(web, asked)
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "/chat/login?redirect_to=" + quote(asked, safe="")

@@ -74,6 +74,9 @@ WITH preferences_ AS (DELETE FROM preferences WHERE user_id = ANY($1::text[])),
     acknowledgements_ AS (DELETE FROM post_acknowledgements WHERE user_id = ANY($1::text[])),
     statuses_ AS (DELETE FROM statuses WHERE user_id = ANY($1::text[])),
     tokens_ AS (DELETE FROM user_access_tokens WHERE user_id = ANY($1::text[])),
+    -- Their apps stay, for those who use them; what they granted to any goes with their sessions.
+    authorized_ AS (DELETE FROM oauth_authorized WHERE user_id = ANY($1::text[])),
+    codes_ AS (DELETE FROM oauth_codes WHERE user_id = ANY($1::text[])),
     one_time_ AS (DELETE FROM one_time_tokens WHERE user_id = ANY($1::text[])),
     -- The janitor ends them, and deletes the objects that they hold.
     uploads_ AS (UPDATE upload_sessions SET create_at = 0 WHERE user_id = ANY($1::text[])),

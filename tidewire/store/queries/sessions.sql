@@ -1,9 +1,11 @@
 -- name: insert_session
-INSERT INTO sessions (id, token_hash, user_id, create_at, expires_at, last_activity_at, device_id, roles, props)
-VALUES ($1, $2, $3, $4, $5, $4, $6, $7, $8);
+INSERT INTO sessions (id, token_hash, user_id, create_at, expires_at, last_activity_at, device_id, roles, props, is_oauth)
+VALUES ($1, $2, $3, $4, $5, $4, $6, $7, $8, $9);
 
 -- name: delete_expired
-DELETE FROM sessions WHERE user_id = $1 AND expires_at <= $2;
+-- Not those that a refresh token may still renew.
+DELETE FROM sessions s WHERE s.user_id = $1 AND s.expires_at <= $2
+    AND NOT (s.is_oauth AND EXISTS (SELECT FROM oauth_grants g WHERE g.session_id = s.id AND g.refresh_until > $2));
 
 -- name: session_by_hash
 -- The roles are the user's present ones; sessions.roles is what he had at login. Nobody deactivated gets in.
