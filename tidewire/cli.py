@@ -27,6 +27,7 @@ settings_app = App(name="settings", help="Show, check and document the settings.
 app.command(settings_app)
 app.command("tidewire.cli_push:app", name="push")  # imported when it is used
 app.command("tidewire.cli_import:import_file", name="import")
+app.command("tidewire.cli_export:export_file", name="export")
 
 
 @app.command

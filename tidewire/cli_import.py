@@ -14,8 +14,8 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from tidewire.command import fail, settings_of
-from tidewire.settings import Settings, default_data_dir
+from tidewire.command import fail, settings_at
+from tidewire.settings import Settings
 from tidewire.wire.errors import Unavailable
 
 Config = Annotated[Path | None, Parameter(help="TOML file with settings; see docs/settings.md.")]
@@ -61,7 +61,7 @@ def import_file(
     config
         TOML file with settings.
     """
-    settings = _settings_at(data_dir, config)
+    settings = settings_at(data_dir, config)
     if attachments is not None and not attachments.is_dir():
         fail(f"{attachments}: there is no such folder")
     try:
@@ -187,17 +187,3 @@ class _Run:
             self._report.write_bytes(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
         except OSError as error:
             fail(f"{self._report}: {error.strerror}")
-
-
-def _settings_at(data_dir: Path | None, config: Path | None) -> Settings:
-    """Return the settings, with database and files of the running `serve` of a data directory where they name none."""
-    settings = settings_of(config)
-    folder = (data_dir or Path(settings.serve.data_dir or default_data_dir())).expanduser().absolute()
-    url = settings.database.url
-    if not url:
-        try:
-            url = (folder / "database.url").read_text().strip()
-        except OSError:
-            fail(f"no tidewire serve runs on {folder}: start it, or give --data-dir or TIDEWIRE_DATABASE_URL")
-    files = settings.files.directory or str(folder / "files")
-    return settings_of(config, database={"url": url}, files={"directory": files})

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tidewire.settings import Settings, SettingsError, load
+from tidewire.settings import Settings, SettingsError, default_data_dir, load
 
 
 def fail(*lines: str) -> NoReturn:
@@ -24,6 +24,20 @@ def settings_of(config: Path | None = None, **overrides: dict[str, Any]) -> Sett
         return load(config, overrides)
     except SettingsError as error:
         fail(*error.lines)
+
+
+def settings_at(data_dir: Path | None, config: Path | None) -> Settings:
+    """Return the settings, with database and files of the running `serve` of a data directory where they name none."""
+    settings = settings_of(config)
+    folder = (data_dir or Path(settings.serve.data_dir or default_data_dir())).expanduser().absolute()
+    url = settings.database.url
+    if not url:
+        try:
+            url = (folder / "database.url").read_text().strip()
+        except OSError:
+            fail(f"no tidewire serve runs on {folder}: start it, or give --data-dir or TIDEWIRE_DATABASE_URL")
+    files = settings.files.directory or str(folder / "files")
+    return settings_of(config, database={"url": url}, files={"directory": files})
 
 
 def need(settings: Settings, *sections: str) -> None:
