@@ -34,6 +34,8 @@ async def get_post(call: Call) -> Post | Raw:
     """Get a post."""
     deleted = call.flag("include_deleted")
     post = await post_lists.get_post(call.services, call.login, call.path_id("post_id"), deleted=deleted)
+    if post.refs is not None:  # what it refers to changes without it
+        return post
     return (
         NOT_MODIFIED if call.not_modified(f"{call.services.version_id}.{post.id}.{post.update_at}") else post
     )
@@ -113,10 +115,12 @@ async def get_channel_posts(call: Call) -> PostList | Raw:
     if await _seen(call, channel_id, view):
         return NOT_MODIFIED
     if after:
-        return await post_lists.get_after(services, session, channel_id, view, after, page, per_page)
-    if before:
-        return await post_lists.get_before(services, session, channel_id, view, before, page, per_page)
-    return await post_lists.get_page(services, session, channel_id, view, page, per_page)
+        found = await post_lists.get_after(services, session, channel_id, view, after, page, per_page)
+    elif before:
+        found = await post_lists.get_before(services, session, channel_id, view, before, page, per_page)
+    else:
+        found = await post_lists.get_page(services, session, channel_id, view, page, per_page)
+    return _versioned(call, found)
 
 
 @route("GET", "/users/{user_id}/channels/{channel_id}/posts/unread")
@@ -136,7 +140,7 @@ async def get_unread_posts(call: Call) -> PostList | Raw:
         return found
     if await _seen(call, channel_id, view):
         return NOT_MODIFIED
-    return await post_lists.get_page(services, session, channel_id, view, 0, before)
+    return _versioned(call, await post_lists.get_page(services, session, channel_id, view, 0, before))
 
 
 @route("GET", "/posts/{post_id}/thread")
@@ -147,7 +151,7 @@ async def get_thread(call: Call) -> PostList | Raw:
     post, channel = await posts.access_post(services, session, post_id, deleted=view.deleted)
     if await _seen(call, channel.id, view):
         return NOT_MODIFIED
-    return await post_lists.get_thread(services, session, post, view, page)
+    return _versioned(call, await post_lists.get_thread(services, session, post, view, page))
 
 
 def _thread_page(call: Call) -> ThreadPage:
@@ -186,6 +190,15 @@ def _time(text: str, name: str) -> int:
     if len(digits) > 16 or not (digits.isascii() and digits.isdigit()):
         raise body_param(name)
     return max(0, int(text))
+
+
+def _versioned(call: Call, found: PostList) -> PostList:
+    """Return a list, without its tag if a post in it refers to what changes without the channel."""
+    for post in found.posts.values():
+        if post.refs is not None:
+            call.without_version()
+            break
+    return found
 
 
 async def _seen(call: Call, channel_id: str, view: View) -> bool:

@@ -17,6 +17,7 @@ from gateway.connection import NO_FRAME, Connection, State
 from gateway.history import History
 from gateway.hub import Hub, Member
 from gateway.login import Resume
+from gateway.variants import keys_before
 from hotpath import Event
 from tidewire.bus.contract import Entry, Place
 from tidewire.bus.envelope import Resync, decode
@@ -218,6 +219,8 @@ class Handover:
             if known is not None and n > known + 1:
                 return None
             envelope = decode(data)
+            if any(moved.keys.get(other, before) < before for other, before in keys_before(envelope)):
+                return None  # who gets which variant was not known yet; he begins anew
             if known is None and (not own.concerns(envelope) or self.history.had(key, n, moved.positions)):
                 continue
             if any(isinstance(effect, Resync) for effect in envelope.effects):

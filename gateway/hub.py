@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from typing import Protocol
 
 from gateway.connection import Connection, Seats, State, views
+from gateway.variants import split
 from hotpath import ACK, ADMIN, FOLLOW, GUEST, MENTION, MFA_OK, POSTED_ACK, Event, Owner, SeatTable, SlotSet
 from tidewire.bus.envelope import (
     Copy,
@@ -370,9 +371,17 @@ class Hub:
         forbid = ADMIN if copy.only is Only.NON_ADMINS else 0
         strangers = GUEST if copy.guests is not None else 0
         refused = self._room.refused
-        taken = self._room.deliver(
-            event, slots, require=require, forbid=forbid | strangers, omit=omit, tails=tails
-        )
+        if copy.variants is None:
+            taken = self._room.deliver(
+                event, slots, require=require, forbid=forbid | strangers, omit=omit, tails=tails
+            )
+        else:
+            taken = 0
+            connection_of = self.by_slot.__getitem__
+            for body, some in split(copy.body, copy.variants, slots, self.listeners, connection_of):
+                taken += self._room.deliver(
+                    Event(body, copy.droppable), some, require=require, forbid=forbid, omit=omit, tails=tails
+                )
         if copy.guests:
             known = [slot for user_id in copy.guests for slot in self.slots_of(user_id)]
             taken += self._room.deliver(

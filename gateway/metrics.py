@@ -61,6 +61,7 @@ class GatewayCollector(Collector):
             ("events_repeated", "Entries that were known already.", relay.repeated),
             ("events_held", "Entries that came before their predecessor.", relay.held),
             ("events_unreadable", "Entries that could not be decoded.", relay.unreadable),
+            ("events_lessened", "Entries without what some may see: a key was late.", relay.lessened),
             ("gaps", "Events that never came: their audience loaded everything anew.", relay.gaps),
             ("resyncs", "Users made to load everything anew.", gateway.resyncs),
             ("connections_given", "Connections handed over to another gateway.", gateway.handover.given),

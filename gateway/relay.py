@@ -1,7 +1,9 @@
 """Events from Redis, put in order: each key is applied in the order of its numbers, each number once.
 
 Knows keys, numbers and clocks; knows nothing of sockets (hub does) or Redis (tidewire/bus does). An old number is
-dropped, one that is ahead waits at most `hold_ms`, then the key's audience here must load everything anew.
+dropped, one that is ahead waits at most `hold_ms`, then the key's audience here must load everything anew. One whose
+variants depend on members of another channel waits as long until that channel's key is as far as it was at the
+announcement, so that who left it before gets nothing of it; then everybody gets the least.
 Called only from the event loop; `now` is the loop's time in seconds.
 """
 
@@ -12,6 +14,7 @@ import msgspec
 import structlog
 
 from gateway.hub import Hub, could_reach
+from gateway.variants import keys_before, least
 from hotpath import Entries
 from tidewire.actions.typists import TypingLimit
 from tidewire.bus.contract import Entry
@@ -88,8 +91,9 @@ class Relay:
         self.lines: dict[str, Line] = {}
         self._idle: dict[str, float] = {}  # keys with a line that nobody hears, oldest first
         self._waiting: set[str] = set()  # keys with held entries
+        self._behind: dict[str, set[str]] = {}  # key → keys whose next entry waits for a number of it
         self._recordings: list[Recording] = []
-        self.applied = self.repeated = self.held = self.gaps = self.unreadable = 0
+        self.applied = self.repeated = self.held = self.gaps = self.unreadable = self.lessened = 0
 
     # What the reader brings
 
@@ -135,7 +139,7 @@ class Relay:
             line = self._open(key, n, envelope, now)
             if line is None:
                 return
-        if line.settled and n == line.n + 1:
+        if line.settled and n == line.n + 1 and self._may_go(key, envelope):
             self._apply(key, line, n, envelope)
             if line.held:
                 self._drain(key, line)
@@ -196,6 +200,32 @@ class Relay:
         if envelope.effects:
             again = {effect.user_id for effect in envelope.effects if isinstance(effect, Resync)}
             self._gap(again & self._hub.members.keys())
+        if self._behind and key in self._behind:
+            self._go_on(key)
+
+    def _go_on(self, key: str) -> None:
+        """Apply what waited for this key, as far as it waits for nothing else."""
+        for other in self._behind.pop(key):
+            if other in self._waiting:
+                self._drain(other, self.lines[other])
+
+    def _may_go(self, key: str, envelope: Envelope) -> bool:
+        """Tell whether all keys on which the variants of the key's next announcement depend are as far as they must be.
+
+        Those that nobody here hears have no members here.
+        """
+        for copy in envelope.copies:
+            if copy.variants is not None:
+                break
+        else:
+            return True
+        for other, n in keys_before(envelope):
+            if self._hub.heard(other):
+                line = self.lines.get(other)
+                if line is None or not line.settled or line.n < n:
+                    self._behind.setdefault(other, set()).add(key)
+                    return False
+        return True
 
     def _hold(self, key: str, line: Line, n: int, envelope: Envelope, now: float) -> None:
         self.held += 1
@@ -213,7 +243,8 @@ class Relay:
 
     def _drain(self, key: str, line: Line) -> None:
         """Apply what is held as far as the numbers are dense."""
-        while line.held and (envelope := line.held.pop(line.n + 1, None)) is not None:
+        while (envelope := line.held.get(line.n + 1)) is not None and self._may_go(key, envelope):
+            del line.held[line.n + 1]
             self._apply(key, line, line.n + 1, envelope)
         line.held = {n: envelope for n, envelope in line.held.items() if n > line.n} or NONE_HELD
         if not line.held:
@@ -223,6 +254,9 @@ class Relay:
 
     def tick(self, now: float) -> None:
         """Give up waiting where the time is over, forget idle keys. Call it about every 50 ms."""
+        for key in [key for key in self._behind if not self._hub.heard(key)]:
+            if key in self._behind:
+                self._go_on(key)
         for key in [key for key in self._waiting if self.lines[key].until <= now]:
             if key in self._waiting:
                 self._give_up(key, self.lines[key], now)
@@ -238,6 +272,15 @@ class Relay:
         if not line.settled:
             line.settled = True
             line.n = min(line.held) - 1
+            self._drain(key, line)
+            line.until = now + self._hold_s
+            return
+        if (envelope := line.held.pop(line.n + 1, None)) is not None:  # it waits for another key
+            if not self._may_go(key, envelope):
+                log.warning("event without what some may see", key=key, n=line.n + 1)
+                self.lessened += 1
+                envelope = least(envelope)
+            self._apply(key, line, line.n + 1, envelope)
             self._drain(key, line)
             line.until = now + self._hold_s
             return

@@ -109,7 +109,14 @@ CASES: dict[str, tuple[str, list[str]]] = {
             PEOPLE + "test_table.py::test_who_may",
         ],
     ),
-    "C3": ("ids that one still knows", [TEAMS + "test_changes.py::test_one_who_left_learns_nothing_more"]),
+    "C3": (
+        "ids that one still knows, links to them among these",
+        [
+            TEAMS + "test_changes.py::test_one_who_left_learns_nothing_more",
+            GATEWAY + "test_post_refs.py::test_one_who_left_learns_nothing_more",
+            GATEWAY + "test_post_refs.py::test_every_read_shows_it_to_who_can_read_it_only",
+        ],
+    ),
     "C4": (
         "roles and mass assignment",
         [
@@ -119,7 +126,13 @@ CASES: dict[str, tuple[str, list[str]]] = {
             ACCOUNTS + "test_attacks.py::test_nobody_assigns_what_is_not_his_to_say",
         ],
     ),
-    "C5": ("made-up parts of posts", [POSTS + "test_posts.py::test_nobody_speaks_for_others"]),
+    "C5": (
+        "made-up parts of posts",
+        [
+            POSTS + "test_posts.py::test_nobody_speaks_for_others",
+            GATEWAY + "test_post_refs.py::test_edits_name_anew_and_clients_decide_nothing",
+        ],
+    ),
     "C6": (
         "others' files by id, thumbnail, preview and public link; attaches others' files, or one twice",
         [

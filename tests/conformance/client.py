@@ -121,6 +121,8 @@ def _post_view(post: Json) -> Json:
     people = sorted(row["id"] for row in post["participants"] or [])
     files = post["metadata"].get("files") or []
     more = {"reactions": reactions, "participants": people, "files": files}
+    more |= {name: post["props"].get(name) for name in ("previewed_post", "channel_mentions")}
+    more["embeds"] = post["metadata"].get("embeds") or []
     more |= {
         "priority": post["metadata"].get("priority"),
         "acknowledgements": post["metadata"].get("acknowledgements") or [],

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.fixtures.serve import Serve
 
 NODE = Path(__file__).parent / "node"
-STEPS = 12
+STEPS = 13
 
 
 async def test_two_people_chat(serve: Serve) -> None:

@@ -314,6 +314,21 @@ async def files(w: World) -> None:
     await w.bob.call("POST", f"/posts/{root['id']}/pin")
 
 
+async def refer(w: World, site: str) -> None:
+    """Posts that name channels and show posts which some of the people may not read."""
+    room, secret, hall = [await w.new_channel(kind) for kind in ("O", "P", "O")]
+    await w.ada.call("POST", f"/channels/{room['id']}/members", {"user_ids": [w.bob.id, w.eve.id]})
+    await w.ada.call("POST", f"/channels/{secret['id']}/members", {"user_id": w.bob.id})
+    for place in (secret, hall, room):
+        shown = await w.post(w.ada, "shown", place)
+        link = f"{site}/{w.team['name']}/pl/{shown['id']}"
+        post = await w.post(w.bob, f"{link} ~{secret['name']} ~{hall['name']}", room)
+        reply = await w.post(w.ada, f"again {link}", room, post)
+        await w.bob.call("PUT", f"/posts/{post['id']}/patch", {"message": f"~{secret['name']}"})
+        await w.ada.call("PUT", f"/posts/{reply['id']}/patch", {"message": f"~{hall['name']} {link}"})
+        await w.bob.call("POST", f"/posts/{reply['id']}/pin")
+
+
 SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     post_and_reply,
     edit_and_pin,
@@ -361,7 +376,7 @@ async def test_everything_in_random_order(world: World) -> None:
 
 
 async def test_what_only_admins_do(own_serve: Callable[..., Serve]) -> None:
-    """A channel moves to another team, and a team is deleted for good. The first account of a server is its admin."""
+    """Links get an address, a channel moves, a team is deleted for good. The first account of a server is its admin."""
     w = await World(await asyncio.to_thread(own_serve)).begin()
     try:
         body = {"name": f"team-{new_token()[:10]}", "display_name": "Other", "type": "O"}
@@ -373,6 +388,14 @@ async def test_what_only_admins_do(own_serve: Callable[..., Serve]) -> None:
         await w.bob.call("POST", sidebar, {"display_name": "Own", "channel_ids": [w.room["id"]]})
         root = await w.post(w.eve, "root")
         await w.post(w.bob, "reply", root=root)
+        site = "https://chat.example.org"
+        await w.ada.call("PUT", "/config/patch", {"ServiceSettings": {"SiteURL": site}})
+        for person in w.people:  # meanwhile every process hears of it
+            await person.settle()
+        await refer(w, site)
+        for person in w.people:
+            await person.settle()
+        assert {bool(post["metadata"].get("embeds")) for post in w.eve.state.posts.values()} == {False, True}
         await w.ada.call("POST", f"/channels/{w.room['id']}/move", {"team_id": other["id"], "force": True})
         for person in w.people:
             await person.settle()

@@ -48,10 +48,16 @@ def texts_of(message: str, props: Mapping[str, Any]) -> list[str]:
     return [text for text in texts if isinstance(text, str) and text]
 
 
-def plain(text: str) -> str:
-    """Return the text without code and without the addresses of links."""
+def without_code(text: str) -> str:
+    """Return the text without code spans and code blocks."""
     if "`" in text or "~~~" in text or "\n    " in text or "\t" in text or text.startswith("    "):
         text = "\n\n".join(_without_spans(paragraph) for paragraph in _paragraphs(text))
+    return text
+
+
+def plain(text: str) -> str:
+    """Return the text without code and without the addresses of links."""
+    text = without_code(text)
     if "](" in text:
         text = _without_destinations(text)
     if "://" in text or "www." in text or "mailto:" in text:

@@ -181,6 +181,23 @@ async def access_channel_for_read(services: Services, session: Session, channel_
     return channel
 
 
+def may_read(services: Services, session: Session, kind: str, roles: str, team_roles: str) -> bool:
+    """Tell what access_channel_for_read would: whether the caller may read a channel in which he has these roles.
+
+    kind: O, P, D or G. roles, team_roles: space separated, "" where he is no member.
+    """
+    team = services.roles.grants(team_roles)
+    if kind == "O" and ("read_public_channel" in team or has_system(session, "read_public_channel")):
+        return True
+    here = services.roles.grants(roles)
+    return "read_channel" in here or "read_channel" in team or has_system(session, "read_channel")
+
+
+def team_reads_public(services: Services) -> bool:
+    """Tell whether members of a team who are no guests may read its public channels."""
+    return "read_public_channel" in services.roles.grants("team_user")
+
+
 def channel_missing() -> AppError:
     """Return the 404 for a channel that is not there."""
     return AppError("app.channel.get.existing.app_error", 404)

@@ -14,6 +14,7 @@ from tidewire.actions import (
     integration_text,
     outgoing_call,
     permissions,
+    post_refs,
     post_rules,
     posts,
     triggers,
@@ -25,7 +26,7 @@ from tidewire.store import post_actions as store
 from tidewire.store.db import Transaction
 from tidewire.wire.errors import AppError
 from tidewire.wire.ids import now_ms
-from tidewire.wire.models import Post, Session
+from tidewire.wire.models import Channel, Post, Session
 
 ERROR = "api.post.do_action.action_integration.app_error"
 
@@ -98,7 +99,7 @@ async def do_click(services: Services, session: Session, post_id: str, action_id
     answer = await outgoing_call.call(services, url, msgspec.json.encode(request), _Answer, ERROR)
     assert isinstance(answer, _Answer)
     if answer.update is not None and post is not None:
-        await _update(services, post, answer.update, skip=answer.skip_slack_parsing)
+        await _update(services, channel, post, answer.update, skip=answer.skip_slack_parsing)
     if answer.ephemeral_text:
         text = answer.ephemeral_text
         text = text if answer.skip_slack_parsing else integration_text.to_markdown(text, {})
@@ -107,19 +108,24 @@ async def do_click(services: Services, session: Session, post_id: str, action_id
     return trigger_id
 
 
-async def _update(services: Services, post: Post, update: _Update, *, skip: bool) -> None:
-    """Change a post as its integration says; who speaks in it stays. An update without props keeps them."""
+async def _update(services: Services, channel: Channel, post: Post, update: _Update, *, skip: bool) -> None:
+    """Change a post as its integration says; who speaks in it stays. An update without props keeps them.
+
+    It names the channels that its author can read, whoever clicked.
+    """
     message = update.message if skip else integration_text.to_markdown(update.message, {})
     post_rules.check_message(message)
     given = None if update.props is None else post_rules.client_props(update.props)
     if given is not None:
         await action_rows.keep(services, post, action_rows.take(given))
         post_rules.check_props(given)
+    author = permissions.acting_as(services, await get_user(services, post.user_id))
 
     async def change(tx: Transaction, row: Post, now: int) -> bool:
         row.message, row.hashtags = message, posts.hashtags_of(services, message)
         if given is not None:
             row.props = post_rules.client_props(given, row.props)
+        await post_refs.refer(services, tx, author, channel, row)
         return False
 
     await posts.do_change(services, post.id, change)

@@ -1,20 +1,37 @@
-"""The events of posts and reactions as bytes. Pure: who may see what is in the copies, nothing is looked up.
+"""The events of posts and reactions as bytes. Who may see what is in the copies, nothing is looked up.
 
 Source: Mattermost API v4, WebSocket events. All of them are ordered by their channel.
 """
 
+from typing import Any
+
+from tidewire.actions import post_variants
 from tidewire.actions.mentions import Audience
+from tidewire.actions.post_refs import Found
 from tidewire.actions.post_rules import blank
+from tidewire.actions.services import Services
 from tidewire.bus.envelope import Copy, Envelope, Only, channel_key, encode
+from tidewire.bus.variants import Variants
 from tidewire.wire.events import as_text, encode_prefix
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Channel, Post, PostAcknowledgement, Reaction
 
 
 def posted(
-    post: Post, channel: Channel, sender: str, *, system: bool, set_online: bool, audience: Audience
+    services: Services,
+    post: Post,
+    channel: Channel,
+    sender: str,
+    *,
+    system: bool,
+    set_online: bool,
+    audience: Audience,
+    found: Found | None,
 ) -> bytes:
-    """Return the envelope of a new post. sender: the author's username; audience: whose copies say what of them."""
+    """Return the envelope of a new post.
+
+    sender: the author's username; audience: whose copies say what of them; found: what it refers to.
+    """
     data = {
         "channel_type": channel.type,
         "channel_display_name": "@" + sender if channel.type == "D" else channel.display_name,
@@ -22,30 +39,40 @@ def posted(
         "sender_name": "System" if system else "@" + sender,
         "team_id": channel.team_id,
         "set_online": set_online,
-        "post": as_text(post),
     }
     if post.metadata.files:
         data["otherFile"] = "true"  # texts, as the contract has them
         if any(file.mime_type.startswith("image/") for file in post.metadata.files):
             data["image"] = "true"
+    body, variants = _with_post(services, "posted", data, post, found)
     copy = Copy(
-        encode_prefix("posted", data, channel_id=channel.id),
+        body,
         channel_id=channel.id,
         mentions=audience.mentions,
         followers=audience.told,
         ack_author=post.user_id,
         name="posted",
         notified=audience.every_post,
+        variants=variants,
     )
     return encode(
         Envelope(channel_key(channel.id), [], [copy], now_ms(), audience.invalidates, audience.push)
     )
 
 
-def edited(post: Post) -> bytes:
-    """Return the envelope of a changed post: edited, pinned or unpinned."""
-    body = encode_prefix("post_edited", {"post": as_text(post)}, channel_id=post.channel_id)
-    return _envelope(post.channel_id, [Copy(body, channel_id=post.channel_id, name="post_edited")])
+def edited(services: Services, post: Post, found: Found | None) -> bytes:
+    """Return the envelope of a changed post: edited, pinned or unpinned. found: what it refers to."""
+    body, variants = _with_post(services, "post_edited", {}, post, found)
+    copy = Copy(body, channel_id=post.channel_id, name="post_edited", variants=variants)
+    return _envelope(post.channel_id, [copy])
+
+
+def _with_post(
+    services: Services, event: str, data: dict[str, Any], post: Post, found: Found | None
+) -> tuple[bytes, Variants | None]:
+    if found is not None:
+        return post_variants.encode(services, event, data, post, found)
+    return encode_prefix(event, {**data, "post": as_text(post)}, channel_id=post.channel_id), None
 
 
 def deleted(post: Post, by: str) -> bytes:

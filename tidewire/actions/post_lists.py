@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
-from tidewire.actions import files
+from tidewire.actions import files, post_refs
 from tidewire.actions.permissions import has_system
 from tidewire.actions.post_rules import blank
 from tidewire.actions.posts import access_post, readable_channel
@@ -203,14 +203,14 @@ async def get_posts(services: Services, session: Session, ids: Sequence[str]) ->
     for channel_id in {post.channel_id for post in found}:
         readable[channel_id] = await readable_channel(services, session, channel_id) is not None
     found = [post for post in found if readable[post.channel_id]]
-    await _add_metadata(services, found)
+    await _add_metadata(services, session, found)
     return found
 
 
 async def get_post(services: Services, session: Session, post_id: str, *, deleted: bool) -> Post:
     """Return a post with its reactions. Raises: 403 for deleted ones without the right to them; 404."""
     post, _ = await access_post(services, session, post_id, deleted=deleted)
-    await _add_metadata(services, [post])
+    await _add_metadata(services, session, [post])
     return post
 
 
@@ -250,8 +250,8 @@ async def list_of(
 
 
 async def complete(services: Services, session: Session, posts: Collection[Post], *, extended: bool) -> None:
-    """Add files, acknowledgements and reactions to posts; if extended, participants as the caller may see them."""
-    await _add_metadata(services, posts)
+    """Add to posts what clients need to draw them, as the caller may see it; extended: participants as users too."""
+    await _add_metadata(services, session, posts)
     if extended:
         await _add_participants(services, session, posts)
 
@@ -266,7 +266,7 @@ async def _add_following(services: Services, session: Session, posts: Collection
         post.is_following = post.id in followed
 
 
-async def _add_metadata(services: Services, posts: Collection[Post]) -> None:
+async def _add_metadata(services: Services, session: Session, posts: Collection[Post]) -> None:
     await files.add_to_posts(services.db, posts)
     await acknowledgements.add_to_posts(services.db, posts)
     reacted = [post for post in posts if post.has_reactions and not post.delete_at]
@@ -274,6 +274,7 @@ async def _add_metadata(services: Services, posts: Collection[Post]) -> None:
         found = await reactions.of_posts(services.db, [post.id for post in reacted])
         for post in reacted:
             post.metadata.reactions = found.get(post.id, [])
+    await post_refs.add_to_posts(services, services.db, session, posts)
 
 
 async def _add_participants(services: Services, session: Session, posts: Collection[Post]) -> None:

@@ -18,12 +18,14 @@ from tidewire.actions import (
     mentions,
     post_events,
     post_priority,
+    post_refs,
     post_rules,
 )
 from tidewire.actions.mentions import Audience, Root
 from tidewire.actions.permissions import (
     access_channel,
     access_channel_for_read,
+    acting_as,
     has_channel,
     has_system,
 )
@@ -86,7 +88,7 @@ async def do_create_post(
         try:
             found = await files.check_attachable(services.db, session, channel.id, post.file_ids)
         except AppError as error:  # of a post sent again, they are attached already
-            return await _first_or_raise(services, post, error)
+            return await _first_or_raise(services, session, post, error)
         post.metadata.files = [files.attached(file, post) for file in found]
     if user.is_bot:
         post.props["from_bot"] = "true"
@@ -116,8 +118,16 @@ async def do_write(
     Raises: 400 for a channel or root that is gone meanwhile; Unavailable.
     """
     audience = await mentions.audience_of(services, session, channel, post, root)
+    found = await post_refs.refer(services, services.db, session, channel, post)
     envelope = post_events.posted(
-        post, channel, sender, system=False, set_online=set_online, audience=audience
+        services,
+        post,
+        channel,
+        sender,
+        system=False,
+        set_online=set_online,
+        audience=audience,
+        found=found,
     )
     new = NewPost(
         post,
@@ -134,11 +144,13 @@ async def do_write(
     try:
         await services.posts.write(new)
     except Repeated as repeated:
-        return await _first_post(services, post, repeated.post_id)
+        return await _first_post(services, session, post, repeated.post_id)
     except Refused:
         return await _why_refused(services, session, post)
     if root is None:
         _note_root(post.id, _root(post, audience.mentions if channel.type not in "DG" else None))
+    if found is not None:
+        post_refs.put(services, [post], found)
     return post
 
 
@@ -164,8 +176,16 @@ async def do_system_post(
         new_id(now), channel.id, user_id, now, now, root_id=root_id, message=message, type=type, props=props
     )
     named = mentions.mentioned_by_system(post)
+    found = await post_refs.refer(services, services.db, acting_as(services, user), channel, post)
     envelope = post_events.posted(
-        post, channel, user.username, system=True, set_online=False, audience=Audience(named)
+        services,
+        post,
+        channel,
+        user.username,
+        system=True,
+        set_online=False,
+        audience=Audience(named),
+        found=found,
     )
     counted = type not in post_rules.UNCOUNTED
     new = NewPost(post, envelope, counted=counted, mentions=named, needs_live_channel=False)
@@ -203,12 +223,13 @@ def _note_root(root_id: str, root: Root) -> None:
         _roots.popitem(last=False)
 
 
-async def _first_post(services: Services, post: Post, first_id: str) -> Post:
+async def _first_post(services: Services, session: Session, post: Post, first_id: str) -> Post:
     rows = await store.load(services.db, [first_id])
     if not rows:
         raise AppError("api.post.deduplicate_create_post.failed_to_get", 404, "The post was deleted.")
     await files.add_to_posts(services.db, rows)
     await acknowledgements.add_to_posts(services.db, rows)
+    await post_refs.add_to_posts(services, services.db, session, rows)
     return structs.replace(rows[0], pending_post_id=post.pending_post_id)
 
 
@@ -223,15 +244,15 @@ async def _why_refused(services: Services, session: Session, post: Post) -> Post
             await files.check_attachable(services.db, session, post.channel_id, post.file_ids)
     except AppError as found:
         error = found
-    return await _first_or_raise(services, post, error)
+    return await _first_or_raise(services, session, post, error)
 
 
-async def _first_or_raise(services: Services, post: Post, error: AppError) -> Post:
+async def _first_or_raise(services: Services, session: Session, post: Post, error: AppError) -> Post:
     """Return the post that the author's pending id became, else raise the error."""
     if post.pending_post_id:
         first_id = await services.posts.first_post_id(post.user_id, post.pending_post_id)
         if first_id is not None:
-            return await _first_post(services, post, first_id)
+            return await _first_post(services, session, post, first_id)
     raise error
 
 
@@ -306,9 +327,11 @@ async def do_edit_post(services: Services, session: Session, post_id: str, chang
             post.props = post_rules.client_props(change.props, post.props)
         if change.is_pinned is not None:
             post.is_pinned = change.is_pinned
+        if edited or change.props is not None:
+            await post_refs.refer(services, tx, session, channel, post)
         return edited
 
-    return await do_change(services, post_id, edit)
+    return await do_change(services, post_id, edit, session=session)
 
 
 async def do_pin_post(services: Services, session: Session, post_id: str, *, pinned: bool) -> None:
@@ -326,7 +349,7 @@ async def do_pin_post(services: Services, session: Session, post_id: str, *, pin
         post.is_pinned = pinned
         return False
 
-    await do_change(services, post_id, pin)
+    await do_change(services, post_id, pin, session=session)
 
 
 async def do_delete_post(services: Services, session: Session, post_id: str) -> None:
@@ -363,9 +386,16 @@ async def _check_change(
 
 
 async def do_change(
-    services: Services, post_id: str, change: Callable[[Transaction, Post, int], Awaitable[bool]]
+    services: Services,
+    post_id: str,
+    change: Callable[[Transaction, Post, int], Awaitable[bool]],
+    *,
+    session: Session | None = None,
 ) -> Post:
-    """Lock a post, let `change` edit it (it tells whether the old version is to be kept), write and announce it."""
+    """Lock a post, let `change` edit it (it tells whether the old version is to be kept), write and announce it.
+
+    Returns it as the session may see it, without one as those who can read nothing that it refers to.
+    """
     async with services.db.transaction() as tx:
         post = await store.lock(tx, post_id)
         if post is None:
@@ -378,7 +408,10 @@ async def do_change(
             post.metadata.reactions = await reactions.of_locked(tx, post_id)
         await files.add_to_posts(tx, [post])
         await acknowledgements.add_to_posts(tx, [post])
-        tx.announce(channel_key(post.channel_id), post_events.edited(post))
+        found = await post_refs.look_up(services, tx, session, [post])
+        tx.announce(channel_key(post.channel_id), post_events.edited(services, post, found))
+    if found is not None:
+        post_refs.put(services, [post], found)
     return post
 
 

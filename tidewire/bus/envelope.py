@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from hotpath import Entries, first_wanted
+from tidewire.bus.variants import Variants
 
 # One array per struct instead of a map: 40 % fewer bytes, and the names are the producer's and the reader's alone.
 # Adding a field at the end with a default is compatible in both directions; anything else needs new stream names.
@@ -91,6 +92,7 @@ class Copy(msgspec.Struct, frozen=True, array_like=True):
     to_each: these users, each told of himself: a NUL in the body (at most 512 bytes) stands for the receiver's id.
     Counts only in a copy that names nobody else.
     guests: of the guests in the audience only these hear it; None: all do.
+    variants: what stands in the body for some of the receivers besides.
     """
 
     body: bytes
@@ -110,6 +112,7 @@ class Copy(msgspec.Struct, frozen=True, array_like=True):
     to_each: list[str] = []
     notified: list[str] = []
     guests: list[str] | None = None
+    variants: Variants | None = None
 
 
 class PostPush(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -188,9 +191,9 @@ def decode(data: bytes) -> Envelope:
     return _decoder.decode(data)
 
 
-# Envelope of six: a channel's key of 28 bytes; then no effects and one Copy of 17 whose body has a 16-bit length. Both
+# Envelope of six: a channel's key of 28 bytes; then no effects and one Copy of 18 whose body has a 16-bit length. Both
 # numbers of fields are fixed here: who adds one has to see whether it names receivers.
-_HEAD, _ONE_COPY = b"\x96\xbcc:", b"\x90\x91\xdc\x00\x11\xc5"
+_HEAD, _ONE_COPY = b"\x96\xbcc:", b"\x90\x91\xdc\x00\x12\xc5"
 # What follows a Copy's body: no user, a channel id of 26 bytes; then no team, not everyone, nobody left out, for any
 # role, no connection.
 _TO_CHANNEL, _TO_NOBODY_ELSE = b"\xa0\xba", b"\xa0\xc2\x90\x00\xa0"

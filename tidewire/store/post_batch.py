@@ -130,7 +130,7 @@ class Batch:
                     p.root_id,
                     p.message,
                     p.type,
-                    _encode_json(p.props).decode() if p.props else "{}",
+                    _encode_json(p.stored_props).decode() if p.props or p.refs else "{}",
                     p.hashtags,
                     ",".join(p.file_ids),
                     "" if p.metadata.priority is None else encode_priority(p.metadata.priority),

@@ -8,8 +8,8 @@ from typing import Any
 
 from tidewire.store import sql
 from tidewire.store.db import Connection, Database, Record, Transaction
-from tidewire.wire.ids import new_id
-from tidewire.wire.models import ParticipantId, Post, PostPriority
+from tidewire.wire.ids import is_id, new_id
+from tidewire.wire.models import ParticipantId, Post, PostPriority, PostRefs
 
 Source = Database | Transaction
 _Q = sql.load("posts")
@@ -55,7 +55,21 @@ def decode_post(row: Record) -> Post:
     )
     if row["priority"]:
         post.metadata.priority = decode_priority(row["priority"])
+    if post.props and ("previewed_post" in post.props or "channel_mentions" in post.props):
+        _take_refs(post)
     return post
+
+
+def _take_refs(post: Post) -> None:
+    """Move what the post refers to out of the props that a row holds: nobody is to get it unseen."""
+    previewed, named = post.props.pop("previewed_post", ""), post.props.pop("channel_mentions", None)
+    channels = {
+        name: channel
+        for name, channel in (named if isinstance(named, dict) else {}).items()
+        if isinstance(channel, dict) and is_id(channel.get("id"))
+    }
+    if is_id(previewed) or channels:
+        post.refer(PostRefs(previewed if is_id(previewed) else "", channels))
 
 
 async def _posts(db: Source, name: str, *args: Any) -> list[Post]:
@@ -192,7 +206,7 @@ async def update(tx: Transaction, post: Post, *, keep: bool) -> None:
         _Q["update_post"],
         post.id,
         post.message,
-        post.props,
+        post.stored_props,
         post.hashtags,
         post.is_pinned,
         post.edit_at,

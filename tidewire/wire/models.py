@@ -4,7 +4,7 @@ Structs are what the store reads, what the API encodes and what events carry. Ti
 alive.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import UNSET, Struct, UnsetType, field
 
@@ -302,8 +302,42 @@ class PostMetadata(Struct, omit_defaults=True):
     acknowledgements: list[PostAcknowledgement] = field(default_factory=list)
 
 
-class Post(Struct):
-    """A post. `pending_post_id` is echoed to its author and in `posted`, never stored."""
+class PostEmbed(Struct, omit_defaults=True):
+    """What is shown below a post's words. type: permalink (data is a PreviewPost), opengraph, image, link, …."""
+
+    type: str
+    url: str = ""
+    data: Any = None
+
+
+class PreviewPost(Struct):
+    """A post that another one links to, and where it stands; team_name is "" in D and G."""
+
+    post_id: str
+    post: "Post"
+    team_name: str
+    channel_display_name: str
+    channel_type: str
+    channel_id: str
+
+
+class PostRefs(Struct):
+    """What a post refers to; who may know of it differs by reader. Stored in its props, never sent as it is.
+
+    previewed: id of the post that it links to, "" for none. channels: name → id, display_name and team_name.
+    """
+
+    previewed: str = ""
+    channels: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+class Post(Struct, dict=True):
+    """A post. `pending_post_id` is echoed to its author and in `posted`, never stored.
+
+    `refs` (`dict=True`) is not encoded: each reader gets of it what he may know (tidewire.actions.post_refs).
+    """
+
+    refs: ClassVar[PostRefs | None] = None
 
     id: str
     channel_id: str
@@ -328,6 +362,19 @@ class Post(Struct):
     participants: list[Any] | None = None  # ParticipantId, or users where the list is "extended"
     is_following: bool | UnsetType = UNSET  # of roots, where threads are shown collapsed
     metadata: PostMetadata = field(default_factory=PostMetadata)
+
+    def refer(self, refs: PostRefs | None) -> None:
+        """Set what it refers to."""
+        vars(self)["refs"] = refs
+
+    @property
+    def stored_props(self) -> dict[str, Any]:
+        """Its props as its row holds them."""
+        refs = self.refs
+        if refs is None:
+            return self.props
+        more: dict[str, Any] = {"previewed_post": refs.previewed} if refs.previewed else {}
+        return self.props | more | ({"channel_mentions": refs.channels} if refs.channels else {})
 
     @property
     def is_urgent(self) -> bool:

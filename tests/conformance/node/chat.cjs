@@ -107,6 +107,16 @@ async function main() {
     assert.ok(edited.edit_at > 0);
     step('edit');
 
+    const own = await ada.rest.createChannel({team_id: team.id, name: `own-${suffix}`, display_name: 'Own', type: 'P'});
+    const message = `~${own.name} ~town-square`;
+    const naming = await ada.rest.createPost({channel_id: channel.id, message});
+    assert.deepEqual(Object.keys(naming.props.channel_mentions).sort(), [own.name, 'town-square'].sort());
+    assert.deepEqual((await ada.nextPost(message)).props, naming.props);
+    const {props} = await bob.nextPost(message);
+    assert.deepEqual(props, {channel_mentions: {'town-square': {display_name: 'Town Square', team_name: team.name}}});
+    assert.deepEqual((await bob.rest.getPost(naming.id)).props, props);
+    step('names of channels, to each reader those that he can read');
+
     await bob.rest.addReaction(bob.id, root.id, 'thumbsup');
     assert.equal(JSON.parse((await ada.next('reaction_added')).data.reaction).emoji_name, 'thumbsup');
     assert.equal((await ada.rest.getReactionsForPost(root.id)).length, 1);

@@ -41,3 +41,26 @@ async def test_statements_of_each_action(statements: Statements, people: People)
         await react(me, roots[1]["id"], "wave")
     with statements.count(7):  # post; lock, read, delete with replies, end of the thread; number, outbox
         await me.delete(f"/posts/{roots[2]['id']}")
+
+
+async def test_statements_for_what_posts_refer_to(statements: Statements, people: People) -> None:
+    """Of a list: one for the posts that it links to, one for the channels that it names, however many there are."""
+    me, channel = people.member, people.channel["id"]
+    site = "https://chat.example.org"
+    await people.admin.put("/config/patch", {"ServiceSettings": {"SiteURL": site}})
+    linked = [await say(me, place, "linked") for place in (channel, people.private["id"]) for _ in range(5)]
+    await say(me, channel, "warm")
+    with statements.count(2):  # the linked post, the new post
+        await say(me, channel, f"{site}/seagulls/pl/{linked[0]['id']}")
+    with statements.count(2):  # the channels, the new post
+        made = await say(me, channel, "~harbour ~hidden")
+    assert set(made["props"]["channel_mentions"]) == {"harbour", "hidden"}
+    first = await say(me, channel, "the list begins here")
+    for post in linked:
+        await say(me, channel, f"{site}/seagulls/pl/{post['id']}")
+    with statements.count(4):  # version, page, neighbours; linked posts
+        page = await me.get(f"/channels/{channel}/posts?per_page=10")
+    assert all(post["metadata"]["embeds"] for post in page["posts"].values())
+    await say(me, channel, "~harbour")
+    with statements.count(6):  # version, cursor, page, neighbours; linked posts, named channels
+        await me.get(f"/channels/{channel}/posts?after={first['id']}&per_page=11")
