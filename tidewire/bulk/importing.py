@@ -16,7 +16,7 @@ from tidewire.bulk.decoding import BadLine, Decoded, decode_line
 from tidewire.bulk.directs import Directs
 from tidewire.bulk.images import Emojis
 from tidewire.bulk.kit import Batch, Item, Kit
-from tidewire.bulk.lines import DirectPostLine, PostBody, PostLine, Shape, UserLine
+from tidewire.bulk.lines import PostBody, Shape, UserLine
 from tidewire.bulk.people import Bots, Users
 from tidewire.bulk.places import Channels, Teams
 from tidewire.bulk.posts import Posts
@@ -216,6 +216,8 @@ class Importer:
                 raise
             else:
                 break
+        if items and self._family in ("user", "bot"):
+            kit.names.forget()  # roles may be others
         if end is not None:
             self._line = end.number
             self._progress(State(end.end, kit.report))
@@ -268,9 +270,8 @@ def _weight(value: Shape) -> int:
 def _keys(value: Any) -> list[object]:
     """Return what must not be twice in one batch."""
     kind = type(value).__name__
-    if isinstance(value, PostLine | DirectPostLine):
-        names = value.channel_members if isinstance(value, DirectPostLine) else (value.team, value.channel)
-        return [(*sorted(name.lower() for name in names), value.create_at, value.user.lower())]
+    if isinstance(value, PostBody):
+        return []
     if hasattr(value, "email"):
         return [(kind, value.username.lower()), ("email", value.email.lower())]
     if hasattr(value, "username"):

@@ -51,6 +51,23 @@ class Kit(Struct):
         )
 
 
+    def made(self, thing_id: str, at_ms: int) -> bool:
+        """Tell whether an id was given by this very file, by whichever of its lines."""
+        try:
+            line, place = (_number(thing_id[start:end]) for start, end in ((10, 17), (17, 21)))
+        except ValueError:
+            return False
+        return self.stable_id(at_ms, line, place) == thing_id
+
+
+def _number(letters: str) -> int:
+    """Return what _letters() was given. Raises: ValueError."""
+    number = 0
+    for letter in letters:
+        number = number << 5 | ALPHABET.index(letter)
+    return number
+
+
 def _letters(number: int, length: int) -> str:
     return "".join(ALPHABET[(number >> shift) & 31] for shift in range(5 * (length - 1), -1, -5))
 

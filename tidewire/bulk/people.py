@@ -4,6 +4,7 @@ A known account keeps its password, its e-mail's owner and what a line does not 
 loses his logins too.
 """
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -50,6 +51,7 @@ class Account(Struct):
     before: Record | None
     png: bytes | None = None
     owner_id: str = ""
+    password: str = ""  # in clear, to be hashed
 
     def columns(self) -> tuple[Any, ...]:
         """Return the values of put_accounts."""
@@ -66,7 +68,7 @@ class Account(Struct):
     def changes(self) -> bool:
         """Whether the row is another one than before."""
         row = self.before
-        if row is None:
+        if row is None or self.password:
             return True
         if self.password_hash != row["password_hash"] or (
             self.user.is_bot and self.owner_id != row["owner_id"]
@@ -152,6 +154,8 @@ class Users:
             people.append((line, person, value))
             self._choose(line, value, account.user.id)
         self._choices += await self._memberships.prepare(people)
+        if not self._kit.dry:
+            await self._hash_passwords()
 
     async def _account(self, line: int, value: UserLine, before: Record | None) -> Account:
         kit, report = self._kit, self._kit.report
@@ -190,18 +194,19 @@ class Users:
         validate.check_user(user)
         account = Account(line, user, before["password_hash"] if before else "", before)
         if not account.password_hash:
-            account.password_hash = await self._password_hash(line, value)
+            self._take_password(line, value, account)
         elif value.password is not None:
             report.part(line, "user", "the account keeps the password that it has here", value.username)
         if value.profile_image:
             account.png = await square_of(kit, line, "user", value.profile_image)
         return account
 
-    async def _password_hash(self, line: int, value: UserLine) -> str:
+    def _take_password(self, line: int, value: UserLine, account: Account) -> None:
         report = self._kit.report
         if value.password_hash:
             if passwords.is_hash(value.password_hash):
-                return value.password_hash
+                account.password_hash = value.password_hash
+                return
             report.part(line, "user", "password_hash is none that can be checked here", value.username)
         if value.password:
             try:
@@ -209,8 +214,16 @@ class Users:
             except AppError as error:
                 report.part(line, "user", error.message, value.username)
             else:
-                return "" if self._kit.dry else await passwords.hash_password(value.password)
-        return ""
+                account.password = value.password
+
+    async def _hash_passwords(self) -> None:
+        """Hash passwords that lines have in clear, as many at once as there are threads for it."""
+        waiting = [account for account in self._accounts if account.password]
+        for start in range(0, len(waiting), passwords.THREADS):
+            some = waiting[start : start + passwords.THREADS]
+            hashes = await asyncio.gather(*(passwords.hash_password(account.password) for account in some))
+            for account, hashed in zip(some, hashes, strict=True):
+                account.password_hash, account.password = hashed, ""
 
     def _roles(self, line: int, text: str) -> str:
         names = list(dict.fromkeys(text.split()))

@@ -171,7 +171,6 @@ class Posts:
         root.priority = self._priority(line, value.priority)
         root.followers = self._followers(line, value.thread_followers, known)
         self._rows.append(root)
-        seen: set[tuple[int, str, str]] = set()
         for place, reply in enumerate(value.replies or (), 1):
             if place >= FIRST_FILE:
                 kit.report.part(line, "reply", "the thread is too long")
@@ -179,13 +178,9 @@ class Posts:
             try:
                 row = self._row(line, place, "reply", channel_id, reply, known)
                 row.create_at = max(row.create_at, root.create_at)
-                key = row.create_at, row.user_id, row.message
-                if key in seen:
-                    raise Refused("it is there twice", reply.user)
             except Refused as error:
                 kit.report.part(line, "reply", *error.args)
                 continue
-            seen.add(key)
             row.root = root
             self._rows.append(row)
 
@@ -299,18 +294,18 @@ class Posts:
         rows = await store.fetch(
             self._kit.db, "posts_at", [one[0] for one in moments], [one[1] for one in moments]
         )
-        there: dict[tuple[str, int, str, str], list[Record]] = {}
-        for row in rows:
+        there: Candidates = {}
+        for row in sorted(rows, key=lambda row: str(row["id"])):
             there.setdefault(
                 (row["channel_id"], row["create_at"], row["user_id"], row["root_id"]), []
             ).append(row)
         if not there:
             return
         roots = [row for row in self._rows if row.root is None]
-        _match(roots, there)
+        _match(self._kit, roots, there)
         for root in roots:
             root.id = root.before["id"] if root.before is not None else ""
-        _match([row for row in self._rows if row.root is not None and row.root.id], there)
+        _match(self._kit, [row for row in self._rows if row.root is not None and row.root.id], there)
 
     async def _store_files(self) -> None:
         known = [
@@ -363,21 +358,31 @@ def _is_deleted(row: Row) -> bool:
     return own or (row.root is not None and _is_deleted(row.root))
 
 
-def _match(rows: Iterable[Row], there: dict[tuple[str, int, str, str], list[Record]]) -> None:
-    """Give each post the one that it is: of the same text, else one that was edited since."""
-    left = []
+Candidates = dict[tuple[str, int, str, str], list[Record]]
+
+
+def _match(kit: Kit, rows: list[Row], there: Candidates) -> None:
+    """Give each post the one that it is: of the same text, else one that was edited, where only one can be meant.
+
+    What another line of this file made is another post, be it of the same author, moment and text.
+    """
+    left: dict[tuple[str, int, str, str], list[Row]] = {}
     for row in rows:
         candidates = there.get(row.key, [])
-        row.before = next((one for one in candidates if one["message"] == row.message), None)
+        own = kit.stable_id(row.create_at, row.line, row.place)
+        same = (one for one in candidates if one["message"] == row.message)
+        row.before = next((one for one in candidates if one["id"] == own), None) or next(
+            (one for one in same if not kit.made(one["id"], row.create_at)), None
+        )
         if row.before is not None:
             candidates.remove(row.before)
         elif candidates:
-            left.append(row)
-    for row in left:
-        candidates = there[row.key]
-        row.before = next((one for one in candidates if one["edit_at"] != row.edit_at), None)
-        if row.before is not None:
-            candidates.remove(row.before)
+            left.setdefault(row.key, []).append(row)
+    for key, some in left.items():
+        candidates = [one for one in there[key] if not kit.made(one["id"], key[1])]
+        if len(some) == len(candidates) == 1:
+            some[0].before = candidates[0]
+            there[key].remove(candidates[0])
 
 
 def _names(value: PostBody) -> Iterable[str]:

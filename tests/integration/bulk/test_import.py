@@ -340,6 +340,35 @@ async def test_another_file_of_the_same_brings_it_up_to_date(
         assert await place.everything() == after
 
 
+async def test_posts_of_one_moment_are_as_many_as_there_are(
+    postgres: Postgres, redis: Redis, tmp_path: Path
+) -> None:
+    """Programs post several times in a millisecond, and the same text too; a second file means the same posts."""
+    places = [team("town"), channel("town", "square"), user("ann", "town/square")]
+    again = {"replies": [reply("ann", "r", 1), reply("ann", "r", 1), reply("ann", "s", 1, edit_at=AT + 5)]}
+    posts = [
+        post("town/square", "ann", "one", 0),
+        post("town/square", "ann", "two", 0, edit_at=AT + 9),
+        post("town/square", "ann", "two", 0, **again),
+    ]
+    async with cloned(postgres) as url:
+        place = Place.at(url, redis.url)
+        report = await town.run(place.settings, write(tmp_path / "x.jsonl", *places, *posts))
+        assert (report.made["post"], report.made["reply"]) == (3, 3)
+        before = await place.everything()
+        rows = await place.rows("SELECT message FROM posts WHERE root_id = '' ORDER BY create_at, id")
+        assert [row["message"] for row in rows] == ["one", "two", "two"]
+        report = await town.run(place.settings, write(tmp_path / "y.jsonl", "", *places, *posts))
+        assert not report.made
+        assert not report.changed
+        assert await place.everything() == before
+        posts[0]["post"] |= {"message": "one, edited", "edit_at": AT + 20}
+        report = await town.run(place.settings, write(tmp_path / "z.jsonl", "", *places, *posts))
+        assert (report.made, report.changed) == ({}, {"post": 1})
+        rows = await place.rows("SELECT message FROM posts WHERE root_id = '' ORDER BY create_at, id")
+        assert [row["message"] for row in rows] == ["one, edited", "two", "two"]
+
+
 async def test_read_states_are_those_of_the_file(postgres: Postgres, redis: Redis, tmp_path: Path) -> None:
     async with cloned(postgres) as url:
         place = Place.at(url, redis.url)

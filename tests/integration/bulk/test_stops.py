@@ -15,9 +15,14 @@ from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tests.integration.bulk import town
 from tests.integration.bulk.town import Place, command, environment, many, write
+from tidewire.actions.config import Config
+from tidewire.actions.file_janitor import GRACE_MS, Janitor
+from tidewire.actions.file_store import FileStore
+from tidewire.store.db import Database
+from tidewire.wire.ids import now_ms
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-POSTS = 3000  # some eight batches
+POSTS = 2000  # some six batches
 
 
 def start(place: Place, *arguments: str | Path) -> subprocess.Popen[str]:
@@ -54,7 +59,8 @@ async def whole(
     postgres: Postgres, redis: Redis, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[Path, dict[str, list[str]]]]:
     """A file, and what an import of it makes that nobody disturbs."""
-    path = write(tmp_path_factory.mktemp("bulk") / "town.zip", *many(POSTS))
+    files = {"a.txt": b"walrus", "b.txt": b"narwhal"}
+    path = write(tmp_path_factory.mktemp("bulk") / "town.zip", *many(POSTS), files=files)
     async with cloned(postgres) as url:
         place = Place.at(url, redis.url)
         report = await town.run(place.settings, path)
@@ -63,11 +69,11 @@ async def whole(
 
 
 async def test_killed_twice_it_comes_to_the_same(
-    postgres: Postgres, redis: Redis, whole: tuple[Path, dict[str, list[str]]]
+    postgres: Postgres, redis: Redis, whole: tuple[Path, dict[str, list[str]]], tmp_path: Path
 ) -> None:
     path, expected = whole
     async with cloned(postgres) as url:
-        place, line = Place.at(url, redis.url), 20
+        place, line = Place.at(url, redis.url, tmp_path), 20
         for _ in range(2):
             process = start(place, path)
             line = await moved(place, line, process)
@@ -79,6 +85,15 @@ async def test_killed_twice_it_comes_to_the_same(
         assert status == 0, errors
         assert "going on behind line" in out
         assert await place.everything() == expected
+        # What a killed one had stored for lines that it did not commit goes in the end.
+        db = Database(url)
+        config = Config(place.settings, db)
+        await config.reload()
+        store = FileStore(place.settings, config, "")
+        await Janitor(db, store).sweep(now_ms() + GRACE_MS)
+        await db.close()
+        files = await place.rows("SELECT key FROM files")
+        assert await store.objects.keys() == sorted(row["key"] for row in files)
         report = json.loads(path.with_name("report.json").read_text())
         assert (report["outcome"], report["made"]["post"], report["made"]["reply"]) == ("done", POSTS, POSTS)
         assert not report["reasons"]

@@ -169,9 +169,9 @@ class Place:
     settings: Settings
 
     @classmethod
-    def at(cls, url: str, redis_url: str) -> "Place":
-        """Return the place of a database."""
-        return cls(new_settings(url, redis_url))
+    def at(cls, url: str, redis_url: str, directory: Path | None = None) -> "Place":
+        """Return the place of a database; directory: of files of its own."""
+        return cls(new_settings(url, redis_url, **({"files": {"directory": str(directory)}} if directory else {})))
 
     async def rows(self, query: str, *args: Any) -> list[dict[str, Any]]:
         """Ask the database."""
@@ -191,7 +191,7 @@ class Place:
 
 
 def many(posts: int) -> Iterator[Object]:
-    """Yield a town with so many roots, each with a reply and a reaction."""
+    """Yield a town with so many roots, each with a reply and a reaction; some have a file, "a.txt" or "b.txt"."""
     yield team("town")
     yield channel("town", "square")
     for number in range(8):
@@ -202,6 +202,7 @@ def many(posts: int) -> Iterator[Object]:
             "town/square" if number % 3 else "town/off-topic", who, f"number {number}", number * 10,
             replies=[reply(f"u{(number + 1) % 8}", f"answer {number}", number * 10 + 5)],
             reactions=[{"user": "u0", "emoji_name": "tada", "create_at": AT + number * 10 + 1}],
+            **({"attachments": [{"path": "ab"[number // 50 % 2] + ".txt"}]} if number % 50 == 0 else {}),
         )  # fmt: skip
     for number in range(1, 4):
         yield line("direct_channel", members=["u0", f"u{number}"], shown_by=["u0"])

@@ -31,7 +31,7 @@ UPDATE import_channels SET counted = true WHERE digest = $1 AND channel_id = ANY
 -- name: connected_members
 -- A page of the users with a session who are in a channel that was touched.
 SELECT u.id FROM users u
-WHERE u.id > $2 AND EXISTS (SELECT FROM sessions s WHERE s.user_id = u.id AND s.expires_at > $3)
+WHERE u.id > $2 AND EXISTS (SELECT FROM sessions s WHERE s.user_id = u.id AND (s.expires_at = 0 OR s.expires_at > $3))
     AND EXISTS (SELECT FROM channel_members m JOIN import_channels i ON i.digest = $1 AND i.channel_id = m.channel_id
         WHERE m.user_id = u.id)
 ORDER BY u.id LIMIT $4;
