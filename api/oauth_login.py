@@ -39,7 +39,7 @@ def way_to(call: Call, back: str) -> str:
 
 
 @outside("GET", LOGIN)
-async def show(call: Call) -> Raw:
+async def login_page(call: Call) -> Raw:
     """Show the page."""
     try:
         return _shown(call, _checked(call, call.query("redirect_to")))
@@ -48,7 +48,7 @@ async def show(call: Call) -> Raw:
 
 
 @outside("POST", LOGIN, audit=True)
-async def log_in(call: Call) -> Raw:
+async def login_by_form(call: Call) -> Raw:
     """Log a browser in and send it to the question that it came for."""
     client = logins.Client(call.address, call.header("User-Agent"))
     call.session = None  # whoever was logged in before

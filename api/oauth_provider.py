@@ -39,13 +39,13 @@ def _to_login(call: Call, request: AuthorizeRequest) -> Raw:
 
 
 @outside("GET", AUTHORIZE)
-async def ask(call: Call) -> Raw:
+async def authorize_page(call: Call) -> Raw:
     """Ask the user whether an app may act for him; a trusted app gets its code at once."""
     return await _for_browser(call, call.req.query_string.encode(), answered=False)
 
 
 @outside("POST", AUTHORIZE, audit=True)
-async def answer(call: Call) -> Raw | dict[str, str]:
+async def authorize(call: Call) -> Raw | dict[str, str]:
     """Take the user's answer: the form of our page, or the web client's JSON, which agrees."""
     if call.header("Content-Type").partition(";")[0].strip().lower() == FORM:
         return await _for_browser(call, await call.read(), answered=True)
@@ -100,7 +100,7 @@ def _check_asked(csrf: str, request: AuthorizeRequest, proof: str) -> None:
 
 
 @outside("POST", TOKENS, audit=True)
-async def grant(call: Call) -> AccessToken:
+async def access_token(call: Call) -> AccessToken:
     """Redeem a code or a refresh token. The app names itself in the form, or by HTTP's Basic scheme."""
     call.set_header("Cache-Control", "no-store")
     call.set_header("Pragma", "no-cache")
@@ -112,11 +112,12 @@ async def grant(call: Call) -> AccessToken:
             raise unreadable()  # RFC 6749 2.3: not both ways
         request.client_id, request.client_secret = _basic(given, request.client_id)
     try:
-        return await oauth_tokens.do_grant(call.services, request, call.address)
+        call.audit_user_id, token = await oauth_tokens.do_grant(call.services, request, call.address)
     except OAuthFault as fault:
         if fault.status == 401:
             call.set_header("WWW-Authenticate", 'Basic realm="oauth"')  # RFC 6749 5.2
         raise
+    return token
 
 
 def _basic(given: str, client_id: str) -> tuple[str, str]:

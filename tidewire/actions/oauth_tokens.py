@@ -46,8 +46,11 @@ class TokenRequest(Struct):
     scope: str = ""
 
 
-async def do_grant(services: Services, request: TokenRequest, address: str) -> AccessToken:
-    """Return an access token for what the app shows. Raises: OAuthFault; 429 after too many requests; 501."""
+async def do_grant(services: Services, request: TokenRequest, address: str) -> tuple[str, AccessToken]:
+    """Return a user's id and an access token for what the app shows.
+
+    Raises: OAuthFault; 429 after too many requests or failures from an address; 501.
+    """
     check_on(services)
     limits, failures = services.settings.limits, "oauth:" + address
     if not await services.throttle.take(failures, 60, REQUESTS_PER_MINUTE):
@@ -60,7 +63,7 @@ async def do_grant(services: Services, request: TokenRequest, address: str) -> A
         raise
 
 
-async def _grant(services: Services, request: TokenRequest) -> AccessToken:
+async def _grant(services: Services, request: TokenRequest) -> tuple[str, AccessToken]:
     if request.grant_type == "authorization_code":
         if not request.code:
             raise _fault("missing_code", "invalid_request", "A code is needed.")
@@ -103,7 +106,7 @@ async def _check_client(services: Services, request: TokenRequest) -> OAuthApp:
     return app
 
 
-async def _redeem(services: Services, app: OAuthApp, request: TokenRequest) -> AccessToken:
+async def _redeem(services: Services, app: OAuthApp, request: TokenRequest) -> tuple[str, AccessToken]:
     hashed, now = token_hash(request.code), now_ms()
     known = await oauth_grants.code_of(services.db, hashed)
     if known is None or known.app_id != app.id:
@@ -118,11 +121,11 @@ async def _redeem(services: Services, app: OAuthApp, request: TokenRequest) -> A
             announce_end(tx, user.id, await sessions.delete(tx, user.id, code.session_id))
         else:
             _check_code(held, code, request, now)
-            made = await _make_session(services, tx, held, user, now)
-            await oauth_grants.use_code(tx, hashed, made[0])
+            session_id, made = await _make_session(services, tx, held, user, now)
+            await oauth_grants.use_code(tx, hashed, session_id)
     if made is None:
         raise _bad_code()
-    return made[1]
+    return known.user_id, made
 
 
 async def _hold(tx: Transaction, app_id: str, user_id: str) -> tuple[OAuthApp, User]:
@@ -192,7 +195,7 @@ async def _make_session(
     return session.id, made
 
 
-async def _renew(services: Services, app: OAuthApp, request: TokenRequest) -> AccessToken:
+async def _renew(services: Services, app: OAuthApp, request: TokenRequest) -> tuple[str, AccessToken]:
     if not app.client_secret:
         error_id = "model.oauth.validate_grant.public_client_refresh_token.app_error"
         raise OAuthFault(error_id, 400, "unauthorized_client", "A public app gets no refresh tokens.")
@@ -221,4 +224,4 @@ async def _renew(services: Services, app: OAuthApp, request: TokenRequest) -> Ac
             announce_change(tx, known.user_id, former)
     if made is None:
         raise _bad_refresh()
-    return made
+    return known.user_id, made

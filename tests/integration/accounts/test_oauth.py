@@ -102,6 +102,9 @@ async def test_from_an_app_s_link_to_its_token_and_back(office: Office) -> None:
     caller = office.bearer(renewed["access_token"])
     await caller.get("/users/me")
 
+    audits = await people.admin.get(f"/users/{people.member.id}/audits?per_page=200")
+    done = [(one["action"], one["extra_info"]) for one in audits if one["action"].startswith("/oauth/")]
+    assert {("/oauth/authorize", "success"), ("/oauth/access_token", "success")} <= set(done)
     taken_back = await people.member.http.post("/oauth/deauthorize", json={"client_id": client.id})
     assert taken_back.json() == {"status": "OK"}
     await caller.get("/users/me", expect=401)
@@ -390,6 +393,21 @@ async def test_what_ends_an_app_s_sessions(
         )
         assert rows == 0
         assert await user.get("/users/me/preferences/oauth_app", expect=404)
+
+
+async def test_the_user_s_devices_hear_what_he_grants(office: Office) -> None:
+    """What they keep of preferences stays what a new one would get."""
+    client, user = await OAuthClient.register(office), await office.newcomer("oauth_told")
+    socket = await office.crew.socket(user)
+    mine = f"/users/me/preferences/oauth_app/name/{client.id}"
+    code = await client.code(user)
+    told = json.loads((await socket.event("preferences_changed"))["data"]["preferences"])
+    assert told == [await user.get(mine)]
+    await deauthorize(office, user, client)
+    gone = json.loads((await socket.event("preferences_deleted"))["data"]["preferences"])
+    assert [(one["category"], one["name"]) for one in gone] == [("oauth_app", client.id)]
+    await user.get(mine, expect=404)
+    assert (await client.post(client.form(code))).json()["id"] == CODE
 
 
 async def test_a_refresh_token_outlives_its_access_token_but_not_for_ever(office: Office) -> None:
