@@ -9,7 +9,7 @@ from msgspec import Struct
 from api.call import Call
 from api.routing import OK, route
 from tidewire import log
-from tidewire.actions import console, permissions, statistics
+from tidewire.actions import console, file_store_trial, permissions, statistics
 from tidewire.actions.statistics import AnalyticsRow
 from tidewire.wire.ancillary import with_ancillary
 from tidewire.wire.config import flatten
@@ -137,12 +137,26 @@ async def invalidate_caches(call: Call) -> bytes:
 async def test_email(call: Call) -> bytes:
     """Send the caller a message by the given mail server, or by the one that is configured."""
     permissions.check_system(call.login, "test_email")
+    await console.do_test_email(call.services, call.login, await _given(call))
+    return OK
+
+
+async def _given(call: Call) -> dict[str, Any]:
+    """Return the configuration of the body, flat. Raises: 400."""
     given = await call.body(dict[str, Any], "config")
     try:
-        flat = flatten(given)
+        return flatten(given)
     except ValueError as error:
         raise body_param("config") from error
-    await console.do_test_email(call.services, call.login, flat)
+
+
+@route("POST", "/file/s3_test")
+async def test_s3(call: Call) -> bytes:
+    """Try the S3 of the given configuration, or with an empty body the one that is configured."""
+    permissions.check_system(call.login, "test_s3")
+    empty = not call.req.content_length and not call.header("Transfer-Encoding")
+    given = {} if empty else await _given(call)
+    await file_store_trial.do_test_s3(call.services, call.login, given)
     return OK
 
 

@@ -5,8 +5,6 @@ from typing import Any
 from api.call import Call
 from api.routing import OK, Raw, route
 from tidewire.actions import permissions
-from tidewire.wire.config import is_url
-from tidewire.wire.errors import AppError
 
 
 @route("GET", "/posts/scheduled/team/{team_id}")
@@ -34,16 +32,6 @@ async def client_performance(call: Call) -> bytes:
 async def redirect_location(call: Call) -> dict[str, str]:
     """Where a link leads is found out by whoever follows it: the server asks no strangers."""
     return {"location": ""}
-
-
-@route("GET", "/image", csrf=False)
-async def image(call: Call) -> Raw:
-    """An image from elsewhere: there is no proxy, the client is sent to the address itself."""
-    url = call.query("url")
-    if not is_url(url):
-        raise AppError("api.image.get.app_error", 400, "The address of the image cannot be read.")
-    call.set_header("Location", url)
-    return Raw(b"", "text/plain", 302)
 
 
 @route("GET", "/brand/image", session=False, csrf=False)

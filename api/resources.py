@@ -17,6 +17,7 @@ from api import (  # noqa: F401  (for their routes)
     files,
     first_screen,
     guests,
+    images,
     integrations,
     member_settings,
     members,

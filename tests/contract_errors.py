@@ -23,6 +23,7 @@ _DRAFTS = POSTS + "test_extras.py::test_drafts_stay_in_the_client_where_the_serv
 _CUSTOM = PEOPLE + "test_statuses.py::test_bad_custom_statuses"
 _CONFIG = API + "test_config.py::test_what_may_not_be_set"
 _OAUTH_OFF = ACCOUNTS + "test_oauth.py::test_switched_off"
+_IMAGES = "tests/integration/links/test_image_proxy.py::"
 _FORMS = PEOPLE + "test_pictures.py::test_forms_that_hold_no_file"
 
 # method, path, status, id, what shows it
@@ -186,6 +187,11 @@ LISTED: list[tuple[str, str, int, str, str]] = [
     ("PUT", "/roles/{role_id}/patch", 403, "api.context.permissions.app_error",
      API + "test_roles.py::test_a_patch_is_in_force_at_once_and_told_to_everybody"),
     ("POST", "/email/test", 400, "api.file.test_connection_email_settings_nil.app_error", ROWS),
+    ("POST", "/file/s3_test", 400, "api.admin.test_s3.missing_s3_bucket", ROWS),
+    ("POST", "/file/s3_test", 403, "api.context.permissions.app_error",
+     "tests/integration/files/test_s3_trial.py::test_who_may_and_what_is_refused"),
+    ("GET", "/image", 400, "api.image.get.app_error", _IMAGES + "test_only_images_of_others_come_through"),
+    ("GET", "/image", 404, "api.image.get.app_error", _IMAGES + "test_only_images_of_others_come_through"),
     ("GET", "/jobs", 400, "api.job.retrieve.nopermissions", ROWS),
     ("GET", "/jobs", 400, "api.job.status.invalid", ROWS),
     ("POST", "/jobs", 400, "api.job.unable_to_create_job.incorrect_job_type", ROWS),

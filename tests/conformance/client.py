@@ -122,7 +122,7 @@ def _post_view(post: Json) -> Json:
     files = post["metadata"].get("files") or []
     more = {"reactions": reactions, "participants": people, "files": files}
     more |= {name: post["props"].get(name) for name in ("previewed_post", "channel_mentions")}
-    more["embeds"] = post["metadata"].get("embeds") or []
+    more |= {name: post["metadata"].get(name) or None for name in ("embeds", "images")}
     more |= {
         "priority": post["metadata"].get("priority"),
         "acknowledgements": post["metadata"].get("acknowledgements") or [],

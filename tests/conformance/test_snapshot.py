@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from tests.conformance.client import Client, Json
 from tests.fixtures.serve import Serve
+from tests.integration.links.site import described, reply, site_at
 from tidewire.wire.ids import new_token
 
 
@@ -375,10 +376,41 @@ async def test_everything_in_random_order(world: World) -> None:
         await person.settle()
 
 
+async def links(w: World) -> None:
+    """Pages are allowed, linked to and found; links are edited away and back."""
+    allowed = {"AllowedUntrustedInternalConnections": "127.0.0.1"}
+    await w.ada.call("PUT", "/config/patch", {"ServiceSettings": allowed})
+    async with site_at("127.0.0.1") as site:
+        site.pages = {"/a": described(title="a", image="/i"), "/i": reply(DOT, "image/gif"), "/b": described(title="b")}
+        first = await w.post(w.ada, site.url + "/a")
+        second = await w.post(w.bob, f"{site.url}/b ![i]({site.url}/i)", root=first)
+        await shows(w, first, "a")
+        await shows(w, second, "b")
+        await w.ada.call("PUT", f"/posts/{first['id']}/patch", {"message": f"{site.url}/b, {site.url}/a"})
+        await shows(w, first, "b")
+        await w.bob.call("PUT", f"/posts/{second['id']}/patch", {"message": "none"})
+
+
+async def shows(w: World, post: Json, title: str) -> None:
+    """Wait until a post shows the page of this title."""
+    async with asyncio.timeout(10):
+        while True:
+            embeds = (await w.ada.call("GET", f"/posts/{post['id']}"))["metadata"]["embeds"]
+            if embeds[0].get("data", {}).get("title") == title:
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_what_only_admins_do(own_serve: Callable[..., Serve]) -> None:
-    """Links get an address, a channel moves, a team is deleted for good. The first account of a server is its admin."""
+    """Links lead to this machine and get an address, a channel moves to another team, and a team is deleted for good.
+
+    The first account of a server is its admin.
+    """
     w = await World(await asyncio.to_thread(own_serve)).begin()
     try:
+        await links(w)
+        for person in w.people:
+            await person.settle()
         body = {"name": f"team-{new_token()[:10]}", "display_name": "Other", "type": "O"}
         other = await w.ada.call("POST", "/teams", body)
         member = {"team_id": other["id"], "user_id": w.bob.id}

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tidewire.actions import permissions, post_rules
+from tidewire.actions import link_shown, permissions, post_rules
 from tidewire.actions.copies import announce, to_user
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import user_key
@@ -78,6 +78,7 @@ async def show(
         type="system_ephemeral",
         props=props or {},
     )
+    link_shown.begin(services, post)
     async with services.db.transaction() as tx:
         copy = to_user("ephemeral_message", {"post": as_text(post)}, user_id, channel_id=channel_id)
         announce(tx, user_key(user_id), [copy])

@@ -5,6 +5,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from hmac import digest as hmac
 from pathlib import Path
+from typing import Protocol
 
 from tidewire.actions.config import Config
 from tidewire.settings import Settings, default_data_dir
@@ -13,6 +14,37 @@ from tidewire.store.db import Database
 from tidewire.store.incoming import Incoming
 from tidewire.store.objects import Objects, Place
 from tidewire.wire.ids import new_token
+
+
+class Keys(Protocol):
+    """Keys of the configuration, as Config has them."""
+
+    def text(self, name: str) -> str:
+        """Return a text."""
+
+    def flag(self, name: str) -> bool:
+        """Return a flag."""
+
+    def number(self, name: str) -> int:
+        """Return a number."""
+
+
+def place_in(config: Keys, directory: Path) -> Place:
+    """Return where files are by a configuration. directory: on this machine's disk."""
+    if config.text("FileSettings.DriverName") != "amazons3":
+        return Place(str(directory))
+    return Place(
+        str(directory),
+        s3=True,
+        bucket=config.text("FileSettings.AmazonS3Bucket"),
+        endpoint=config.text("FileSettings.AmazonS3Endpoint"),
+        region=config.text("FileSettings.AmazonS3Region"),
+        access_key=config.text("FileSettings.AmazonS3AccessKeyId"),
+        secret_key=config.text("FileSettings.AmazonS3SecretAccessKey"),
+        prefix=config.text("FileSettings.AmazonS3PathPrefix"),
+        tls=config.flag("FileSettings.AmazonS3SSL"),
+        timeout_ms=config.number("FileSettings.AmazonS3RequestTimeoutMilliseconds"),
+    )
 
 
 class FileStore:
@@ -48,21 +80,7 @@ class FileStore:
         return Incoming(self.objects.incoming)
 
     def _wanted(self) -> Place:
-        config = self._config
-        if config.text("FileSettings.DriverName") != "amazons3":
-            return Place(str(self.directory))
-        return Place(
-            str(self.directory),
-            s3=True,
-            bucket=config.text("FileSettings.AmazonS3Bucket"),
-            endpoint=config.text("FileSettings.AmazonS3Endpoint"),
-            region=config.text("FileSettings.AmazonS3Region"),
-            access_key=config.text("FileSettings.AmazonS3AccessKeyId"),
-            secret_key=config.text("FileSettings.AmazonS3SecretAccessKey"),
-            prefix=config.text("FileSettings.AmazonS3PathPrefix"),
-            tls=config.flag("FileSettings.AmazonS3SSL"),
-            timeout_ms=config.number("FileSettings.AmazonS3RequestTimeoutMilliseconds"),
-        )
+        return place_in(self._config, self.directory)
 
     def sign(self, file_id: str) -> str:
         """Return what makes a public link of a file one of ours: all of them end when PublicLinkSalt changes."""

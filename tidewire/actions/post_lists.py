@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
-from tidewire.actions import files, post_refs
+from tidewire.actions import files, link_shown, post_refs
 from tidewire.actions.permissions import has_system
 from tidewire.actions.post_rules import blank
 from tidewire.actions.posts import access_post, readable_channel
@@ -274,6 +274,7 @@ async def _add_metadata(services: Services, session: Session, posts: Collection[
         found = await reactions.of_posts(services.db, [post.id for post in reacted])
         for post in reacted:
             post.metadata.reactions = found.get(post.id, [])
+    await link_shown.add_to_posts(services, services.db, posts)
     await post_refs.add_to_posts(services, services.db, session, posts)
 
 

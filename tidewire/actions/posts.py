@@ -15,6 +15,7 @@ from tidewire.actions import (
     action_rows,
     collapsed_threads,
     files,
+    link_shown,
     mentions,
     post_events,
     post_priority,
@@ -118,6 +119,7 @@ async def do_write(
     Raises: 400 for a channel or root that is gone meanwhile; Unavailable.
     """
     audience = await mentions.audience_of(services, session, channel, post, root)
+    link_shown.begin(services, post)
     found = await post_refs.refer(services, services.db, session, channel, post)
     envelope = post_events.posted(
         services,
@@ -151,6 +153,7 @@ async def do_write(
         _note_root(post.id, _root(post, audience.mentions if channel.type not in "DG" else None))
     if found is not None:
         post_refs.put(services, [post], found)
+    services.links.written(post)
     return post
 
 
@@ -176,6 +179,7 @@ async def do_system_post(
         new_id(now), channel.id, user_id, now, now, root_id=root_id, message=message, type=type, props=props
     )
     named = mentions.mentioned_by_system(post)
+    link_shown.begin(services, post)
     found = await post_refs.refer(services, services.db, acting_as(services, user), channel, post)
     envelope = post_events.posted(
         services,
@@ -229,6 +233,7 @@ async def _first_post(services: Services, session: Session, post: Post, first_id
         raise AppError("api.post.deduplicate_create_post.failed_to_get", 404, "The post was deleted.")
     await files.add_to_posts(services.db, rows)
     await acknowledgements.add_to_posts(services.db, rows)
+    await link_shown.add_to_posts(services, services.db, rows)
     await post_refs.add_to_posts(services, services.db, session, rows)
     return structs.replace(rows[0], pending_post_id=post.pending_post_id)
 
@@ -402,16 +407,21 @@ async def do_change(
             raise post_missing()
         # Clients keep the state with the later update_at: it must grow with every change, whatever the clocks say.
         post.update_at = max(now_ms(), post.update_at + 1)
+        wanted = link_shown.wanted_of(services, post)
         keep = await change(tx, post, post.update_at)
+        others = await link_shown.do_rename(services, tx, wanted, post)
         await store.update(tx, post, keep=keep)
         if post.has_reactions:
             post.metadata.reactions = await reactions.of_locked(tx, post_id)
         await files.add_to_posts(tx, [post])
         await acknowledgements.add_to_posts(tx, [post])
+        await link_shown.add_to_posts(services, tx, [post])
         found = await post_refs.look_up(services, tx, session, [post])
         tx.announce(channel_key(post.channel_id), post_events.edited(services, post, found))
     if found is not None:
         post_refs.put(services, [post], found)
+    if others:
+        services.links.written(post)
     return post
 
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from tidewire.actions.file_janitor import Janitor
     from tidewire.actions.file_store import FileStore
     from tidewire.actions.hook_calls import HookCalls
+    from tidewire.actions.link_previews import LinkPreviews
     from tidewire.actions.login_limits import Throttle
     from tidewire.actions.mail import Mailer
     from tidewire.actions.post_writer import PostWriter
@@ -49,6 +50,7 @@ class Services:
     janitor: "Janitor"
     outbound: "Outbound"
     hooks: "HookCalls"
+    links: "LinkPreviews"
     vault: "Vault"
 
     @property

@@ -9,6 +9,7 @@ from tidewire.actions.config import Config
 from tidewire.actions.file_janitor import Janitor
 from tidewire.actions.file_store import FileStore
 from tidewire.actions.hook_calls import HookCalls
+from tidewire.actions.link_previews import LinkPreviews
 from tidewire.actions.login_limits import Throttle
 from tidewire.actions.mail import Mailer
 from tidewire.actions.post_writer import PostWriter
@@ -95,6 +96,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         closing.add("outbound", outbound.close, 0.2)
         hooks = HookCalls()
         closing.add("hooks", hooks.close, 1.0)
+        links = LinkPreviews()
+        closing.add("links", links.close, 0.2)
         news = ThreadNews()
         closing.add("threads", news.close, 1.0)  # the next reply or load tells the rest
         throttle = Throttle(client)
@@ -120,11 +123,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             janitor,
             outbound,
             hooks,
+            links,
             vault,
         )
         mailer.start(services)
         news.start(services)
         hooks.start(services)
+        links.start(services)
         index = SearchIndex()
         index.start(services)
         closing.add("index", index.close, 0.2)

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Raw, Struct, json
 
-from tidewire.actions import files
+from tidewire.actions import files, link_shown
 from tidewire.actions.copies import to_user
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import Copy
@@ -65,6 +65,7 @@ async def load_views(services: Services, tx: Transaction, roots: list[str]) -> d
     found = await posts.load(tx, roots)
     await files.add_to_posts(tx, found)
     await acknowledgements.add_to_posts(tx, found)
+    await link_shown.add_to_posts(services, tx, found)
     if reacted := [post for post in found if post.has_reactions]:
         known = await reactions.of_posts(tx, [post.id for post in reacted])
         for post in reacted:

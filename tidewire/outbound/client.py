@@ -8,6 +8,7 @@ import asyncio
 import socket
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.http import Url
+from pyreqwest.response import Response
 
 from tidewire.outbound.addresses import AllowList
 
@@ -41,6 +43,45 @@ class Answer(NamedTuple):
     content_type: str
     body: bytes
     url: str
+
+
+class Incoming:
+    """An answer whose body is still to be read, in pieces and decompressed: by iteration or `read`. Close it.
+
+    url: where it comes from, after redirects.
+    """
+
+    def __init__(self, stack: AsyncExitStack, response: Response, url: str, ends_at: float) -> None:
+        self.status = response.status
+        self.content_type = response.get_header("content-type") or ""
+        self.url = url
+        self._stack = stack
+        self._reader = response.body_reader
+        self._ends_at = ends_at
+
+    async def read(self) -> bytes | None:
+        """Return the next piece, or None at the end. Raises: FetchError, also when the request's time is over."""
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                piece = await self._reader.read_chunk()
+        except TimeoutError:
+            raise FetchError("the answer does not end within its time") from None
+        except PyreqwestError as error:
+            raise _failed(error) from None
+        return None if piece is None else bytes(piece)
+
+    def __aiter__(self) -> "Incoming":
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self.read()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    async def close(self) -> None:
+        """Give the request's places back; what was not read never comes."""
+        await self._stack.aclose()
 
 
 class _Origin:
@@ -104,28 +145,82 @@ class Outbound:
         timeout_s: for all of it, waiting for a place included. limit: bytes of the answer, decompressed. hops: how many
         redirects are followed; the one after them is the answer. Raises: FetchError.
         """
+        incoming = await self.open(method, url, timeout_s=timeout_s, headers=headers, body=body, hops=hops)
+        data = bytearray()
         try:
-            async with asyncio.timeout(timeout_s), self._room:
-                return await self._fetch(method, url, dict(headers or {}), body, limit, hops)
-        except TimeoutError:
-            raise FetchError(f"no answer within {timeout_s:g} s") from None
+            while method != "HEAD" and (piece := await incoming.read()) is not None:
+                data += piece
+                if len(data) > limit:
+                    raise FetchError(f"the answer is longer than {limit} bytes")
+        finally:
+            await incoming.close()
+        return Answer(incoming.status, incoming.content_type, bytes(data), incoming.url)
 
-    async def _fetch(
-        self, method: str, text: str, headers: dict[str, str], body: bytes, limit: int, hops: int
-    ) -> Answer:
-        url = parse(text)
+    async def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        timeout_s: float,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        hops: int = 0,
+        permits: Callable[[str], bool] = lambda url: True,
+    ) -> Incoming:
+        """Send a request and return the answer when its head is there; the rest is the caller's to read, or not to.
+
+        timeout_s: for all of it, reading included. permits: asked of every URL on the way. Raises: FetchError.
+        """
+        ends_at = asyncio.get_running_loop().time() + timeout_s
+        stack = AsyncExitStack()
+        try:
+            async with asyncio.timeout_at(ends_at):
+                await stack.enter_async_context(self._room)
+                response, last = await self._follow(
+                    stack, method, parse(url), dict(headers or {}), body, hops, permits
+                )
+        except TimeoutError:
+            await stack.aclose()
+            raise FetchError(f"no answer within {timeout_s:g} s") from None
+        except BaseException:
+            await stack.aclose()
+            raise
+        return Incoming(stack, response, str(last), ends_at)
+
+    async def _follow(
+        self,
+        stack: AsyncExitStack,
+        method: str,
+        url: Url,
+        headers: dict[str, str],
+        body: bytes,
+        hops: int,
+        permits: Callable[[str], bool],
+    ) -> tuple[Response, Url]:
+        """Return the answer at the end of all redirects, and where it came from; the stack closes it."""
         while True:
+            if not permits(str(url)):
+                raise FetchError("this address is not asked", refused=True)
             origin = await self._origin(await self._target(url))
-            async with origin as client:
-                status, kind, location, data = await _send(client, method, url, headers, body, limit)
-            if status not in _REDIRECTS or not hops or not location:
-                return Answer(status, kind, data, str(url))
+            async with AsyncExitStack() as hop:
+                client = await hop.enter_async_context(origin)
+                request = client.request(method, url).headers(headers)
+                if body:
+                    request = request.body_bytes(body)
+                try:
+                    response = await hop.enter_async_context(request.build_streamed())
+                except PyreqwestError as error:
+                    raise _failed(error) from None
+                location = response.get_header("location")
+                if response.status not in _REDIRECTS or not hops or not location:
+                    stack.push_async_exit(hop.pop_all())
+                    return response, url
             hops -= 1
             before, url = url, parse(str(url.join(location)))
             if before.scheme == "https" and url.scheme == "http":
                 raise FetchError("a redirect leaves https", refused=True)
             headers = {name: value for name, value in headers.items() if name.lower() in _KEPT_ON_REDIRECT}
-            if status < 307:
+            if response.status < 307:
                 method, body = "GET" if method != "HEAD" else "HEAD", b""
 
     async def _target(self, url: Url) -> _Target:
@@ -194,22 +289,5 @@ def _make_client(target: _Target) -> Client:
     return builder.resolve(target.host, target.address, target.port).build()
 
 
-async def _send(
-    client: Client, method: str, url: Url, headers: Mapping[str, str], body: bytes, limit: int
-) -> tuple[int, str, str, bytes]:
-    """Return (status, content type, location, body). Raises: FetchError."""
-    request = client.request(method, url).headers(headers)
-    if body:
-        request = request.body_bytes(body)
-    data = bytearray()
-    try:
-        async with request.build_streamed() as response:
-            kind, location = response.get_header("content-type"), response.get_header("location")
-            reader = response.body_reader
-            while method != "HEAD" and (chunk := await reader.read_chunk()) is not None:
-                data += memoryview(chunk)
-                if len(data) > limit:
-                    raise FetchError(f"the answer is longer than {limit} bytes")
-            return response.status, kind or "", location or "", bytes(data)
-    except PyreqwestError as error:
-        raise FetchError(f"the request failed ({type(error).__name__})") from None
+def _failed(error: PyreqwestError) -> FetchError:
+    return FetchError(f"the request failed ({type(error).__name__})")

@@ -14,6 +14,7 @@ from msgspec import Struct
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
 
+from tidewire.wire.config import is_url
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import new_id
 
@@ -72,7 +73,7 @@ class Objects:
         self._store: LocalStore | S3Store
         with _asking():
             self.incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if place.s3 and not place.bucket:
+            if place.s3 and not _can_be(place):
                 raise Unavailable("files")
             if place.s3:
                 self._store = S3Store(place.bucket, **_s3(place))
@@ -138,6 +139,19 @@ class Objects:
             async for some in obstore.list(self._store, self._prefix or None):
                 found += [one["path"].removeprefix(self._prefix) for one in some]
         return sorted(key for key in found if not key.startswith(INCOMING + "/"))
+
+
+def _can_be(place: Place) -> bool:
+    """Tell whether a place in S3 is named by what can stand in an address and a header; else the library panics."""
+    host = place.endpoint or f"s3.{place.region or 'us-east-1'}.amazonaws.com"
+    words = place.region + place.access_key
+    parts = place.prefix.strip("/").split("/") if place.prefix.strip("/") else []
+    return (
+        bool(place.bucket)
+        and is_url(f"http://{host}/{place.bucket}")
+        and (words.isascii() and words.isprintable())
+        and all(part not in ("", ".", "..") and part.isprintable() for part in parts)
+    )
 
 
 def _s3(place: Place) -> dict[str, Any]:

@@ -149,3 +149,32 @@ async def test_a_slow_host_does_not_hold_up_the_others() -> None:
         assert (await client.fetch("GET", fast, timeout_s=5, limit=100)).body == b"quick"
         release.set()
         assert all(isinstance(one, FetchError) for one in await asyncio.gather(*waiting, return_exceptions=True))
+
+
+async def test_an_answer_may_be_left_unread() -> None:
+    seen: list[str] = []
+
+    async def handler(request: str, writer: asyncio.StreamWriter) -> None:
+        seen.append(request.split()[1])
+        if seen[-1] == "/moved":
+            writer.write(reply(b"", "Location: /long", status="302 F"))
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\n" + b"x" * 5000)
+        while not writer.is_closing():
+            writer.write(b"x" * 65536)
+            await writer.drain()
+
+    async with server(handler) as url, outbound() as client:
+        for _ in range(20):  # more than there are places
+            incoming = await client.open("GET", url + "/moved", timeout_s=5, hops=1)
+            assert (incoming.status, incoming.content_type, incoming.url) == (200, "a/b", url + "/long")
+            assert (await incoming.read() or b"").startswith(b"xxxx")
+            await incoming.close()
+        with pytest.raises(FetchError) as caught:
+            await client.open("GET", url + "/moved", timeout_s=5, hops=1, permits=lambda one: "long" not in one)
+        assert caught.value.refused and seen[-1] == "/moved"
+        incoming = await client.open("GET", url + "/long", timeout_s=0.3)
+        with pytest.raises(FetchError, match="within"):
+            async for _ in incoming:
+                pass
+        await incoming.close()

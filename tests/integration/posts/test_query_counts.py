@@ -64,3 +64,16 @@ async def test_statements_for_what_posts_refer_to(statements: Statements, people
     await say(me, channel, "~harbour")
     with statements.count(6):  # version, cursor, page, neighbours; linked posts, named channels
         await me.get(f"/channels/{channel}/posts?after={first['id']}&per_page=11")
+
+
+async def test_links_cost_a_list_one_statement(statements: Statements, people: People) -> None:
+    me = people.member
+    channel = (await me.new_channel(people.team["id"], "links"))["id"]
+    posts = [await say(me, channel, f"http://example.org/{number}") for number in range(5)]
+    await say(me, channel, "no link")
+    with statements.count(3):  # version, page, neighbours
+        await me.get(f"/channels/{channel}/posts?per_page=1")
+    with statements.count(4):  # and what the posts show
+        await me.get(f"/channels/{channel}/posts")
+    with statements.count(9):  # post; lock, read, old version, what it showed, update, what it shows; number, outbox
+        await me.put(f"/posts/{posts[0]['id']}/patch", {"message": "http://example.org/other"})

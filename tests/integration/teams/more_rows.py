@@ -44,6 +44,7 @@ MORE: list[Row] = [
     ("POST", "/config/reload", None, ADMIN),
     ("GET", "/data_retention/policy", None, (501,) * 8),
     ("POST", "/email/test", {}, (403,) * 7 + (400,)),
+    ("POST", "/file/s3_test", {}, (403,) * 7 + (400,)),
     ("GET", "/jobs", None, (400,) * 7 + (200,)),
     ("POST", "/jobs", {"type": "x"}, (400,) * 8),
     ("GET", "/jobs/type/migrations", None, (400,) * 7 + (200,)),
@@ -180,6 +181,7 @@ WRONG: list[tuple[str, str, str, Any, int, str]] = [
     ("member", "POST", "/posts/schedule", {}, 400, "api.scheduled_posts.license_error"),
     ("anonymous", "GET", "/license/client", None, 400, "api.license.client.old_format.app_error"),
     ("admin", "POST", "/email/test", {}, 400, "api.file.test_connection_email_settings_nil.app_error"),
+    ("admin", "POST", "/file/s3_test", {}, 400, "api.admin.test_s3.missing_s3_bucket"),
     ("member", "GET", "/jobs", None, 400, "api.job.retrieve.nopermissions"),
     ("admin", "GET", "/jobs?status=x", None, 400, "api.job.status.invalid"),
     ("admin", "POST", "/jobs", {"type": "x"}, 400, "api.job.unable_to_create_job.incorrect_job_type"),
@@ -197,7 +199,7 @@ PAGED = (
 
 # Operations that other tests try with all kinds of callers: of which family, by the beginning of the path.
 ELSEWHERE = {
-    "/files": "files", "/uploads": "files", "/users/{user_id}/uploads": "files", "/image": "files",
+    "/files": "files", "/uploads": "files", "/users/{user_id}/uploads": "files", "/image": "links",
     "/emoji": "files, test_emojis",
     "/hooks": "integrations", "/commands": "integrations", "/actions": "integrations",
     "/posts/{post_id}/actions": "integrations", "/teams/{team_id}/commands": "integrations",

@@ -29,7 +29,8 @@ WITH own AS (SELECT id, root_id FROM posts WHERE id > $1 AND id <= $2 AND user_i
     of_search AS (DELETE FROM post_search s USING gone WHERE s.post_id = gone.id),
     of_reminders AS (DELETE FROM post_reminders r USING gone WHERE r.post_id = gone.id),
     of_acknowledgements AS (DELETE FROM post_acknowledgements k USING gone WHERE k.post_id = gone.id),
-    of_actions AS (DELETE FROM post_actions a USING gone WHERE a.post_id = gone.id)
+    of_actions AS (DELETE FROM post_actions a USING gone WHERE a.post_id = gone.id),
+    of_previews AS (DELETE FROM post_previews v USING gone WHERE v.post_id = gone.id)
 DELETE FROM posts p USING gone WHERE p.id = gone.id RETURNING p.id, p.root_id;
 
 -- name: recount_threads

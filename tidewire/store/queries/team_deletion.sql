@@ -26,6 +26,7 @@ WITH gone AS (SELECT id FROM posts WHERE channel_id = ANY($1::text[]) LIMIT $2),
     of_reminders AS (DELETE FROM post_reminders r USING gone WHERE r.post_id = gone.id),
     of_acknowledgements AS (DELETE FROM post_acknowledgements k USING gone WHERE k.post_id = gone.id),
     of_actions AS (DELETE FROM post_actions a USING gone WHERE a.post_id = gone.id),
+    of_previews AS (DELETE FROM post_previews v USING gone WHERE v.post_id = gone.id),
     of_threads AS (DELETE FROM threads t USING gone WHERE t.root_id = gone.id),
     of_followers AS (DELETE FROM thread_members t USING gone WHERE t.root_id = gone.id),
     of_reactions AS (DELETE FROM reactions r USING gone WHERE r.post_id = gone.id)
