@@ -1,4 +1,4 @@
-"""What administrators ask and do beside the configuration: figures, logs, tests, onboarding, jobs, the cluster."""
+"""What administrators ask and do beside the configuration: figures, logs, tests, onboarding, the cluster."""
 
 from typing import Any
 from zoneinfo import available_timezones
@@ -18,9 +18,6 @@ from tidewire.wire.ids import is_id
 
 LOGS_PER_PAGE = 10_000
 CLIENT_MESSAGE_MAX = 400
-JOB_STATUSES = frozenset(
-    {"pending", "in_progress", "success", "error", "cancel_requested", "canceled", "warning"}
-)
 _log = structlog.get_logger("client")
 
 
@@ -42,12 +39,6 @@ class SiteUrl(Struct):
     """Which address to try."""
 
     site_url: str = ""
-
-
-class NewJob(Struct):
-    """What somebody wants to have done."""
-
-    type: str = ""
 
 
 @route("GET", "/system/timezones")
@@ -168,35 +159,6 @@ async def test_site_url(call: Call) -> bytes:
         raise body_param("site_url")
     await console.do_test_site_url(call.login, wanted.site_url)
     return OK
-
-
-@route("GET", "/jobs")
-async def jobs(call: Call) -> list[str]:
-    """There are no jobs of the kinds that are listed."""
-    _check_jobs(call)
-    if (status := call.query("status")) and status not in JOB_STATUSES:
-        raise AppError("api.job.status.invalid", 400, "Invalid job status.")
-    return []
-
-
-@route("GET", "/jobs/type/{job_type}")
-async def jobs_of_type(call: Call) -> list[str]:
-    """There are no jobs of any type."""
-    call.param("job_type")
-    _check_jobs(call)
-    return []
-
-
-def _check_jobs(call: Call) -> None:
-    if not any(permissions.has_system(call.login, name) for name in ("read_jobs", "manage_jobs")):
-        raise AppError("api.job.retrieve.nopermissions", 400, "You do not have permission to read jobs.")
-
-
-@route("POST", "/jobs")
-async def new_job(call: Call) -> None:
-    """No type of job can be started by hand."""
-    await call.body(NewJob)
-    raise AppError("api.job.unable_to_create_job.incorrect_job_type", 400, "There is no such type of job.")
 
 
 @route("GET", "/cluster/status")

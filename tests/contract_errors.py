@@ -24,6 +24,7 @@ _CUSTOM = PEOPLE + "test_statuses.py::test_bad_custom_statuses"
 _CONFIG = API + "test_config.py::test_what_may_not_be_set"
 _OAUTH_OFF = ACCOUNTS + "test_oauth.py::test_switched_off"
 _IMAGES = "tests/integration/links/test_image_proxy.py::"
+_ADMINS_ONLY = "tests/integration/bulk/test_jobs.py::test_only_administrators_may"
 _FORMS = PEOPLE + "test_pictures.py::test_forms_that_hold_no_file"
 
 # method, path, status, id, what shows it
@@ -195,7 +196,10 @@ LISTED: list[tuple[str, str, int, str, str]] = [
     ("GET", "/jobs", 400, "api.job.retrieve.nopermissions", ROWS),
     ("GET", "/jobs", 400, "api.job.status.invalid", ROWS),
     ("POST", "/jobs", 400, "api.job.unable_to_create_job.incorrect_job_type", ROWS),
+    ("POST", "/jobs", 403, "api.context.permissions.app_error", _ADMINS_ONLY),
     ("GET", "/jobs/type/{job_type}", 400, "api.job.retrieve.nopermissions", ROWS),
+    ("GET", "/exports/{export_name}", 404, "api.export.export_not_found.app_error",
+     "tests/integration/bulk/test_jobs.py::test_an_export_is_made_fetched_and_deleted"),
     ("GET", "/data_retention/policy", 501, "ent.data_retention.generic.license.error", ROWS),
     ("GET", "/reports/users", 400, "api.getUsersForReporting.invalid_page_size", ROWS),
     ("GET", "/usage/posts", 500, "app.post.analytics_posts_count.app_error", NO_SUCH_STEP),

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from tidewire.actions.file_janitor import Janitor
     from tidewire.actions.file_store import FileStore
     from tidewire.actions.hook_calls import HookCalls
+    from tidewire.actions.job_runner import Jobs
     from tidewire.actions.link_previews import LinkPreviews
     from tidewire.actions.login_limits import Throttle
     from tidewire.actions.mail import Mailer
@@ -52,6 +53,7 @@ class Services:
     hooks: "HookCalls"
     links: "LinkPreviews"
     vault: "Vault"
+    jobs: "Jobs"
 
     @property
     def version_id(self) -> str:

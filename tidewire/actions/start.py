@@ -9,6 +9,7 @@ from tidewire.actions.config import Config
 from tidewire.actions.file_janitor import Janitor
 from tidewire.actions.file_store import FileStore
 from tidewire.actions.hook_calls import HookCalls
+from tidewire.actions.job_runner import Jobs
 from tidewire.actions.link_previews import LinkPreviews
 from tidewire.actions.login_limits import Throttle
 from tidewire.actions.mail import Mailer
@@ -105,6 +106,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         janitor = Janitor(db, files)
         janitor.start()
         closing.add("files", janitor.close, 0.2)
+        jobs = Jobs()
+        closing.add("jobs", jobs.close, 0.3)
         services = Services(
             settings,
             db,
@@ -125,6 +128,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             hooks,
             links,
             vault,
+            jobs,
         )
         mailer.start(services)
         news.start(services)
@@ -135,5 +139,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         closing.add("index", index.close, 0.2)
         reminders = ReminderSweep()
         reminders.start(services)
+        jobs.start(services)
         closing.add("reminders", reminders.close, 0.2)
         yield services

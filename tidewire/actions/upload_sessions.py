@@ -12,11 +12,12 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
-from tidewire.actions import permissions
+from tidewire.actions import permissions, transfers
 from tidewire.actions.file_uploads import NAMELESS, Putting, Received, insert, prepare, put
 from tidewire.actions.services import Services
 from tidewire.store import files
 from tidewire.store import upload_sessions as store
+from tidewire.store.db import Transaction
 from tidewire.store.incoming import Incoming
 from tidewire.store.objects import Missing, Objects
 from tidewire.wire import file_types
@@ -25,6 +26,7 @@ from tidewire.wire.files import FileInfo, StoredUpload, UploadSession
 from tidewire.wire.ids import is_id, new_id, now_ms
 from tidewire.wire.models import Session
 
+IMPORT = "import"  # the type of an upload that is for no channel
 SESSIONS_MAX = 200  # of one user
 PIECES_MAX = 1000  # of one session: each is an object
 _READ_BYTES = 1 << 20
@@ -48,19 +50,14 @@ def check_enabled(services: Services) -> None:
 
 
 async def do_create(services: Services, session: Session, new: NewUpload) -> UploadSession:
-    """Begin an upload. Raises: 400, 403, 413; 501 where files are switched off, and for imports."""
+    """Begin an upload, for a channel or for an import. Raises: 400, 403, 413; 501 where files are switched off."""
     check_enabled(services)
-    if new.type == "import":
+    if new.type == IMPORT:
         permissions.check_system(session, "manage_system")
-        raise AppError("api.context.not_implemented.app_error", 501)
-    if new.type != "attachment":
+    elif new.type == "attachment":
+        await _check_channel(services, session, new.channel_id)
+    else:
         raise AppError("model.upload_session.is_valid.type.app_error", 400, "Invalid type.")
-    if not is_id(new.channel_id):
-        raise body_param("channel_id")
-    channel = await permissions.access_channel(services, session, new.channel_id, "upload_file")
-    if channel.delete_at:
-        error_id = "app.upload.create.cannot_upload_to_deleted_channel.app_error"
-        raise AppError(error_id, 400, "The channel is archived.")
     if not new.filename:
         raise AppError("model.upload_session.is_valid.filename.app_error", 400, "Invalid file name.")
     if new.file_size <= 0:
@@ -74,12 +71,21 @@ async def do_create(services: Services, session: Session, new: NewUpload) -> Upl
         type=new.type,
         create_at=now_ms(),
         user_id=session.user_id,
-        channel_id=new.channel_id,
+        channel_id="" if new.type == IMPORT else new.channel_id,
         filename=file_types.clean_name(new.filename) or NAMELESS,
         file_size=new.file_size,
     )
     await store.insert(services.db, upload)
     return upload
+
+
+async def _check_channel(services: Services, session: Session, channel_id: str) -> None:
+    if not is_id(channel_id):
+        raise body_param("channel_id")
+    channel = await permissions.access_channel(services, session, channel_id, "upload_file")
+    if channel.delete_at:
+        error_id = "app.upload.create.cannot_upload_to_deleted_channel.app_error"
+        raise AppError(error_id, 400, "The channel is archived.")
 
 
 async def get(services: Services, session: Session, upload_id: str) -> UploadSession:
@@ -103,6 +109,9 @@ async def access_upload(services: Services, session: Session, upload_id: str) ->
     upload = await _find(services, upload_id)
     if upload.user_id != session.user_id:
         raise AppError("api.context.permissions.app_error", 403)
+    if upload.type == IMPORT:
+        permissions.check_system(session, "manage_system")
+        return upload
     await permissions.access_channel(services, session, upload.channel_id, "upload_file")
     return upload
 
@@ -135,16 +144,43 @@ async def _keep(services: Services, upload: StoredUpload, piece: Incoming) -> No
 
 async def _complete(services: Services, upload: StoredUpload, piece: Incoming) -> FileInfo:
     async with _joined(services.files.objects, upload, piece) as whole:
-        one = await prepare(services, upload.user_id, upload.channel_id, Received(whole, upload.filename))
-        async with Putting(services, one.row.keys) as objects:
-            await put(objects, one)
-            async with services.db.transaction() as tx:
-                if not await store.delete(tx, upload.id, upload.file_offset):
-                    raise _overtaken()
-                await insert(tx, [one])
-                await files.doom(tx, upload.keys, now_ms())
+        if upload.type == IMPORT:
+            info = await _keep_import(services, upload, whole)
+        else:
+            info = await _keep_file(services, upload, whole)
     services.janitor.wake()
+    return info
+
+
+async def _keep_file(services: Services, upload: StoredUpload, whole: Incoming) -> FileInfo:
+    one = await prepare(services, upload.user_id, upload.channel_id, Received(whole, upload.filename))
+    async with Putting(services, one.row.keys) as objects:
+        await put(objects, one)
+        async with services.db.transaction() as tx:
+            await _end(tx, upload)
+            await insert(tx, [one])
     return one.row.info()
+
+
+async def _keep_import(services: Services, upload: StoredUpload, whole: Incoming) -> FileInfo:
+    """Put a file into the folder of imports; no row stands for it, and only its name is used of what is returned."""
+    await whole.finish()
+    key = transfers.key("import", file_types.clean_name(f"{upload.id}_{upload.filename}"))
+    async with Putting(services, [key]) as objects:
+        await objects.put_file(key, whole.path)
+        async with services.db.transaction() as tx:
+            await _end(tx, upload)
+            if not await files.spare(tx, [key]):
+                raise Unavailable("files")
+    now, name = now_ms(), upload.filename
+    kind = file_types.extension(name), whole.size, file_types.type_of_name(name)
+    return FileInfo(upload.id, upload.user_id, "", now, now, 0, name, *kind, None, "", False)
+
+
+async def _end(tx: Transaction, upload: StoredUpload) -> None:
+    if not await store.delete(tx, upload.id, upload.file_offset):
+        raise _overtaken()
+    await files.doom(tx, upload.keys, now_ms())
 
 
 @asynccontextmanager

@@ -34,6 +34,14 @@ class Opened(NamedTuple):
     pieces: AsyncIterator[bytes]
 
 
+class Facts(NamedTuple):
+    """What the store knows of an object without reading it. version: changes with its bytes; at: when it came, ms."""
+
+    size: int
+    version: str
+    at: int
+
+
 class Place(Struct, frozen=True):
     """Where objects are: in S3, or on the disk in `directory`, whose `incoming` is used in any case.
 
@@ -112,6 +120,13 @@ class Objects:
         with _asking():
             return (await obstore.head_async(self._store, self._prefix + key))["size"]
 
+    async def facts(self, key: str) -> Facts:
+        """Return what is known of an object. Raises: Missing."""
+        with _asking():
+            meta = await obstore.head_async(self._store, self._prefix + key)
+        at = int(meta["last_modified"].timestamp() * 1000)
+        return Facts(meta["size"], (meta["e_tag"] or str(at)).strip('"'), at)
+
     async def _pieces(self, found: Any) -> AsyncIterator[bytes]:
         with _asking():
             async for piece in found.stream(min_chunk_size=READ_BYTES):
@@ -132,11 +147,11 @@ class Objects:
         await self.put(key, b"tidewire")
         await self.delete([key])
 
-    async def keys(self) -> list[str]:
-        """Return the keys of all objects. For tests and tools: it reads the whole store."""
+    async def keys(self, folder: str = "") -> list[str]:
+        """Return the keys of all objects in a folder. Without one it reads the whole store: for tests and tools."""
         found: list[str] = []
         with _asking():
-            async for some in obstore.list(self._store, self._prefix or None):
+            async for some in obstore.list(self._store, self._prefix + (folder and f"{folder}/") or None):
                 found += [one["path"].removeprefix(self._prefix) for one in some]
         return sorted(key for key in found if not key.startswith(INCOMING + "/"))
 

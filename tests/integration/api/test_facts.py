@@ -61,7 +61,7 @@ NOT_COMING: list[tuple[int, str, str]] = [
     (403, "every account may do this", """
         GET /limits/server, GET /users/stats, POST /client_perf, POST /notifications/test, GET /trial-license/prev"""),
     (403, "the refusal is a 400 with an id of its own, as the list of errors has it", """
-        GET /jobs, GET /jobs/type/{job_type}, POST /jobs, PUT /posts/{post_id}"""),
+        GET /jobs, GET /jobs/type/{job_type}, PUT /posts/{post_id}"""),
     (403, "posts are not scheduled: 400", """
         POST /posts/schedule, PUT /posts/schedule/{scheduled_post_id}, DELETE /posts/schedule/{scheduled_post_id}"""),
     (403, "retention needs a licence: 501", "GET /data_retention/policy"),

@@ -146,7 +146,6 @@ async def test_who_may_and_what_is_refused(crew: Crew, config: dict[str, Any]) -
         refused = await people.owner.post("/uploads", body | change, expect=status)
         assert refused["id"] == error
     assert begun["file_offset"] == 0
-    await people.admin.post("/uploads", body | {"type": "import"}, expect=501)
     config["FileSettings.EnableFileAttachments"] = False
     off = await people.owner.post("/uploads", body, expect=501)
     assert off["id"] == "api.file.attachments.disabled.app_error"

@@ -203,6 +203,7 @@ ELSEWHERE = {
     "/emoji": "files, test_emojis",
     "/hooks": "integrations", "/commands": "integrations", "/actions": "integrations",
     "/posts/{post_id}/actions": "integrations", "/teams/{team_id}/commands": "integrations",
+    "/exports": "bulk, test_jobs", "/imports": "bulk, test_jobs", "/jobs/{job_id}": "bulk, test_jobs",
     "/posts/search": "search", "/teams/{team_id}/posts/search": "search", "/teams/{team_id}/files/search": "search",
     "/notifications/ack": "push", "/users/{user_id}/webpush": "push",
     "/users/{user_id}/terms_of_service": "accounts, test_signup",
