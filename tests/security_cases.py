@@ -150,6 +150,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
             ACCOUNTS + "test_bots.py::test_two_hundred_changes_at_once_end_as_one_after_another",
             API + "test_channels.py::test_joining_and_leaving_at_once",
             TEAMS + "test_strict.py::test_an_invitation_lets_one_in_once",
+            ACCOUNTS + "test_oauth.py::test_an_app_goes_while_it_is_used",
         ],
     ),
     "D1": (

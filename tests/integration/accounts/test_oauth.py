@@ -629,3 +629,55 @@ async def test_apps_that_register_themselves(office: Office) -> None:
         assert statuses == [201] * 18 + [429]
     finally:
         await office.configure(ServiceSettings__EnableDynamicClientRegistration=None)
+
+
+async def test_hostile_requests_beside_the_api(office: Office) -> None:
+    """Whatever comes, it is the sender's fault, and never more than was asked for."""
+    client, member = await OAuthClient.register(office), await browser_of(office, "member")
+    bodies = [
+        b"", b"{", b"[]", b"null", b'{"client_id":5}', b'{"client_id":null,"state":null}', b'{"client_id":"\\ud800"}',
+        b'{"client_id":"\\u0000"}', b"[" * 50_000, b"x" * 300_001, b"a=1&" * 40, b"%", b"client_id=%ff%fe", b"\xff",
+        b"client_id=%00", b"redirect_to=%2Foauth%2Fauthorize%3F%00", b"redirect_to=%2Foauth%2Fauthorize%3F%ed%a0%80",
+        f"client_id={client.id}&redirect_uri={quote(CALLBACK, safe='')}&state=%ed%a0%80".encode(),
+        f"client_id={client.id}&redirect_uri={quote(CALLBACK, safe='')}&proof=%C3%BC&answer=allow".encode(),
+        b"grant_type=authorization_code&code=" + b"x" * 200_000 + f"&client_id={client.id}".encode(),
+    ]  # fmt: skip
+    for path in ("/oauth/authorize", "/oauth/access_token", "/oauth/deauthorize", "/oauth/login"):
+        for kind in ("application/x-www-form-urlencoded", "application/json", ""):
+            for body in bodies:
+                answer = await member.http.post(path, content=body, headers={**AJAX, "Content-Type": kind})
+                assert 400 <= answer.status_code < 500, (path, kind, body[:60], answer.text)
+    for query in ("", "client_id=%ed%a0%80", "state=%00", "&" * 2000, "access_token=x", "redirect_to=%00"):
+        for path in ("/oauth/authorize", "/oauth/login"):
+            answer = await office.api.anonymous().http.get(f"{path}?{query}")
+            assert 400 <= answer.status_code < 500, (path, query)
+
+
+async def test_an_app_goes_while_it_is_used(office: Office) -> None:
+    """Deleting, agreeing, redeeming, renewing, taking back and logging out at once: no 5xx, and nothing is left."""
+    admin, db = office.crew.people.admin, office.crew.town.db
+    users = [await office.newcomer(f"oauth_busy{number}") for number in range(4)]
+    client = await OAuthClient.register(office)
+    codes = [await client.code(user) for user in users]
+    tokens = [await client.tokens(user) for user in users]
+    acts: list[Awaitable[Any]] = []
+    for user, code, token in zip(users, codes, tokens, strict=True):
+        acts += [client.post(client.form(code)) for _ in range(2)]
+        acts += [client.post(client.refresh_form(token["refresh_token"])) for _ in range(2)]
+        acts += [user.http.post("/oauth/authorize", json=client.asks)]
+        acts += [office.bearer(token["access_token"]).request("POST", "/users/logout")]
+    acts += [users[0].http.post("/oauth/deauthorize", json={"client_id": client.id})]
+    acts += [
+        users[1].request("POST", "/users/me/sessions/revoke/all"),
+        users[2].request("POST", "/users/logout"),
+    ]
+    acts += [admin.request("DELETE", f"/oauth/apps/{client.id}") for _ in range(2)]
+    answers = await asyncio.gather(*acts)
+    assert {answer.status_code for answer in answers} <= {200, 400, 401, 404}
+    for table in ("oauth_grants", "oauth_codes", "oauth_authorized"):
+        assert await db.fetchval(f"SELECT count(*) FROM {table} WHERE app_id = $1", client.id) == 0
+    ids = [user.id for user in users]
+    assert not await db.fetchval("SELECT count(*) FROM sessions WHERE is_oauth AND user_id = ANY($1)", ids)
+    await office.fails(
+        users[3], "GET", f"/oauth/apps/{client.id}/info", None, 404, "app.oauth.get_app.find.app_error"
+    )
