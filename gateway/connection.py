@@ -1,7 +1,7 @@
 """One socket as the gateway sees it, and the closes it may get. Data only: no I/O, no clock."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hotpath import Seat, name_states
 from tidewire.wire.ids import new_token
@@ -96,6 +96,11 @@ class Seats:
         self[slot]
         self._seats[slot] = None
         self._count -= 1
+
+    @property
+    def row(self) -> Sequence[Connection | None]:
+        """The connections by slot, to look at: asking for each by its slot costs three times as much."""
+        return self._seats
 
     def values(self) -> Iterator[Connection]:
         """Go through the connections; slots may be taken and left meanwhile."""

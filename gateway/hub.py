@@ -377,8 +377,7 @@ class Hub:
             )
         else:
             taken = 0
-            connection_of = self.by_slot.__getitem__
-            for body, some in split(copy.body, copy.variants, slots, self.listeners, connection_of):
+            for body, some in split(copy.body, copy.variants, slots, self.by_slot.row, self.listeners):
                 taken += self._room.deliver(
                     Event(body, copy.droppable), some, require=require, forbid=forbid, omit=omit, tails=tails
                 )

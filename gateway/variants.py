@@ -4,19 +4,17 @@ A copy without variants, as nearly all are, never comes here. Cost: one look int
 body for each set of channels that some receivers can read.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import structs
 
+from gateway.connection import Connection
 from hotpath import ADMIN, GUEST, SlotSet
 from tidewire.bus.envelope import Envelope, channel_key, team_key
 from tidewire.bus.variants import ChannelReaders, Variants, body_for
 
-if TYPE_CHECKING:
-    from gateway.connection import Connection
-
 Listeners = Callable[[str], SlotSet | list[int]]
+_Group = tuple[SlotSet | list[int], int]
 
 # Bodies made of one copy. Twenty named channels and guests in some of them could ask for more; who would get one of the
 # rarest gets what all get.
@@ -39,47 +37,44 @@ def least(envelope: Envelope) -> Envelope:
 
 
 def split(
-    body: bytes,
-    variants: Variants,
-    slots: Iterable[int],
-    listeners: Listeners,
-    connection_of: "Callable[[int], Connection]",
+    body: bytes, variants: Variants, slots: Iterable[int], seats: Sequence[Connection | None], listeners: Listeners
 ) -> list[tuple[bytes, list[int]]]:
-    """Return (body, slots that get it), each slot once. listeners(key): the slots that hear it."""
+    """Return (body, slots that get it), each slot once.
+
+    seats: the connections by slot. listeners(key): the slots that hear it.
+    """
     chosen: dict[int, list[int]] = {}
-    for slot, bits in _readable(variants.channels, slots, listeners, connection_of):
-        chosen.setdefault(bits, []).append(slot)
+    everything = (1 << len(variants.channels)) - 1
+    members, teams = _groups(variants.channels, listeners)
+    for slot in slots:
+        connection = seats[slot]
+        roles = connection.bits if connection is not None else GUEST
+        readable = everything if roles & ADMIN else 0
+        if not roles & (ADMIN | GUEST):
+            for group, bits in teams:
+                if slot in group:
+                    readable |= bits
+        for group, bit in members:
+            if not readable & bit and slot in group:
+                readable |= bit
+        if readable in chosen:
+            chosen[readable].append(slot)
+        else:
+            chosen[readable] = [slot]
     if len(chosen) > BODIES_MAX:
-        for bits in sorted(chosen.keys() - {0}, key=lambda bits: len(chosen[bits]))[: len(chosen) - BODIES_MAX]:
-            chosen.setdefault(0, []).extend(chosen.pop(bits))
-    return [(body_for(body, variants.pieces, bits), some) for bits, some in chosen.items()]
+        for rare in sorted(chosen.keys() - {0}, key=lambda bits: len(chosen[bits]))[: len(chosen) - BODIES_MAX]:
+            chosen.setdefault(0, []).extend(chosen.pop(rare))
+    return [(body_for(body, variants.pieces, readable), some) for readable, some in chosen.items()]
 
 
-def _readable(
-    channels: list[ChannelReaders],
-    slots: Iterable[int],
-    listeners: Listeners,
-    connection_of: "Callable[[int], Connection]",
-) -> Iterator[tuple[int, int]]:
-    """Yield (slot, bits of the channels that its user can read)."""
-    everything = (1 << len(channels)) - 1
-    members = [(listeners(channel_key(channel.channel_id)), 1 << i) for i, channel in enumerate(channels)]
-    members = [(group, bit) for group, bit in members if len(group)]
+def _groups(channels: list[ChannelReaders], listeners: Listeners) -> tuple[list[_Group], list[_Group]]:
+    """Return who is here of the channels' members, and of the teams that read them, each with the channels' bits."""
     by_team: dict[str, int] = {}
+    members: list[_Group] = []
     for i, channel in enumerate(channels):
+        group = listeners(channel_key(channel.channel_id))
+        if len(group):
+            members.append((group, 1 << i))
         if channel.team_id:
             by_team[channel.team_id] = by_team.get(channel.team_id, 0) | 1 << i
-    teams = [(listeners(team_key(team_id)), bits) for team_id, bits in by_team.items()]
-    for slot in slots:
-        role, bits = connection_of(slot).bits, 0
-        if role & ADMIN:
-            yield slot, everything
-            continue
-        if not role & GUEST:
-            for group, open_to_team in teams:
-                if slot in group:
-                    bits |= open_to_team
-        for group, bit in members:
-            if not bits & bit and slot in group:
-                bits |= bit
-        yield slot, bits
+    return members, [(listeners(team_key(team_id)), bits) for team_id, bits in by_team.items()]
