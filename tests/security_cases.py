@@ -51,7 +51,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
             ACCOUNTS + "test_nodes.py::test_all_logins_of_the_server_end_on_every_node",
             ACCOUNTS + "test_nodes.py::test_an_access_token_ends_on_every_node",
             ACCOUNTS + "test_nodes.py::test_an_oauth_app_ends_on_every_node",
-            ACCOUNTS + "test_oauth.py::test_what_ends_an_app_s_sessions",
+            ACCOUNTS + "test_oauth_ends.py::test_what_ends_an_app_s_sessions",
         ],
     ),
     "A7": (
@@ -150,7 +150,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
             ACCOUNTS + "test_bots.py::test_two_hundred_changes_at_once_end_as_one_after_another",
             API + "test_channels.py::test_joining_and_leaving_at_once",
             TEAMS + "test_strict.py::test_an_invitation_lets_one_in_once",
-            ACCOUNTS + "test_oauth.py::test_an_app_goes_while_it_is_used",
+            ACCOUNTS + "test_oauth_ends.py::test_an_app_goes_while_it_is_used",
         ],
     ),
     "D1": (
@@ -171,8 +171,8 @@ CASES: dict[str, tuple[str, list[str]]] = {
             ACCOUNTS + "test_recovery.py::test_an_address_must_be_verified_where_the_configuration_wants_it",
             ACCOUNTS + "test_signup.py::test_an_invitation_by_e_mail_works_once",
             ACCOUNTS + "test_mfa.py::test_set_up_log_in_and_remove",
-            ACCOUNTS + "test_oauth.py::test_of_many_who_redeem_one_has_it_and_the_second_ends_it",
-            ACCOUNTS + "test_oauth.py::test_codes_are_for_ten_minutes_and_for_the_login_that_agreed",
+            ACCOUNTS + "test_oauth_ends.py::test_of_many_who_redeem_one_has_it_and_the_second_ends_it",
+            ACCOUNTS + "test_oauth_ends.py::test_codes_are_for_ten_minutes_and_for_the_login_that_agreed",
             TEAMS + "test_strict.py::test_an_invitation_lets_one_in_once",
             TEAMS + "test_strict.py::test_an_invitation_ends_after_a_while",
         ],

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from html import unescape
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 
@@ -15,12 +15,18 @@ from tests.integration.accounts.office import Office
 
 CALLBACK = "https://app.example.org/done?from=chat"
 VERIFIER = "v" * 43
+CODE = "api.oauth.get_access_token.expired_code.app_error"
 APP = {"name": "Tide & <b>Tables</b>", "description": "d", "homepage": "https://app.example.org"}
 
 
 def challenge_of(verifier: str) -> str:
     """Return the S256 challenge of a verifier."""
     return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def in_query(asks: dict[str, str]) -> str:
+    """Return where an app sends a browser to."""
+    return "/oauth/authorize?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in asks.items())
 
 
 def answer_of(location: str) -> dict[str, str]:
