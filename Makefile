@@ -8,6 +8,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 STAMPS := .venv/stamps
 NODE := tests/conformance/node
+BOTS := tests/conformance/bots
 # Kept in the environment's folder, so that removing .venv starts afresh.
 COMPILED_SOURCES := $(wildcard $(foreach folder,hotpath loadtest/swarm,$(addprefix $(folder)/,*.pyx *.pxd *.h))) \
 	setup.py pyproject.toml
@@ -26,7 +27,7 @@ endif
 serve: build
 	@exec $(PYTHON) -m tidewire serve $(ARGS)
 
-test: build $(STAMPS)/dev $(STAMPS)/node
+test: build $(STAMPS)/dev $(STAMPS)/node $(STAMPS)/bots
 	@$(PYTHON) -m tests.stages $(ARGS)
 
 fast: build $(STAMPS)/dev
@@ -68,11 +69,13 @@ docs: build
 	$(PYTHON) -m tidewire loadtest size --docs
 
 # The newest versions that pyproject.toml allows, with hashes and without addresses.
-LOCK := .venv/bin/uv pip compile pyproject.toml --extra embedded --extra build --universal --python-version 3.11 \
+LOCK := .venv/bin/uv pip compile --universal --python-version 3.11 \
 	--upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+RUN := pyproject.toml --extra embedded --extra build
 lock: $(STAMPS)/dev
-	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra dev --extra loadtest --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) $(RUN) --output-file requirements.lock
+	$(LOCK) $(RUN) --extra dev --extra loadtest --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) $(BOTS)/requirements.in --output-file $(BOTS)/requirements.lock
 
 build: $(STAMPS)/build
 
@@ -97,4 +100,12 @@ $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/run
 $(STAMPS)/node: $(NODE)/package-lock.json $(NODE)/package.json $(STAMPS)/dev
 	@echo "installing the official JavaScript client"
 	@cd $(NODE) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# An environment of its own: mmpy_bot needs an httpx that is older than ours.
+$(STAMPS)/bots: $(BOTS)/requirements.lock $(STAMPS)/run
+	@echo "installing mmpy_bot"
+	@$(PYTHON) -m venv --clear --without-pip .venv/bots
+	@$(PYTHON) -m pip --python .venv/bots install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		-r $(BOTS)/requirements.lock
 	@touch $@
