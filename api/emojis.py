@@ -8,7 +8,7 @@ from api.call import Call
 from api.downloads import CACHE, POLICY
 from api.file_bodies import Cut, TooLarge, is_form, receive_fields
 from api.routing import OK, Raw, route
-from tidewire.actions import emojis
+from tidewire.actions import emojis, post_rules
 from tidewire.wire.errors import AppError, body_param, url_param
 from tidewire.wire.models import Emoji
 
@@ -92,7 +92,10 @@ async def emojis_by_names(call: Call) -> list[Emoji]:
 @route("GET", "/emoji/name/{emoji_name}")
 async def emoji_by_name(call: Call) -> Emoji:
     """Get a custom emoji by its name."""
-    return await emojis.get_by_name(call.services, call.param("emoji_name"))
+    name = call.param("emoji_name")
+    if not post_rules.is_emoji_name(name):
+        raise url_param("emoji_name")
+    return await emojis.get_by_name(call.services, name)
 
 
 @route("GET", "/emoji/{emoji_id}")

@@ -179,6 +179,7 @@ def _thread_page(call: Call) -> ThreadPage:
         position=(created, from_post or edge) if created else None,
         updated_after=updated if updates_only else -1,
         up=up,
+        alone=call.flag("skipFetchThreads"),
     )
 
 

@@ -3,15 +3,13 @@
 import re
 from collections.abc import Sequence
 
-from rich.emoji import Emoji as SystemEmoji
-from rich.emoji import NoEmoji
-
 from tidewire.actions.copies import announce, to_all
 from tidewire.actions.permissions import has_system, own_team_roles, permits
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import user_key
 from tidewire.pictures.squares import NotAPicture, TooManyPixels
 from tidewire.store import emojis as store
+from tidewire.wire.emoji_names import is_system_emoji
 from tidewire.wire.errors import AppError, forbidden
 from tidewire.wire.events import as_text
 from tidewire.wire.ids import new_id, now_ms
@@ -74,12 +72,15 @@ def check_name(name: str) -> None:
 
 
 def check_no_system_name(name: str) -> None:
-    """Raise 400 for a name that clients know without us, as far as the table that we have knows."""
-    try:
-        SystemEmoji(name)
-    except NoEmoji:
-        return
-    raise AppError("model.emoji.system_emoji_name.app_error", 400, "There is a system emoji of this name.")
+    """Raise 400 for a name that clients know without us."""
+    if is_system_emoji(name):
+        raise AppError("model.emoji.system_emoji_name.app_error", 400, "There is a system emoji of this name.")
+
+
+async def check_known(services: Services, name: str) -> None:
+    """Return if the name is a system emoji's or a custom one's. Raises: 404; 501 where there are no custom ones."""
+    if not is_system_emoji(name):
+        await get_by_name(services, name)
 
 
 async def get(services: Services, emoji_id: str) -> Emoji:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
-from tidewire.actions import files, link_shown, post_refs
+from tidewire.actions import files, link_shown, post_emojis, post_refs
 from tidewire.actions.permissions import has_system
 from tidewire.actions.post_rules import blank
 from tidewire.actions.posts import access_post, readable_channel
@@ -32,12 +32,16 @@ class View(Struct):
 
 
 class ThreadPage(Struct):
-    """A stretch of a thread. limit None: all of it. A position is (create_at, id); up: newest first."""
+    """A stretch of a thread. limit None: all of it. A position is (create_at, id); up: newest first.
+
+    alone: the post itself and nothing else of its thread.
+    """
 
     limit: int | None = None
     position: tuple[int, str] | None = None
     updated_after: int = -1
     up: bool = False
+    alone: bool = False
 
 
 async def access_list(services: Services, session: Session, channel_id: str, view: View) -> Channel:
@@ -179,6 +183,8 @@ async def get_thread(
     services: Services, session: Session, post: Post, view: View, page: ThreadPage
 ) -> PostList:
     """Return the thread of a root or a reply from access_post: the root, then replies in the direction of reading."""
+    if page.alone:
+        return await list_of(services, session, [post], view)
     roots = await store.load(services.db, [post.root_id], deleted=view.deleted) if post.root_id else [post]
     root = roots[0] if roots else post
     replies = await store.replies(
@@ -275,6 +281,7 @@ async def _add_metadata(services: Services, session: Session, posts: Collection[
         for post in reacted:
             post.metadata.reactions = found.get(post.id, [])
     await link_shown.add_to_posts(services, services.db, posts)
+    await post_emojis.add_to_posts(services, services.db, posts)
     await post_refs.add_to_posts(services, services.db, session, posts)
 
 

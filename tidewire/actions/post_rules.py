@@ -128,9 +128,14 @@ def find_hashtags(message: str, *, shortest: int) -> str:
     return text if len(text) <= HASHTAGS_RUNES else text[: max(0, text.rfind(" ", 0, HASHTAGS_RUNES + 1))]
 
 
+def is_emoji_name(name: str) -> bool:
+    """Tell whether this can be an emoji's name."""
+    return len(name) <= EMOJI_RUNES and _EMOJI.match(name) is not None
+
+
 def check_emoji_name(name: str) -> None:
     """Raise 400 for what cannot be an emoji's name."""
-    if len(name) > EMOJI_RUNES or _EMOJI.match(name) is None:
+    if not is_emoji_name(name):
         raise AppError("model.reaction.is_valid.emoji_name.app_error", 400, "Invalid emoji name.")
 
 

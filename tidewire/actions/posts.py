@@ -17,6 +17,7 @@ from tidewire.actions import (
     files,
     link_shown,
     mentions,
+    post_emojis,
     post_events,
     post_priority,
     post_refs,
@@ -120,6 +121,7 @@ async def do_write(
     """
     audience = await mentions.audience_of(services, session, channel, post, root)
     link_shown.begin(services, post)
+    await post_emojis.add_to_posts(services, services.db, [post])
     found = await post_refs.refer(services, services.db, session, channel, post)
     envelope = post_events.posted(
         services,
@@ -234,6 +236,7 @@ async def _first_post(services: Services, session: Session, post: Post, first_id
     await files.add_to_posts(services.db, rows)
     await acknowledgements.add_to_posts(services.db, rows)
     await link_shown.add_to_posts(services, services.db, rows)
+    await post_emojis.add_to_posts(services, services.db, rows)
     await post_refs.add_to_posts(services, services.db, session, rows)
     return structs.replace(rows[0], pending_post_id=post.pending_post_id)
 
@@ -416,6 +419,7 @@ async def do_change(
         await files.add_to_posts(tx, [post])
         await acknowledgements.add_to_posts(tx, [post])
         await link_shown.add_to_posts(services, tx, [post])
+        await post_emojis.add_to_posts(services, tx, [post])
         found = await post_refs.look_up(services, tx, session, [post])
         tx.announce(channel_key(post.channel_id), post_events.edited(services, post, found))
     if found is not None:

@@ -5,7 +5,7 @@ Source: Mattermost API v4, reactions; `reaction_added` and `reaction_removed` of
 
 from collections.abc import Sequence
 
-from tidewire.actions import post_events, post_rules
+from tidewire.actions import emojis, post_events, post_rules
 from tidewire.actions.permissions import has_channel
 from tidewire.actions.posts import access_post, post_missing, readable_channel
 from tidewire.actions.services import Services
@@ -20,7 +20,8 @@ from tidewire.wire.models import Reaction, Session
 async def do_add_reaction(services: Services, session: Session, post_id: str, emoji_name: str) -> Reaction:
     """Store the caller's reaction and tell the channel; one that is there already is returned and not told again.
 
-    Raises: 400 for a bad emoji name or one emoji too many; 403, also in an archived channel; 404.
+    Raises: 400 for a bad emoji name or one emoji too many; 403, also in an archived channel; 404, also for an emoji
+    that is neither a client's own nor a custom one.
     """
     post_rules.check_emoji_name(emoji_name)
     _, channel = await access_post(services, session, post_id)
@@ -28,6 +29,7 @@ async def do_add_reaction(services: Services, session: Session, post_id: str, em
         raise forbidden()
     if channel.delete_at:
         raise AppError("api.reaction.save.archived_channel.app_error", 403, "The channel is archived.")
+    await emojis.check_known(services, emoji_name)
     limit = services.config.number("ServiceSettings.UniqueEmojiReactionLimitPerPost")
     async with services.db.transaction() as tx:
         if not await posts.hold(tx, post_id):

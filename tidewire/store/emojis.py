@@ -6,6 +6,7 @@ from tidewire.store import sql
 from tidewire.store.db import Database, Transaction
 from tidewire.wire.models import Emoji
 
+Source = Database | Transaction
 _Q = sql.load("emojis")
 
 
@@ -23,9 +24,9 @@ async def by_id(db: Database, emoji_id: str) -> Emoji | None:
     return found[0] if found else None
 
 
-async def by_names(db: Database, names: Sequence[str]) -> list[Emoji]:
+async def by_names(source: Source, names: Sequence[str]) -> list[Emoji]:
     """Return the emojis of these names that exist, by name."""
-    return sql.structs(Emoji, await db.fetch(_Q["by_names"], names))
+    return sql.structs(Emoji, await source.fetch(_Q["by_names"], names))
 
 
 async def page(db: Database, limit: int, offset: int, *, by_name: bool) -> list[Emoji]:

@@ -294,7 +294,7 @@ class PostMetadata(Struct, omit_defaults=True):
     """What a client needs to draw a post; always an object."""
 
     embeds: list[Any] = field(default_factory=list)
-    emojis: list[Any] = field(default_factory=list)
+    emojis: list[Emoji] = field(default_factory=list)
     files: list[FileInfo] = field(default_factory=list)
     images: dict[str, Any] = field(default_factory=dict)
     reactions: list[Reaction] = field(default_factory=list)

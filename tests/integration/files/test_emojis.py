@@ -64,14 +64,26 @@ async def test_an_emoji_is_made_found_told_and_gone(crew: Crew) -> None:
         "max-age=2592000, private",
     )
     assert Image.open(io.BytesIO(picture.content)).size == (128, 85)
-    post = await who.post("/channels/direct", [who.id, people.owner.id])
-    post = await who.post("/posts", {"channel_id": post["id"], "message": ":sea_gull:"}, expect=201)
-    body = {"user_id": who.id, "post_id": post["id"], "emoji_name": "sea_gull"}
-    assert (await who.post("/reactions", body))["emoji_name"] == "sea_gull"
+    direct = (await who.post("/channels/direct", [who.id, people.owner.id]))["id"]
+    text = "at 10:30:45 a :sea_gull: and a :smile: and a :no_such_bird:"
+    post = await who.post("/posts", {"channel_id": direct, "message": text}, expect=201)
+    told = json.loads((await listening[0].event("posted"))["data"]["post"])
+    for seen in (post, told, await who.get(f"/posts/{post['id']}")):
+        assert seen["metadata"]["emojis"] == [emoji]
+    for name in ("sea_gull", "gull-2"):
+        body = {"user_id": who.id, "post_id": post["id"], "emoji_name": name}
+        assert (await who.post("/reactions", body))["emoji_name"] == name
+    listed = await who.get(f"/channels/{direct}/posts")
+    assert listed["posts"][post["id"]]["metadata"]["emojis"] == [emoji, other]
+    edited = await who.put(f"/posts/{post['id']}/patch", {"message": "nothing"})
+    assert edited["metadata"]["emojis"] == [emoji, other]  # of the reactions
     await people.member.delete(f"/emoji/{emoji['id']}")
     for path in (f"/emoji/{emoji['id']}", "/emoji/name/sea_gull", f"/emoji/{emoji['id']}/image"):
-        await who.get(path, expect=404)
+        gone = await who.get(path, expect=404)
+        by_name = path == "/emoji/name/sea_gull"
+        assert gone["id"] == ("app.emoji.get_by_name.no_result" if by_name else "app.emoji.get.no_result")
     assert await who.post("/emoji/names", ["sea_gull"]) == []
+    assert (await who.get(f"/posts/{post['id']}"))["metadata"]["emojis"] == [other]
     again = await made(people.owner, "sea_gull")  # the name is free
     for one in (again, other):
         await people.admin.delete(f"/emoji/{one['id']}")
@@ -121,8 +133,8 @@ async def test_what_is_refused(crew: Crew, config: dict[str, Any]) -> None:
         assert answer.status_code in (200, 400, 413), (name, answer.text)
         if answer.status_code == 200:
             await me.delete(f"/emoji/{answer.json()['id']}")
-    await me.get("/emoji?sort=odd", expect=400)
-    await me.get("/emoji/autocomplete", expect=400)
+    for path in ("/emoji?sort=odd", "/emoji/autocomplete", "/emoji/name/a%20b", "/emoji/name/" + "x" * 65):
+        assert (await me.get(path, expect=400))["id"] == "api.context.invalid_url_param.app_error"
     await me.post("/emoji/search", {"term": ""}, expect=400)
     await me.post("/emoji/names", ["x"] * 1 + [str(n) for n in range(200)], expect=400)
     answers = await asyncio.gather(*(make(me, "once") for _ in range(10)))
@@ -131,8 +143,9 @@ async def test_what_is_refused(crew: Crew, config: dict[str, Any]) -> None:
     for method, path in (
         ("GET", "/emoji"), ("GET", f"/emoji/{taken['id']}"), ("GET", "/emoji/name/taken"),
         ("GET", f"/emoji/{taken['id']}/image"), ("DELETE", f"/emoji/{taken['id']}"), ("POST", "/emoji"),
+        ("POST", "/emoji/names"), ("POST", "/emoji/search"), ("GET", "/emoji/autocomplete?name=x"),
     ):  # fmt: skip
-        answer = await me.request(method, path)
+        answer = await me.request(method, path, json={"term": "x"} if path.endswith("/search") else ["taken"])
         assert (answer.status_code, answer.json()["id"]) == (501, "api.emoji.disabled.app_error")
 
 

@@ -317,10 +317,19 @@ async def test_bad_reactions_are_refused(people: People) -> None:
     await people.member.post("/reactions", {**body, "post_id": "x"}, expect=400)
     await react(people.stranger, post["id"], "+1", expect=404)
     await react(people.teammate, post["id"], "+1", expect=403)
+    unknown = await react(people.member, post["id"], "sea_serpent", expect=404)
+    assert unknown["id"] == "app.emoji.get_by_name.no_result"
+    body["user_id"] = people.member.id
+    many = [f"clock{hour}{half}" for hour in range(1, 13) for half in ("", "30")]
+    many += [f"{moon}_moon" for moon in ("new", "waxing_crescent", "waxing_gibbous", "full", "waning_gibbous")]
+    many += [f"{hand}_{tone}_skin_tone" for hand in ("wave", "+1", "clap") for tone in ("light", "medium_dark", "dark")]
+    many += ["flag-ad", "flag-ae", "flag-af", "andorra", "ca", "heart", "keycap_star", "asterisk", "tada", "eyes"]
+    many += ["wave_medium_light_skin_tone", "thumbsup", "hugs", "mattermost", "100", "1st_place_medal", "e-mail", "on"]
+    many += ["two_men_holding_hands_dark_skin_tone_light_skin_tone", "non-potable_water", "black_cat", "canada"]
+    assert len(many) == 60
     results = await asyncio.gather(
-        *[people.member.request("POST", "/reactions", json={**body, "user_id": people.member.id, "emoji_name": f"e{i}"})
-          for i in range(60)]
-    )  # fmt: skip
+        *[people.member.request("POST", "/reactions", json={**body, "emoji_name": name}) for name in many]
+    )
     assert sorted(answer.status_code for answer in results) == [200] * 50 + [400] * 10
     assert len(await people.member.get(f"/posts/{post['id']}/reactions")) == 50
 
