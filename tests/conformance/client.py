@@ -79,6 +79,7 @@ def _difference(told: Any, fresh: Any) -> Any:
     return {key: _difference(told.get(key), fresh.get(key)) for key in keys if told.get(key) != fresh.get(key)}
 
 
+_DRAFT = ("message", "type", "props", "file_ids", "priority", "create_at", "update_at")
 _ME = ("username", "nickname", "first_name", "position", "roles", "props", "last_picture_update", "update_at")
 
 
@@ -93,6 +94,7 @@ class State:
     threads: dict[str, Json] = field(default_factory=dict)
     people: dict[str, set[str]] = field(default_factory=dict)
     preferences: dict[tuple[str, str], str] = field(default_factory=dict)
+    drafts: dict[tuple[str, str], Json] = field(default_factory=dict)  # by channel and root
     team_roles: dict[str, str] = field(default_factory=dict)
     # By team: category id → its row; the order of the ids is the dict's.
     sidebars: dict[str, dict[str, Json]] = field(default_factory=dict)
@@ -111,6 +113,11 @@ class State:
             "threads": {key: {name: row[name] for name in _THREAD} for key, row in self.threads.items()},
             "people": {key: sorted(ids) for key, ids in self.people.items()},
             "preferences": self.preferences,
+            "drafts": {
+                key: {name: row.get(name) for name in _DRAFT}
+                for key, row in self.drafts.items()
+                if key[0] in self.channels and not self.channels[key[0]]["delete_at"]
+            },
             "me": {name: self.me.get(name) for name in _ME},
             "status": self.status,
         }
@@ -205,6 +212,8 @@ class Client:
         state.team_roles = {row["team_id"]: row["roles"] for row in await self.call("GET", "/users/me/teams/members")}
         for team_id in state.teams:
             state.sidebars[team_id] = await self._load_sidebar(team_id)
+            for row in await self.call("GET", f"/users/me/teams/{team_id}/drafts"):
+                state.drafts[row["channel_id"], row["root_id"]] = row
         for row in await self.call("GET", "/users/me/preferences"):
             state.preferences[row["category"], row["name"]] = row["value"]
         for row in await self.call("GET", "/users/me/channels"):
@@ -527,6 +536,18 @@ class Client:
     async def on_preferences_changed(self, data: Json, _: Json) -> None:
         for row in json.loads(data["preferences"]):
             self.state.preferences[row["category"], row["name"]] = row["value"]
+
+    async def on_draft_created(self, data: Json, _: Json) -> None:
+        row = json.loads(data["draft"])
+        self.state.drafts[row["channel_id"], row["root_id"]] = row
+
+    async def on_draft_deleted(self, data: Json, _: Json) -> None:
+        row = json.loads(data["draft"])
+        del self.state.drafts[row["channel_id"], row["root_id"]]
+
+    async def on_preference_changed(self, data: Json, _: Json) -> None:
+        row = json.loads(data["preference"])
+        self.state.preferences[row["category"], row["name"]] = row["value"]
 
     async def on_preferences_deleted(self, data: Json, _: Json) -> None:
         for row in json.loads(data["preferences"]):

@@ -190,6 +190,16 @@ async def preferences(w: World) -> None:
     rows = [{"user_id": w.ada.id, "category": "display_settings", "name": name, "value": "x"} for name in ("a", "b")]
     await w.ada.call("PUT", "/users/me/preferences", rows)
     await w.ada.call("POST", "/users/me/preferences/delete", rows[:1])
+    for command in ("/collapse", "/expand"):
+        await w.ada.call("POST", "/commands/execute", {"command": command, "channel_id": w.room["id"]})
+
+
+async def drafts(w: World) -> None:
+    root = await w.post(w.ada, "root")
+    for root_id, message in (("", "to say"), (root["id"], "to answer"), ("", "to say later")):
+        body = {"user_id": w.bob.id, "channel_id": w.room["id"], "root_id": root_id, "message": message}
+        await w.bob.call("POST", "/drafts", body)
+    await w.bob.call("DELETE", f"/users/me/channels/{w.room['id']}/drafts/{root['id']}")
 
 
 async def patch_me(w: World) -> None:
@@ -348,6 +358,7 @@ SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     remove_and_add,
     leave_team,
     preferences,
+    drafts,
     patch_me,
     change_team,
     archive_team,

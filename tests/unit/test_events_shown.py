@@ -36,8 +36,6 @@ ELSEWHERE = {
     "guests_deactivated": TESTS + "accounts/test_guests.py",
     "new_user": TESTS + "api/test_events.py",  # names the user, whom clients ask for
     "emoji_added": TESTS + "files/test_emojis.py::test_an_emoji_is_made_found_told_and_gone",
-    "draft_created": TESTS + "posts/test_extras.py",
-    "draft_deleted": TESTS + "posts/test_extras.py",
     # Nothing of these is in any snapshot.
     "hello": TESTS + "gateway/test_login.py",
     "typing": TESTS + "gateway/test_actions.py::test_typing_reaches_the_others_once_per_interval",

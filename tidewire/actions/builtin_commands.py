@@ -1,11 +1,11 @@
 """The slash commands that every team has. Each does what a request of its user would do, with his rights.
 
-Source: Mattermost API v4, built-in commands. Some of them (collapse, expand, search, settings, shortcuts …) are the
-clients' own; they are not listed here.
+Source: Mattermost API v4, built-in commands. What they refuse is said to the user alone, as all that they answer.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tidewire.actions import (
     channel_changes,
@@ -15,7 +15,9 @@ from tidewire.actions import (
     choose_status,
     custom_status,
     posts,
+    preferences,
     sessions,
+    team_invites,
 )
 from tidewire.actions.channel_changes import ChannelPatch
 from tidewire.actions.choose_status import NewStatus
@@ -234,6 +236,27 @@ async def _patch(typed: Typed, patch: ChannelPatch) -> CommandResponse:
     return CommandResponse()
 
 
+async def _show_previews(typed: Typed, *, collapsed: bool) -> CommandResponse:
+    await preferences.do_collapse_previews(typed.services, typed.user.id, collapsed=collapsed)
+    return answer(f"Image links now {'collapse' if collapsed else 'expand'} by default")
+
+
+async def _invite_people(typed: Typed) -> CommandResponse:
+    """Addresses, by blanks."""
+    emails = [word for word in typed.words.split() if "@" in word]
+    if not emails or typed.team is None:
+        return answer("Please specify one or more valid email addresses")
+    await team_invites.do_invite(
+        typed.services, typed.session, typed.team.id, emails, [], "", graceful=False
+    )
+    return answer("Email invite(s) sent")
+
+
+async def _in_client(typed: Typed, *, name: str) -> CommandResponse:
+    """What clients do themselves; those that cannot ask the server."""
+    return answer(f"The {name} command is not supported on your device")
+
+
 async def _logout(typed: Typed) -> CommandResponse:
     await sessions.do_logout(typed.services, typed.session)
     return CommandResponse(goto_location="/login")
@@ -267,13 +290,16 @@ async def _channel(typed: Typed, name: str) -> Channel | None:
 COMMANDS: dict[str, Builtin] = {
     "away": Builtin(_away, "", "Set your status away"),
     "clear": Builtin(_clear, "", "Clear the current status"),
+    "collapse": Builtin(partial(_show_previews, collapsed=True), "", "Turn on auto-collapsing of image previews"),
     "code": Builtin(_code, "[text]", "Display text as a code block"),
     "dnd": Builtin(_dnd, "", "Do not disturb disables notifications"),
     "echo": Builtin(_echo, "[message]", "Echo back text from your account"),
+    "expand": Builtin(partial(_show_previews, collapsed=False), "", "Turn off auto-collapsing of image previews"),
     "groupmsg": Builtin(_groupmsg, "@[username1],@[username2] 'message'", "Send a group message to users"),
     "header": Builtin(_header, "[text]", "Edit the channel header"),
     "help": Builtin(_help, "", "Show what commands there are"),
     "invite": Builtin(_invite, "@[username] ~[channel]", "Invite a user to a channel"),
+    "invite_people": Builtin(_invite_people, "[name@domain.com ...]", "Send an email invite to your team"),
     "join": Builtin(_join, "~[channel]", "Join the open channel"),
     "kick": Builtin(_remove, "@[username]", "Remove a member from the channel"),
     "leave": Builtin(_leave, "", "Leave the current channel"),
@@ -287,6 +313,9 @@ COMMANDS: dict[str, Builtin] = {
     "purpose": Builtin(_purpose, "[text]", "Edit the channel purpose"),
     "remove": Builtin(_remove, "@[username]", "Remove a member from the channel"),
     "rename": Builtin(_rename, "[text]", "Rename the channel"),
+    "search": Builtin(partial(_in_client, name="search"), "[text]", "Search text in messages"),
+    "settings": Builtin(partial(_in_client, name="settings"), "", "Open the Settings dialog"),
+    "shortcuts": Builtin(partial(_in_client, name="shortcuts"), "", "Displays a list of keyboard shortcuts"),
     "shrug": Builtin(_shrug, "[message]", "Adds ¯\\_(ツ)_/¯ to your message"),
     "status": Builtin(_custom, "[:emoji_name:] [status_message]", "Set a custom status"),
 }

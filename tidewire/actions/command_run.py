@@ -77,7 +77,12 @@ async def do_execute(services: Services, session: Session, args: CommandArgs) ->
         response = await _call(typed, custom, trigger_id)
         await _say(services, user, channel, response, custom, root_id=args.root_id)
     elif builtin is not None:
-        response = await builtin.run(typed)
+        try:
+            response = await builtin.run(typed)
+        except AppError as error:  # the client asked for a command, which is there; what it refuses is its answer
+            if error.status >= 500 and error.status != 501:
+                raise
+            response = builtin_commands.answer(error.message)
         await _say(services, user, channel, response, None, root_id=args.root_id)
     else:
         text = f"Command with a trigger of '/{trigger[:64]}' not found."

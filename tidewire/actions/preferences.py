@@ -110,6 +110,15 @@ async def do_delete_preferences(
         announce_changed(tx, user_id, items, event="preferences_deleted")
 
 
+async def do_collapse_previews(services: Services, user_id: str, *, collapsed: bool) -> None:
+    """Remember whether a user's clients show pictures of links, and tell them. Source: Mattermost API v4, /collapse."""
+    item = Preference(user_id, "display_settings", "collapse_previews", "true" if collapsed else "false")
+    async with services.db.transaction() as tx:
+        await _take_turn(tx, user_id)
+        await preferences.put(tx, user_id, [item])
+        announce(tx, user_key(user_id), [to_user("preference_changed", {"preference": as_text(item)}, user_id)])
+
+
 async def _leave_places(tx: Transaction, user_id: str, items: list[Preference]) -> None:
     """A channel that becomes a favourite, or is none any more, leaves the place that it had in the sidebar."""
     channel_ids = [item.name for item in items if item.category == FAVORITE]

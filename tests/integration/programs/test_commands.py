@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-import msgspec
 import pytest
 
 from tests.fixtures.api import Client, People
@@ -129,6 +128,25 @@ async def test_what_a_command_asks_and_answers(
     assert [shown(event)["message"] for event in await announced.events()] == ["plain words"]
 
 
+async def test_a_forged_host_is_in_no_address_and_no_login_goes_out(people: People, program: Program) -> None:
+    command = await new_command(people, program, "where")
+    program.expect({})
+    forged = {"X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example", "Cookie": "MMUSERID=x"}
+    body = {"command": "/where", "channel_id": people.channel["id"]}
+    await people.admin.put("/config/patch", {"ServiceSettings": {"SiteURL": "https://chat.example.org"}})
+    try:
+        answer = await people.member.request("POST", "/commands/execute", json=body, headers=forged)
+        assert answer.status_code == 200, answer.text
+    finally:
+        await people.admin.put("/config/patch", {"ServiceSettings": {"SiteURL": people.api.url}})
+    told = await program.next()
+    assert told.form["response_url"].startswith("https://chat.example.org/hooks/commands/")
+    login = people.member.http.headers["Authorization"].removeprefix("Bearer ")
+    for text in (str(told.headers), told.path, told.body.decode()):
+        assert "evil.example" not in text and login not in text
+    assert told.headers["authorization"] == f"Token {command['token']}" and "cookie" not in told.headers
+
+
 async def test_a_command_by_get_carries_all_in_its_address(people: People, program: Program) -> None:
     await new_command(people, program, "look", method="G")
     program.expect({})
@@ -157,56 +175,12 @@ async def test_answers_that_no_program_should_give(people: People, program: Prog
         assert await refusal(people.member, "POST", "/commands/execute", body) == (400, error)
 
 
-async def test_built_in_commands(people: People, announced: Announced) -> None:
-    me, owner, channel = people.member, people.owner, people.channel["id"]
-    await run(me, people, "/me waves")
-    post = await last_post(people)
-    assert (post["type"], post["message"]) == ("me", "*waves*")
-    await run(me, people, "/shrug so")
-    assert (await last_post(people))["message"] == "so ¯\\\\\\_(ツ)\\_/¯"
-    await run(me, people, "/code a\nb")
-    assert (await last_post(people))["message"] == "    a\n    b"
-    for status in ("away", "dnd", "offline", "online"):
-        await run(me, people, "/" + status)
-        assert (await me.get("/users/me/status"))["manual"] == (status != "online")
-    answer = await run(me, people, "/msg @owner psst")
-    assert answer["goto_location"] == "/seagulls/messages/@owner"
-    direct = await me.post("/channels/direct", [me.id, owner.id])
-    assert (await last_post(people, direct["id"]))["message"] == "psst"
-    room = await owner.new_channel(people.team["id"], "room", "O")
-    assert (await run(me, people, "/join ~room"))["goto_location"] == "/seagulls/channels/room"
-    assert (await run(me, people, "/leave", channel_id=room["id"]))["goto_location"].endswith("/town-square")
-    await run(owner, people, "/invite @member ~room")
-    assert await me.get(f"/channels/{room['id']}/members/me")
-    await run(owner, people, "/remove @member", channel_id=room["id"])
-    assert (await refusal(me, "GET", f"/channels/{room['id']}/members/me"))[0] in (403, 404)
-    await run(me, people, "/mute")
-    assert (await me.get(f"/channels/{channel}/members/me"))["notify_props"]["mark_unread"] == "mention"
-    await run(me, people, "/mute")
-    await run(owner, people, "/header new words")
-    assert (await owner.get(f"/channels/{channel}"))["header"] == "new words"
-    await run(me, people, "/status :tada: at sea")
-    custom = msgspec.json.decode((await me.get("/users/me"))["props"]["customStatus"])
-    assert (custom["emoji"], custom["text"]) == ("tada", "at sea")
-    await announced.copies()
-    await run(me, people, "/help")
-    [event] = await announced.events()
-    assert "/away" in shown(event)["message"]
-    await run(me, people, "/join nowhere-at-all")
-    [event] = await announced.events()
-    assert "Could not find" in shown(event)["message"]
-    leaver = await people.api.user("guest-of-an-hour")
-    await owner.add_to_team(people.team["id"], leaver)
-    await owner.post(f"/channels/{channel}/members", {"user_id": leaver.id}, expect=201)
-    await run(leaver, people, "/logout")
-    assert (await leaver.request("GET", "/users/me")).status_code == 401
-
-
 async def test_what_is_no_command(people: People) -> None:
     channel = people.channel["id"]
     start = (400, "api.command.execute_command.start.app_error")
     for body in ({"command": "hi", "channel_id": channel}, {"command": "/", "channel_id": channel}, {"command": "/me"}):
         assert await refusal(people.member, "POST", "/commands/execute", body) == start
+    assert await refusal(people.member, "GET", "/commands") == (400, "api.context.invalid_body_param.app_error")
     unknown = (404, "api.command.execute_command.not_found.app_error")
     body = {"command": "/nothing-like-it", "channel_id": channel}
     assert await refusal(people.member, "POST", "/commands/execute", body) == unknown
@@ -215,6 +189,11 @@ async def test_what_is_no_command(people: People) -> None:
     try:
         off = (501, "api.command.disabled.app_error")
         assert await refusal(people.member, "POST", "/commands/execute", body) == off
-        assert await refusal(people.member, "GET", f"/teams/{people.team['id']}/commands/autocomplete") == off
+        for who, method, path in (
+            (people.member, "GET", f"/teams/{people.team['id']}/commands/autocomplete"),
+            (people.member, "GET", f"/commands?team_id={people.team['id']}"),
+            (people.owner, "POST", "/commands"),
+        ):
+            assert await refusal(who, method, path, {} if method == "POST" else None) == off
     finally:
         await people.admin.put("/config/patch", {"ServiceSettings": {"EnableCommands": True}})
