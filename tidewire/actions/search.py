@@ -126,6 +126,8 @@ async def _question(
         people[1],
         terms.since,
         terms.until,
+        [begin for begin, _ in terms.days_without] or None,
+        [end for _, end in terms.days_without] or None,
     )
 
 

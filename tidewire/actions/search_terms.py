@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 TERMS_MAX = 512  # characters, as on the reference
 WORDS_MAX = 64
 _TOKEN = re.compile(r'(-?)(?:(from|in|channel|before|after|on|ext):\s*)?("[^"]*"|\S+)', re.I)
+_DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})\Z")
 _EDGES = re.compile(r"^[^\w#@]+|[^\w*]+$")
 _FIELDS = {"from": "users", "in": "channels", "channel": "channels", "ext": "extensions"}
 FOREVER = 1 << 53
@@ -28,7 +29,7 @@ class Names:
 class Terms:
     """The conditions of a search. words and unwanted are texts for to_tsquery, hashtags one for a cast to tsquery.
 
-    since, until: ms, since <= create_at < until.
+    since, until: ms, since <= create_at < until. days_without: (begin, end) in ms of days that are left out.
     """
 
     words: str = ""
@@ -39,12 +40,13 @@ class Terms:
     extensions: Names = field(default_factory=Names)
     since: int = 0
     until: int = FOREVER
+    days_without: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether nothing is asked for."""
         names = (self.users, self.channels, self.extensions)
-        dated = self.since > 0 or self.until < FOREVER
+        dated = self.since > 0 or self.until < FOREVER or self.days_without
         return not (self.words or self.hashtags or dated or any(one.wanted for one in names))
 
 
@@ -86,8 +88,9 @@ def _quoted(word: str) -> str:
 
 def _narrow(terms: Terms, name: str, value: str, offset_s: int, *, excluded: bool) -> None:
     """Apply a date; one that is none is ignored, as on the reference."""
+    found = _DATE.match(value)
     try:
-        day = date.fromisoformat(value) if len(value) == 10 else None
+        day = date(*map(int, found.groups())) if found else None
     except ValueError:
         day = None
     if day is None or not 1970 <= day.year < 9000:
@@ -96,8 +99,10 @@ def _narrow(terms: Terms, name: str, value: str, offset_s: int, *, excluded: boo
     begin = int((datetime(day.year, day.month, day.day, tzinfo=UTC) - zone).timestamp() * 1000)
     end = begin + 86_400_000
     if excluded:
-        # "not before" is "at or after", "not after" is "up to its end"; a day in the middle cannot be left out.
-        name = {"before": "from", "after": "to"}.get(name, "")
+        # "not before" is "at or after", "not after" is "up to its end".
+        name = {"before": "from", "after": "to", "on": "without"}[name]
+    if name == "without":
+        terms.days_without.append((begin, end))
     if name in ("on", "from"):
         terms.since = max(terms.since, begin)
     if name in ("on", "to"):

@@ -32,6 +32,8 @@ class Question(NamedTuple):
     not_by_users: list[str] | None
     since: int
     until: int
+    days_begin: list[int] | None  # days that are left out, with their ends
+    days_end: list[int] | None
 
 
 class State(NamedTuple):

@@ -3,15 +3,19 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
-from tests.fixtures.api import Client, People
+from tests.fixtures.api import Api, Client, People, new_settings
+from tests.fixtures.postgres import Postgres, cloned
+from tests.fixtures.redis import Redis
 from tests.integration.posts.chat import say
 from tests.integration.posts.test_extras import refusal
+from tidewire.actions import search
 from tidewire.wire.ids import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -114,6 +118,8 @@ async def test_conditions(people: People, log_book: dict[str, Any]) -> None:
     assert await names("storm -in:harbour") == {"hidden", "direct"}
     assert await names("storm in:@owner") == {"direct"}
     assert await names("storm in:nowhere") == set() and await names("storm from:nobody") == set()
+    assert await names("storm from:owner from:member -in:harbour") == {"hidden", "direct"}
+    assert await names("#weather reef", is_or_search=True) == {"storm"}
     assert await names("storm before:2020-01-01") == set()
     assert "storm" in await names("storm after:2020-01-01")
     assert await names("c:\\sea 'quotes'") == {"odd"}
@@ -182,7 +188,11 @@ async def test_files_by_name_kind_and_content(people: People) -> None:
     assert await find_files(me, "kraken") == [report]
     assert await find_files(me, "ext:pdf") == [broken, report]
     assert await find_files(me, "-ext:pdf in:harbour") == [chart]
+    assert await find_files(me, "from:member -chart") == [broken, report]
     assert await find_files(people.teammate, "chart") == []
+    for page, expected in ((0, [broken, report]), (1, [chart]), (2, [])):
+        answer = await me.post("/files/search", {"terms": "from:member", "page": page, "per_page": 2}, expect=200)
+        assert answer["order"] == expected
     path = f"/teams/{people.team['id']}/files/search"
     assert (await refusal(people.stranger, "POST", path, {"terms": "x"}))[0] == 403
 
@@ -216,16 +226,63 @@ async def test_a_guest_finds_only_what_he_may_read(people: People, log_book: dic
 
 
 async def test_late_and_older_posts_come_in_too(people: People) -> None:
-    """A row that no pass over the newest ones can see, as an import writes it."""
+    """A row that no pass over the newest ones can see, as an import writes it; and days by the searcher's clock."""
+    late = int(datetime(2020, 3, 5, 23, 30, tzinfo=UTC).timestamp() * 1000)
     connection = await asyncpg.connect(people.api.settings.database.url)
     try:
         await connection.execute(
             "INSERT INTO posts (id, create_at, update_at, user_id, channel_id, message)"
-            " VALUES ($1, 1000, 1000, $2, $3, 'ancient mariner')",
-            new_id(1000), people.member.id, people.channel["id"],
+            " VALUES ($1, $2, $2, $3, $4, 'ancient mariner')",
+            new_id(late), late, people.member.id, people.channel["id"],
         )  # fmt: skip
     finally:
         await connection.close()
     async with asyncio.timeout(20):
         while not await find(people.member, people, "ancient"):
             await asyncio.sleep(0.2)
+    for terms, here, an_hour_east in (
+        ("on:2020-03-05", True, False), ("on:2020-3-6", False, True), ("on:2020-03-04", False, False),
+        ("before:2020-03-06", True, False), ("before:2020-03-05", False, False), ("before:2020-03-07", True, True),
+        ("after:2020-03-05", False, True), ("after:2020-03-04", True, True), ("after:2020-03-06", False, False),
+        ("-on:2020-03-05", False, True), ("-on:2020-03-06 -on:2020-03-07", True, False),
+        ("after:2020-03-04 before:2020-03-06", True, False), ("-after:2020-03-05", True, False),
+        ("-before:2020-03-06", False, True),
+    ):  # fmt: skip
+        for offset_s, expected in ((0, here), (3600, an_hour_east)):
+            found = await find(people.member, people, "ancient " + terms, time_zone_offset=offset_s)
+            assert bool(found) is expected, (terms, offset_s)
+
+
+async def test_a_search_that_takes_too_long_is_given_up(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "TIMEOUT_MS", 200)
+    connection = await asyncpg.connect(people.api.settings.database.url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE post_search, file_search IN ACCESS EXCLUSIVE MODE")
+            for path in ("/posts/search", "/files/search"):
+                answer = await people.member.request("POST", path, json={"terms": "storm"})
+                assert answer.status_code == 503 and answer.headers["Retry-After"]
+    finally:
+        await connection.close()
+    assert await find(people.member, people, "storm")
+
+
+async def test_words_of_another_language(postgres: Postgres, redis: Redis) -> None:
+    """A change of the language makes the index anew."""
+    async with cloned(postgres) as url:
+        post_id = ""
+        for language, found_by, not_by in (("german", "haus", "hau"), ("simple", "häuser", "haus")):
+            api = Api(new_settings(url, redis.url, search={"language": language}))
+            await api.start()
+            try:
+                if not post_id:
+                    me = await api.user("hafenmeister")
+                    channel = await me.new_channel((await me.new_team("hafen"))["id"], "kai")
+                    post_id = (await say(me, channel["id"], "Die Häuser am Kai"))["id"]
+                me = await api.anonymous().log_in("hafenmeister")
+                async with asyncio.timeout(20):
+                    while (await me.post("/posts/search", {"terms": found_by}, expect=200))["order"] != [post_id]:
+                        await asyncio.sleep(0.1)
+                assert (await me.post("/posts/search", {"terms": not_by}, expect=200))["order"] == []
+            finally:
+                await api.stop()

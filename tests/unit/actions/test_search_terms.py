@@ -47,6 +47,7 @@ def test_modifiers() -> None:
         ("before:2026-11-26", 0, 1795651200000),
         ("after:2026-11-26", 1795651200000 + DAY, FOREVER),
         ("on:2026-11-26", 1795651200000, 1795651200000 + DAY),
+        ("on:2026-1-5", 1767571200000, 1767571200000 + DAY),
         ("-before:2026-11-26", 1795651200000, FOREVER),
         ("-after:2026-11-26", 0, 1795651200000 + DAY),
         ("after:2026-11-24 before:2026-11-26", 1795651200000 - DAY, 1795651200000),
@@ -58,6 +59,12 @@ def test_dates(text: str, since: int, until: int) -> None:
     assert (terms.since, terms.until) == (since, until)
     here = read(text, offset_s=3600)  # an hour east of UTC: a day begins an hour earlier
     assert here.since == (since - 3_600_000 if since else 0)
+
+
+def test_days_that_are_left_out() -> None:
+    terms = read("storm -on:2026-11-26 -on:2026-11-28")
+    assert terms.days_without == [(1795651200000 + days * DAY, 1795651200000 + (days + 1) * DAY) for days in (0, 2)]
+    assert (terms.since, terms.until) == (0, FOREVER)
 
 
 @given(st.text(max_size=2000), st.booleans(), st.integers())

@@ -118,6 +118,8 @@ SELECT (CASE WHEN $4 THEN to_tsquery($1::text::regconfig, $2) || $3::text::tsque
 ($1::tsquery IS NULL OR s.words @@ $1) AND ($2::tsquery IS NULL OR NOT s.words @@ $2)
     AND ($6::text[] IS NULL OR s.channel_id = ANY($6)) AND ($7::text[] IS NULL OR s.channel_id <> ALL($7))
     AND s.create_at >= $10 AND s.create_at < $11
+    AND ($12::bigint[] IS NULL OR NOT EXISTS (SELECT FROM unnest($12::bigint[], $13::bigint[]) AS day (begins, ends)
+        WHERE s.create_at >= day.begins AND s.create_at < day.ends))
 
 -- part: readable
 JOIN channel_members m ON m.channel_id = s.channel_id AND m.user_id = $3
@@ -125,7 +127,8 @@ JOIN channel_members m ON m.channel_id = s.channel_id AND m.user_id = $3
 
 -- name: find_posts
 -- $1 what must, $2 what must not be in it (tsquery), $3 the searcher, $4 his team or '', $5 archived channels too, $6/$7 only
--- in/not in these channels, $8/$9 only by/not by these users, $10 at or after, $11 before (ms), $12/$13 limit, offset.
+-- in/not in these channels, $8/$9 only by/not by these users, $10 at or after, $11 before (ms), $12/$13 not between these
+-- times (begins, ends), $14/$15 limit, offset.
 -- null: no such condition. Planned with its values: a rare word wants the index of words, a common one the newest first.
 SELECT {shown}
 FROM post_search s
@@ -134,10 +137,10 @@ FROM post_search s
     LEFT JOIN threads t ON t.root_id = p.id
 WHERE {conditions}
     AND ($8::text[] IS NULL OR p.user_id = ANY($8)) AND ($9::text[] IS NULL OR p.user_id <> ALL($9))
-ORDER BY s.create_at DESC, s.post_id DESC LIMIT $12 OFFSET $13;
+ORDER BY s.create_at DESC, s.post_id DESC LIMIT $14 OFFSET $15;
 
 -- name: find_files
--- As find_posts; $14/$15 only/none of these extensions.
+-- As find_posts; $16/$17 only/none of these extensions.
 SELECT {file}
 FROM file_search s
     JOIN files f ON f.id = s.file_id AND f.delete_at = 0
@@ -145,8 +148,8 @@ FROM file_search s
     {readable}
 WHERE {conditions}
     AND ($8::text[] IS NULL OR f.user_id = ANY($8)) AND ($9::text[] IS NULL OR f.user_id <> ALL($9))
-    AND ($14::text[] IS NULL OR f.extension = ANY($14)) AND ($15::text[] IS NULL OR f.extension <> ALL($15))
-ORDER BY s.create_at DESC, s.file_id DESC LIMIT $12 OFFSET $13;
+    AND ($16::text[] IS NULL OR f.extension = ANY($16)) AND ($17::text[] IS NULL OR f.extension <> ALL($17))
+ORDER BY s.create_at DESC, s.file_id DESC LIMIT $14 OFFSET $15;
 
 -- name: channels_by_names
 SELECT c.id FROM channels c JOIN channel_members m ON m.channel_id = c.id AND m.user_id = $1
