@@ -90,8 +90,8 @@ async def usage_posts(call: Call) -> dict[str, int]:
 
 @route("GET", "/usage/storage")
 async def usage_storage(call: Call) -> dict[str, int]:
-    """There are no files yet."""
-    return {"bytes": 0}
+    """How many bytes the files have together."""
+    return {"bytes": await statistics.storage_bytes(call.services)}
 
 
 @route("GET", "/logs")

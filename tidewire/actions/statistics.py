@@ -12,6 +12,7 @@ from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Session
 
 DAY_MS = 86_400_000
+BY_DAY = frozenset({"post_counts_day", "user_counts_with_posts_day", "bot_post_counts_day"})
 UNCOUNTED = -1  # the contract's value for what a large installation does not count
 
 
@@ -26,20 +27,29 @@ async def get_analytics(services: Services, session: Session, name: str, team_id
     """Return the figures of one kind. team_id: "" is the whole installation. Raises: 400 for an unknown kind, 403."""
     permissions.check_system(session, "get_analytics")
     now = now_ms()
-    if name in ("post_counts_day", "user_counts_with_posts_day"):
-        days = await statistics.posts_by_day(services.db, team_id, now - 31 * DAY_MS)
-        return [
-            AnalyticsRow(day, posts if name == "post_counts_day" else users) for day, posts, users in days
-        ]
+    if name in BY_DAY:
+        bots_only = name == "bot_post_counts_day"
+        days = await statistics.posts_by_day(services.db, team_id, now - 31 * DAY_MS, bots_only=bots_only)
+        return [AnalyticsRow(day, users if name.startswith("user") else posts) for day, posts, users in days]
     if name not in ("standard", "extra_counts"):
         raise body_param("name")
     places = await statistics.places(services.db, team_id, now)
-    if name == "extra_counts":
-        nothing = ("file_post_count", "hashtag_post_count", "incoming_webhook_count", "outgoing_webhook_count",
-                   "command_count")  # fmt: skip
-        return [*(AnalyticsRow(key, 0) for key in nothing), AnalyticsRow("session_count", places["sessions"])]
     people = await statistics.people(services.db, team_id, now - DAY_MS, now - 30 * DAY_MS)
     small = people["users"] <= services.config.number("AnalyticsSettings.MaxUsersForStatistics")
+    if name == "extra_counts":
+        with_files, with_hashtags = (
+            await statistics.posts_with(services.db, team_id) if small else (UNCOUNTED, UNCOUNTED)
+        )
+        programs = await statistics.integrations(services.db, team_id)
+        extra = {
+            "file_post_count": with_files,
+            "hashtag_post_count": with_hashtags,
+            "incoming_webhook_count": programs["incoming"],
+            "outgoing_webhook_count": programs["outgoing"],
+            "command_count": programs["commands"],
+            "session_count": places["sessions"],
+        }
+        return [AnalyticsRow(key, value) for key, value in extra.items()]
     posts = await statistics.posts(services.db, team_id) if small else UNCOUNTED
     figures = {
         "channel_open_count": places["open_channels"],
@@ -62,3 +72,9 @@ async def rough_posts(services: Services) -> int:
     count = await statistics.post_estimate(services.db)
     step = 10 ** int(log10(count)) if count else 1
     return count // step * step
+
+
+async def storage_bytes(services: Services) -> int:
+    """Return how many bytes the files have together, at most some seconds old: everybody may ask."""
+    size = await services.cache.get("storage in use", lambda: statistics.storage(services.db))
+    return size or 0

@@ -30,7 +30,27 @@ async def post_estimate(db: Database) -> int:
     return count
 
 
-async def posts_by_day(db: Database, team_id: str, since_ms: int) -> list[tuple[str, int, int]]:
+async def posts_by_day(
+    db: Database, team_id: str, since_ms: int, *, bots_only: bool
+) -> list[tuple[str, int, int]]:
     """Return (day as YYYY-MM-DD in UTC, posts, users who posted), newest first, at most 31."""
-    rows = await db.fetch(_Q["posts_by_day"], team_id, since_ms)
+    rows = await db.fetch(_Q["posts_by_day"], team_id, since_ms, bots_only)
     return [(row["day"], row["posts"], row["users"]) for row in rows]
+
+
+async def posts_with(db: Database, team_id: str) -> tuple[int, int]:
+    """Return (posts with files, posts with hashtags)."""
+    row = await db.fetchrow(_Q["posts_with"], team_id)
+    return (row["files"], row["hashtags"]) if row is not None else (0, 0)
+
+
+async def integrations(db: Database, team_id: str) -> dict[str, int]:
+    """Return how many incoming and outgoing webhooks and commands there are."""
+    row = await db.fetchrow(_Q["integrations"], team_id)
+    return dict(row.items()) if row is not None else {}
+
+
+async def storage(db: Database) -> int:
+    """Return how many bytes the files have together. Cost: a look at every file."""
+    size: int = await db.fetchval(_Q["storage"])
+    return size

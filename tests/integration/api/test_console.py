@@ -34,15 +34,41 @@ async def test_figures(people: People) -> None:
     assert rows["post_count"] >= 1
     here = await people.admin.get(f"/analytics/old?name=standard&team_id={people.team['id']}")
     assert next(row["value"] for row in here if row["name"] == "unique_user_count") == 3
-    extra = {row["name"]: row["value"] for row in await people.admin.get("/analytics/old?name=extra_counts")}
-    assert extra["session_count"] == 5
+    channel, team = people.channel["id"], people.team["id"]
+    file = await people.owner.request("POST", f"/files?channel_id={channel}&filename=a", content=b"twelve bytes")
+    attached = {"channel_id": channel, "message": "#tagged", "file_ids": [file.json()["file_infos"][0]["id"]]}
+    await people.owner.post("/posts", attached)
+    await people.owner.post("/hooks/incoming", {"channel_id": channel})
+    outgoing = {"team_id": team, "trigger_words": ["x"], "callback_urls": ["http://x.example/"]}
+    await people.owner.post("/hooks/outgoing", outgoing)
+    command = {"team_id": team, "trigger": "x", "method": "P", "url": "http://x.example/"}
+    await people.owner.post("/commands", command)
+    expected = {
+        "file_post_count": 1, "hashtag_post_count": 1, "incoming_webhook_count": 1, "outgoing_webhook_count": 1,
+        "command_count": 1, "session_count": 5,
+    }  # fmt: skip
+    for where, counted in ((f"&team_id={team}", 1), (f"&team_id={people.other_team['id']}", 0), ("", 1)):
+        extra = await people.admin.get("/analytics/old?name=extra_counts" + where)
+        wanted = {name: value if name == "session_count" else counted for name, value in expected.items()}
+        assert {row["name"]: row["value"] for row in extra} == wanted
     [today] = await people.admin.get("/analytics/old?name=user_counts_with_posts_day")
     assert today["value"] >= 1
+    [today] = await people.admin.get("/analytics/old?name=post_counts_day")
+    assert today["value"] >= 2
+    assert await people.admin.get("/analytics/old?name=bot_post_counts_day") == []
+    bot = await people.admin.post("/bots", {"username": "counter"})
+    connection = await asyncpg.connect(people.api.settings.database.url)
+    try:
+        await connection.execute("UPDATE posts SET user_id = $1 WHERE message = 'one'", bot["user_id"])
+    finally:
+        await connection.close()
+    [bots] = await people.admin.get("/analytics/old?name=bot_post_counts_day")
+    assert bots == {"name": today["name"], "value": 1}
     await people.admin.get("/analytics/old?name=nonsense", expect=400)
     await people.admin.put("/config/patch", {"AnalyticsSettings": {"MaxUsersForStatistics": 1}})
     rows = {row["name"]: row["value"] for row in await people.admin.get("/analytics/old")}
     assert rows["post_count"] == -1
-    assert await people.member.get("/usage/storage") == {"bytes": 0}
+    assert await people.member.get("/usage/storage") == {"bytes": 12}
     assert (await people.member.get("/usage/posts"))["count"] >= 0
 
 

@@ -23,9 +23,26 @@ WHERE p.delete_at = 0 AND ($1::text = '' OR p.channel_id IN (SELECT id FROM chan
 SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'posts'::regclass;
 
 -- name: posts_by_day
+-- $3: of bots only.
 SELECT to_char(to_timestamp(p.create_at / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, count(*) AS posts,
     count(DISTINCT p.user_id) AS users
 FROM posts p
 WHERE p.create_at > $2 AND p.delete_at = 0
     AND ($1::text = '' OR p.channel_id IN (SELECT id FROM channels WHERE team_id = $1))
+    AND (NOT $3 OR p.user_id IN (SELECT id FROM users WHERE is_bot))
 GROUP BY 1 ORDER BY 1 DESC LIMIT 31;
+
+-- name: posts_with
+-- Counts every post, as posts does.
+SELECT count(*) FILTER (WHERE p.file_ids <> '{}') AS files, count(*) FILTER (WHERE p.hashtags <> '') AS hashtags
+FROM posts p
+WHERE p.delete_at = 0 AND (p.file_ids <> '{}' OR p.hashtags <> '')
+    AND ($1::text = '' OR p.channel_id IN (SELECT id FROM channels WHERE team_id = $1));
+
+-- name: integrations
+SELECT (SELECT count(*) FROM incoming_webhooks WHERE delete_at = 0 AND ($1::text = '' OR team_id = $1)) AS incoming,
+    (SELECT count(*) FROM outgoing_webhooks WHERE delete_at = 0 AND ($1::text = '' OR team_id = $1)) AS outgoing,
+    (SELECT count(*) FROM commands WHERE delete_at = 0 AND ($1::text = '' OR team_id = $1)) AS commands;
+
+-- name: storage
+SELECT coalesce(sum(size), 0)::bigint FROM files WHERE delete_at = 0;
