@@ -9,6 +9,7 @@ Source: Mattermost API v4, the errors named beside each operation.
 
 ROWS = "rows"
 API, PEOPLE, POSTS = "tests/integration/api/", "tests/integration/people/", "tests/integration/posts/"
+FILES, PROGRAMS = "tests/integration/files/", "tests/integration/programs/"
 ACCOUNTS, TEAMS = "tests/integration/accounts/", "tests/integration/teams/"
 
 # Why an error cannot come.
@@ -25,6 +26,9 @@ _CONFIG = API + "test_config.py::test_what_may_not_be_set"
 _OAUTH_OFF = ACCOUNTS + "test_oauth_ends.py::test_switched_off"
 _IMAGES = "tests/integration/links/test_image_proxy.py::"
 _ADMINS_ONLY = "tests/integration/bulk/test_jobs.py::test_only_administrators_may"
+_FILES = FILES + "test_files.py::test_what_is_refused"
+_EMOJIS = FILES + "test_emojis.py::test_what_is_refused"
+_COMMANDS = PROGRAMS + "test_commands.py::test_a_command_is_managed_by_who_may"
 _FORMS = PEOPLE + "test_pictures.py::test_forms_that_hold_no_file"
 
 # method, path, status, id, what shows it
@@ -165,6 +169,70 @@ LISTED: list[tuple[str, str, int, str, str]] = [
     ("DELETE", _SCHEDULE, 500, "app.delete_scheduled_post.get_scheduled_post.error", NOT_SCHEDULED),
     ("DELETE", _SCHEDULE, 404, "app.delete_scheduled_post.existing_scheduled_post.not_exist", NOT_SCHEDULED),
     ("DELETE", _SCHEDULE, 403, "app.delete_scheduled_post.delete_permission.error", NOT_SCHEDULED),
+    ("POST", "/reactions", 400, "model.reaction.is_valid.emoji_name.app_error",
+     POSTS + "test_posts.py::test_bad_reactions_are_refused"),
+    ("POST", "/reactions", 400, "app.reaction.save.save.too_many_reactions",
+     API + "test_choices.py::test_how_many_emojis_a_post_takes"),
+    ("POST", "/reactions", 404, "app.emoji.get_by_name.no_result",
+     POSTS + "test_posts.py::test_bad_reactions_are_refused"),
+    # -- files and emojis
+    ("POST", "/files", 403, "api.file.attachments.disabled.app_error", _FILES),
+    ("POST", "/files", 400, "api.file.upload_file.incorrect_number_of_client_ids.app_error", _FILES),
+    ("POST", "/files", 413, "api.file.upload_file.too_large_detailed.app_error", _FILES),
+    ("GET", "/files/{file_id}/thumbnail", 400, "api.file.get_file_thumbnail.no_thumbnail.app_error",
+     FILES + "test_files.py::test_turned_moving_and_transparent_pictures"),
+    ("GET", "/files/{file_id}/preview", 400, "api.file.get_file_preview.no_preview.app_error",
+     FILES + "test_files.py::test_turned_moving_and_transparent_pictures"),
+    ("GET", "/files/{file_id}/link", 403, "api.file.get_public_link.disabled.app_error",
+     FILES + "test_files.py::test_public_links"),
+    ("POST", "/uploads", 501, "api.file.attachments.disabled.app_error",
+     FILES + "test_uploads.py::test_who_may_and_what_is_refused"),
+    ("GET", "/uploads/{upload_id}", 403, "api.upload.get_upload.forbidden.app_error",
+     FILES + "test_uploads.py::test_who_may_and_what_is_refused"),
+    ("POST", "/uploads", 413, "app.upload.create.upload_too_large.app_error",
+     FILES + "test_uploads.py::test_who_may_and_what_is_refused"),
+    ("POST", "/uploads/{upload_id}", 413, "api.file.upload_file.too_large_detailed.app_error",
+     FILES + "test_uploads.py::test_pieces_become_the_file"),
+    ("POST", "/uploads/{upload_id}", 501, "api.file.attachments.disabled.app_error",
+     FILES + "test_uploads.py::test_who_may_and_what_is_refused"),
+    ("POST", "/uploads/{upload_id}", 400, "api.file.cloud_upload.app_error", NO_CLOUD),
+    ("POST", "/emoji", 413, "api.emoji.create.too_large.app_error", _EMOJIS),
+    ("POST", "/emoji", 400, "api.emoji.create.duplicate.app_error", _EMOJIS),
+    ("GET", "/emoji/name/{emoji_name}", 404, "app.emoji.get_by_name.no_result",
+     FILES + "test_emojis.py::test_an_emoji_is_made_found_told_and_gone"),
+    *(
+        (method, path, 501, "api.emoji.disabled.app_error", _EMOJIS)
+        for method, path in (
+            ("POST", "/emoji"), ("GET", "/emoji"), ("GET", "/emoji/{emoji_id}"), ("POST", "/emoji/names"),
+            ("GET", "/emoji/{emoji_id}/image"), ("DELETE", "/emoji/{emoji_id}"), ("GET", "/emoji/name/{emoji_name}"),
+            ("GET", "/emoji/autocomplete"), ("POST", "/emoji/search"),
+        )
+    ),
+    *(
+        ("GET", path, 400, "api.context.invalid_url_param.app_error", _EMOJIS)
+        for path in ("/emoji", "/emoji/autocomplete", "/emoji/name/{emoji_name}")
+    ),
+    # -- webhooks, commands, buttons
+    ("POST", "/hooks/incoming", 501, "api.incoming_webhook.disabled.app_error",
+     PROGRAMS + "test_incoming.py::test_who_may_have_webhooks"),
+    ("PUT", "/hooks/incoming/{hook_id}", 400, "api.webhook.team_mismatch.app_error",
+     PROGRAMS + "test_incoming.py::test_who_may_have_webhooks"),
+    ("PUT", "/hooks/outgoing/{hook_id}", 400, "api.webhook.team_mismatch.app_error",
+     PROGRAMS + "test_outgoing.py::test_beginnings_channels_and_json"),
+    ("PUT", "/commands/{command_id}", 400, "api.command.team_mismatch.app_error", _COMMANDS),
+    ("PUT", "/commands/{command_id}/move", 400, "api.command.move_command.creator_no_permission.app_error", _COMMANDS),
+    ("POST", "/commands/execute", 404, "api.command.execute_command.not_found.app_error",
+     PROGRAMS + "test_commands.py::test_what_is_no_command"),
+    ("POST", "/commands/execute", 400, "api.command.execute_command.start.app_error",
+     PROGRAMS + "test_commands.py::test_what_is_no_command"),
+    ("GET", "/commands", 400, "api.context.invalid_body_param.app_error",
+     PROGRAMS + "test_commands.py::test_what_is_no_command"),
+    *(
+        (method, path, 501, "api.command.disabled.app_error", PROGRAMS + "test_commands.py::test_what_is_no_command")
+        for method, path in (("GET", "/commands"), ("POST", "/commands"), ("POST", "/commands/execute"))
+    ),
+    ("POST", "/posts/{post_id}/actions/{action_id}", 400, "api.post.do_action.action_integration.app_error",
+     PROGRAMS + "test_interactive.py::test_clicks_that_are_refused"),
     # -- bots
     ("POST", "/bots", 403, "api.bot.create_disabled", ACCOUNTS + "test_bots.py::test_making_bots_can_be_switched_off"),
     # -- system, configuration, licence

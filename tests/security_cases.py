@@ -1,4 +1,5 @@
-"""Which tests show which attack case is repelled: cases on sockets and sessions (A), on rights (C), on logins (D).
+"""Which tests show which attack case is repelled: cases on sockets and sessions (A), rights (C), logins (D), files (E),
+requests that the server makes (F), and on what leaks or stops (G).
 
 Rows are data; tests/unit/test_security_cases.py sees to it that each named test exists. What a case asks for that this
 server does not have is said beside it.
@@ -7,6 +8,7 @@ server does not have is said beside it.
 GATEWAY, ACCOUNTS = "tests/integration/gateway/", "tests/integration/accounts/"
 API, PEOPLE, TEAMS = "tests/integration/api/", "tests/integration/people/", "tests/integration/teams/"
 POSTS, FILES = "tests/integration/posts/", "tests/integration/files/"
+PROGRAMS, OUTBOUND = "tests/integration/programs/", "tests/integration/outbound/"
 SERVE, PROTOCOL = "tests/serve/", "tests/protocol/"
 
 # case: (what is tried, the tests)
@@ -211,4 +213,102 @@ CASES: dict[str, tuple[str, list[str]]] = {
             API + "test_nodes.py::test_without_the_database_nobody_gets_in_and_it_heals",
         ],
     ),
+    "E1": (
+        "names that are paths, headers or tricks of the eye",
+        [FILES + "test_hostile.py::test_names_are_only_data", FILES + "test_files.py::test_raw_bodies"],
+    ),
+    "E2": ("files that would run in a browser", [FILES + "test_hostile.py::test_nothing_that_runs_is_shown"]),
+    "E3": (
+        "pictures that lie or explode",
+        [
+            FILES + "test_hostile.py::test_pictures_that_lie",
+            FILES + "test_emojis.py::test_what_is_refused",
+            PEOPLE + "test_pictures.py::test_a_hanging_decoder_is_replaced",
+        ],
+    ),
+    "E4": (
+        "uploads that are too long, lie about it, stop, or come twice",
+        [
+            FILES + "test_hostile.py::test_bodies_that_lie_leave_nothing",
+            FILES + "test_hostile.py::test_a_store_that_fails_leaves_nothing",
+            FILES + "test_hostile.py::test_kill_in_the_middle_leaves_nothing",
+            FILES + "test_uploads.py::test_only_one_of_many_counts",
+            FILES + "test_uploads.py::test_what_came_before_a_cut_is_kept",
+            FILES + "test_uploads.py::test_what_nobody_goes_on_with_ends",
+        ],
+    ),
+    "F1": (
+        "addresses inside, in all their spellings",
+        [
+            "tests/unit/outbound/test_addresses.py::test_inner_addresses_are_not",
+            "tests/unit/outbound/test_addresses.py::test_hosts_are_read_as_they_will_be_asked",
+            "tests/unit/outbound/test_addresses.py::test_what_is_no_address_to_ask",
+            OUTBOUND + "test_fetch.py::test_the_machine_itself_is_not_asked",
+            PROGRAMS + "test_outgoing.py::test_addresses_inside_are_not_called",
+            PROGRAMS + "test_interactive.py::test_clicks_that_are_refused",
+        ],
+    ),
+    "F2": (
+        "redirects inside, and names that change",
+        [
+            OUTBOUND + "test_fetch.py::test_redirects_are_checked_counted_and_told_no_secrets",
+            OUTBOUND + "test_fetch.py::test_a_name_that_changes_is_asked_at_the_address_that_was_checked",
+        ],
+    ),
+    "F3": (
+        "answers without an end, slow, exploding, in circles",
+        [
+            OUTBOUND + "test_fetch.py::test_endless_slow_and_broken_answers_end",
+            OUTBOUND + "test_fetch.py::test_a_slow_host_does_not_hold_up_the_others",
+        ],
+    ),
+    "F4": (
+        "addresses that lead back, forged hosts",
+        [
+            PROGRAMS + "test_interactive.py::test_clicks_that_are_refused",
+            PROGRAMS + "test_commands.py::test_a_forged_host_is_in_no_address_and_no_login_goes_out",
+        ],
+    ),
+    "F5": (
+        "answers of programs that are too long or misshapen",
+        [
+            PROGRAMS + "test_commands.py::test_answers_that_no_program_should_give",
+            PROGRAMS + "test_incoming.py::test_what_no_program_should_send_is_refused",
+            PROGRAMS + "test_interactive.py::test_clicks_that_are_refused",
+        ],
+    ),
+    "G1": (
+        "secrets in what others see",
+        [ACCOUNTS + "test_attacks.py::test_no_secret_is_in_what_others_see_nor_at_rest"],
+    ),
+    "G2": (
+        "what events of deleted and edited posts still say; nothing expires or burns here",
+        [
+            POSTS + "test_posts.py::test_a_deleted_post_leaves_a_blank",
+            POSTS + "test_posts.py::test_an_edit_keeps_the_old_version",
+            "tests/unit/actions/test_post_rules.py::test_a_blank_post_shows_that_it_was_there_and_nothing_else",
+        ],
+    ),
+    "G3": (
+        "texts that take long, many mentions, reactions and names",
+        [
+            "tests/unit/actions/test_mention_text.py::test_any_text_takes_linear_time",
+            "tests/unit/actions/test_mention_text.py::test_names_to_look_up_are_all_forms_and_few",
+            "tests/unit/actions/test_post_rules.py::test_hashtags_take_linear_time",
+            POSTS + "test_posts.py::test_bad_reactions_are_refused",
+            POSTS + "test_mentions.py::test_who_may_not_name_everybody_names_nobody",
+            PEOPLE + "test_statuses.py::test_bad_custom_statuses",
+        ],
+    ),
+    "G4": (
+        "SQL, wildcards, operators, NUL, broken UTF-8 everywhere",
+        [
+            API + "test_bad_input.py::test_malformed_bodies_at_every_route",
+            API + "test_bad_input.py::test_odd_words_in_paths_and_queries",
+            API + "test_bad_input.py::test_arbitrary_json_at_every_route",
+            API + "test_bad_input.py::test_every_string_that_is_taken_comes_back",
+            POSTS + "test_search.py::test_conditions",
+        ],
+    ),
+    "G5": ("request smuggling", [API + "test_smuggling.py::test_ambiguous_requests_are_refused"]),
 }

@@ -14,6 +14,7 @@ from tests.integration.accounts.test_table import ROWS
 from tests.integration.api.test_permissions import READS, WRITES
 from tests.integration.people.table import ADMIN_FAULTS, FAULTS, MAY
 from tests.integration.teams.more_rows import ELSEWHERE, MORE, WRONG
+from tests.integration.teams.program_rows import PROGRAMS
 from tests.integration.teams.rows import ERRORS, PERMISSIONS
 
 Key = tuple[str, str]
@@ -35,7 +36,7 @@ def route_of(method: str, path: str) -> Key:
 
 def test_every_operation_has_a_row_for_each_kind_of_caller() -> None:
     asked = {route_of("GET", str(path)) for path, *_ in READS}
-    for rows in (PERMISSIONS, MORE, MAY, WRITES, ROWS):
+    for rows in (PERMISSIONS, MORE, PROGRAMS, MAY, WRITES, ROWS):
         asked |= {route_of(row[0], row[1]) for row in rows}
     left = {
         (method, path)

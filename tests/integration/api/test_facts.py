@@ -15,6 +15,7 @@ from tests.integration.api.test_bad_input import ENDING, fill, world
 from tests.integration.api.test_permissions import READS, WRITES
 from tests.integration.people.table import MAY
 from tests.integration.teams.more_rows import MORE
+from tests.integration.teams.program_rows import PROGRAMS
 from tests.integration.teams.rows import PERMISSIONS
 from tests.unit.test_contract_tables import Key, provoked, route_of
 
@@ -24,6 +25,9 @@ UNKNOWN = "x" * 26
 
 # Routes that answer a body which is none with an id of their own: the status and the id.
 OWN_BODY: dict[Key, tuple[int, str]] = {
+    ("POST", "/emoji"): (400, "api.emoji.create.parse.app_error"),
+    ("POST", "/files"): (400, URL),  # of a query that names no file
+    ("POST", "/uploads/{upload_id}"): (404, "app.upload.get.app_error"),
     ("POST", "/posts/ids"): (400, "api.post.posts_by_ids.invalid_body.request_error"),
     ("POST", "/teams/members/invite"): (400, "api.team.add_user_to_team.missing_parameter.app_error"),
     ("POST", "/teams/{team_id}/image"): (400, "api.team.set_team_icon.parse.app_error"),
@@ -35,6 +39,7 @@ NO_BODY = frozenset(
         "/bots/{bot_user_id}/assign/{user_id}", "/bots/{bot_user_id}/disable", "/bots/{bot_user_id}/enable",
         "/caches/invalidate", "/channels/{channel_id}/restore", "/config/reload", "/notifications/test",
         "/oauth/apps/{app_id}/regen_secret",
+        "/commands/{command_id}/regen_token", "/hooks/outgoing/{hook_id}/regen_token",
         "/posts/{post_id}/pin", "/posts/{post_id}/unpin", "/posts/{post_id}/restore/{restore_version_id}",
         "/teams/{team_id}/regenerate_invite_id", "/teams/{team_id}/restore", "/users/{user_id}/demote",
         "/users/{user_id}/promote", "/users/{user_id}/email/verify/member", "/users/{user_id}/mfa/generate",
@@ -59,6 +64,7 @@ NOT_COMING: list[tuple[int, str, str]] = [
         POST /posts/ids, POST /posts/ids/reactions, GET /config/environment, POST /teams/search,
         GET /teams/{team_id}/channels/search_autocomplete"""),
     (403, "every account may do this", """
+        GET /emoji, GET /emoji/autocomplete, GET /emoji/{emoji_id}/image, POST /emoji/search,
         GET /limits/server, GET /users/stats, POST /client_perf, POST /notifications/test, GET /trial-license/prev"""),
     (403, "the refusal is a 400 with an id of its own, as the list of errors has it", """
         GET /jobs, GET /jobs/type/{job_type}, PUT /posts/{post_id}"""),
@@ -75,13 +81,18 @@ NOT_COMING: list[tuple[int, str, str]] = [
         GET /plugins/webapp,
         GET /roles, GET /teams, GET /teams/name/{team_name}, GET /teams/name/{team_name}/exists, GET /terms_of_service,
         GET /trial-license/prev, GET /users/email/{email}, GET /users/stats, GET /users/tokens, POST /users/logout,
-        GET /users/username/{username}, POST /config/reload"""),
+        GET /users/username/{username}, POST /config/reload, GET /hooks/incoming, GET /hooks/outgoing"""),
     (404, "what is not there is an empty list, or false", """
         GET /teams/name/{team_name}/exists, GET /teams/{team_id}/channels/search_autocomplete, GET /users/stats,
         GET /users/{user_id}/channel_members, GET /users/{user_id}/channels, GET /users/{user_id}/teams/members,
         POST /channels/{channel_id}/members/ids, POST /roles/names, POST /teams/search, GET /redirect_location"""),
     (404, "an account that does not switch says nothing of who has one", "POST /users/login/switch"),
     (404, "preferences need no row of the account", "PUT /users/{user_id}/preferences"),
+    (404, "a team that is not there is one in which nobody may do anything: 403", """
+        GET /hooks/outgoing, POST /hooks/outgoing"""),
+    (501, "files are always kept somewhere; attachments that are switched off are a 403 here", """
+        POST /files, GET /files/{file_id}, GET /files/{file_id}/info, GET /files/{file_id}/link,
+        GET /files/{file_id}/preview, GET /files/{file_id}/thumbnail, GET /uploads/{upload_id}"""),
     (501, "pictures are rows of the database, whatever stores files", """
         DELETE /teams/{team_id}/image, DELETE /users/{user_id}/image, GET /teams/{team_id}/image,
         GET /users/{user_id}/image, GET /users/{user_id}/image/default, POST /teams/{team_id}/image,
@@ -110,7 +121,7 @@ def by_rows() -> dict[Key, set[int]]:
     found: dict[Key, set[int]] = {}
     for path, *statuses in READS:
         found.setdefault(route_of("GET", str(path)), set()).update(int(one) for one in statuses)
-    for rows in (PERMISSIONS, MORE, MAY, WRITES, OF_ACCOUNTS):
+    for rows in (PERMISSIONS, MORE, PROGRAMS, MAY, WRITES, OF_ACCOUNTS):
         for row in rows:
             found.setdefault(route_of(row[0], row[1]), set()).update(row[3])
     for key, status, _ in provoked():
@@ -121,10 +132,28 @@ def by_rows() -> dict[Key, set[int]]:
     return found
 
 
+async def programs(people: People) -> dict[str, dict[str, str]]:
+    """Return ids for paths that begin so: of webhooks and a command, whose bodies are read once they are found."""
+    team = {"team_id": people.team["id"]}
+    incoming = await people.owner.post("/hooks/incoming", {"channel_id": people.channel["id"]})
+    outgoing = {**team, "trigger_words": ["x"], "callback_urls": ["http://x.example/"]}
+    outgoing = await people.owner.post("/hooks/outgoing", outgoing)
+    command = {**team, "trigger": "x", "method": "P", "url": "http://x.example/"}
+    command = await people.owner.post("/commands", command)
+    return {
+        "/hooks/incoming": {"hook_id": incoming["id"]},
+        "/hooks/outgoing": {"hook_id": outgoing["id"]},
+        "/commands": {"command_id": command["id"]},
+    }
+
+
 async def test_every_documented_status_comes_or_is_named(people: People) -> None:
     come = by_rows()
-    ids = world(people)
+    own = await programs(people)
     for (method, path), route in ROUTES.items():
+        ids = world(people)
+        for beginning, more in own.items():
+            ids |= more if path.startswith(beginning) else {}
         found = come.setdefault((method, path), set())
         if route.session:
             found.add(401)  # test_permissions tries them all

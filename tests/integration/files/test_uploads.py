@@ -129,6 +129,8 @@ async def test_who_may_and_what_is_refused(crew: Crew, config: dict[str, Any]) -
     for method, path, content, expected in table:
         found = [(await caller.request(method, path, content=content)).status_code for caller in callers]
         assert tuple(found) == expected, (method, path)
+    foreign = await people.owner.get(f"/uploads/{upload['id']}", expect=403)
+    assert foreign["id"] == "api.upload.get_upload.forbidden.app_error"
     made = [(await caller.request("POST", "/uploads", json=body)).status_code for caller in callers]
     assert made == [401, 401, 403, 403, 201, 201, 201]
     archived = await people.owner.new_channel(people.team["id"], "attic")

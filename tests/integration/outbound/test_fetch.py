@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tidewire.outbound import FetchError, Outbound
+from tidewire.outbound import client as client_module
 
 Handler = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
 
@@ -76,6 +77,27 @@ async def test_the_machine_itself_is_not_asked(host: str) -> None:
         with pytest.raises(FetchError) as caught:
             await client.fetch("GET", url.replace("127.0.0.1", host), timeout_s=5, limit=100)
     assert caught.value.refused
+
+
+async def test_a_name_that_changes_is_asked_at_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: no resolver knows the name, so a second look-up would find nothing, or lead inside."""
+    places = [["127.0.0.1"], ["127.0.0.2"], ["127.0.0.1", "127.0.0.2"]]
+
+    async def look_up(host: str, port: int) -> list[str]:
+        return places.pop(0)
+
+    async def handler(request: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply(b"end"))
+
+    monkeypatch.setattr(client_module, "look_up", look_up)
+    async with server(handler) as url, outbound() as client:
+        url = url.replace("127.0.0.1", "rebinding.invalid")
+        assert (await client.fetch("GET", url, timeout_s=5, limit=100)).body == b"end"
+        for _ in range(2):  # looked up again for every request, and every address counts
+            with pytest.raises(FetchError) as caught:
+                await client.fetch("GET", url, timeout_s=5, limit=100)
+            assert caught.value.refused
+    assert not places
 
 
 async def test_redirects_are_checked_counted_and_told_no_secrets() -> None:

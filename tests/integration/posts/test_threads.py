@@ -168,6 +168,21 @@ async def test_pages(people: People, room: str) -> None:
     await people.stranger.get(f"/users/me/teams/{people.team['id']}/threads", expect=403)
 
 
+async def test_threads_of_direct_channels_are_in_every_team_or_left_out(people: People, room: str) -> None:
+    owner, tom = people.owner, people.teammate
+    direct = await tom.post("/channels/direct", [tom.id, owner.id])
+    roots = [await say(tom, place, "root") for place in (direct["id"], room)]
+    for root in roots:
+        await say(owner, root["channel_id"], "reply", root_id=root["id"])
+    totals = []
+    for query, wanted in (("", {root["id"] for root in roots}), ("excludeDirect=true", {roots[1]["id"]})):
+        page = await listed(people, tom, query)
+        assert {thread["id"] for thread in page["threads"]} & {root["id"] for root in roots} == wanted
+        totals.append((await listed(people, tom, "totalsOnly=true&" + query))["total"])
+        assert page["total"] == totals[-1]
+    assert totals[0] == totals[1] + 1
+
+
 async def test_a_deleted_reply_waits_for_nobody(people: People, announced: Announced, room: str) -> None:
     owner, ann = people.owner, people.member
     root = await say(owner, room, "root")

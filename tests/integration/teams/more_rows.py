@@ -199,12 +199,8 @@ PAGED = (
 
 # Operations that other tests try with all kinds of callers: of which family, by the beginning of the path.
 ELSEWHERE = {
-    "/files": "files", "/uploads": "files", "/users/{user_id}/uploads": "files", "/image": "links",
-    "/emoji": "files, test_emojis",
-    "/hooks": "integrations", "/commands": "integrations", "/actions": "integrations",
-    "/posts/{post_id}/actions": "integrations", "/teams/{team_id}/commands": "integrations",
+    "/files/{file_id}/public": "files", "/image": "links",
     "/exports": "bulk, test_jobs", "/imports": "bulk, test_jobs", "/jobs/{job_id}": "bulk, test_jobs",
-    "/posts/search": "search", "/teams/{team_id}/posts/search": "search", "/teams/{team_id}/files/search": "search",
     "/notifications/ack": "push", "/users/{user_id}/webpush": "push",
     "/users/{user_id}/terms_of_service": "accounts, test_signup",
     "/users/{user_id}/status/custom/recent": "people",

@@ -1,9 +1,12 @@
 """A town of all kinds of callers around one team, and things made anew for each request that uses them up."""
 
+import io
 import itertools
+import json
 from typing import Any
 
 import asyncpg
+from PIL import Image
 
 from tests.fixtures.announced import Announced, announced
 from tests.fixtures.api import PASSWORD, Api, Client
@@ -22,6 +25,12 @@ CALLERS = (
     "admin",
 )
 INSIDE = ("guest", "member", "bot", "chanadmin")  # who is in the channels besides their maker
+
+
+def _picture() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(out, "PNG")
+    return out.getvalue()
 
 
 class Town:
@@ -58,7 +67,8 @@ class Town:
         self.callers["anonymous"] = self.api.anonymous()
         for name in ("admin", "teamadmin", "chanadmin", "member", "teammate", "stranger"):
             self.callers[name] = await self.api.user(name)
-        await self.admin.put("/config/patch", {"GuestAccountsSettings": {"Enable": True}})
+        switched_on = {"GuestAccountsSettings": {"Enable": True}, "FileSettings": {"EnablePublicLink": True}}
+        await self.admin.put("/config/patch", switched_on)
         self.callers["guest"] = await self.new_user("guest", roles="system_guest")
         self.callers["bot"] = await self.new_user("bot", is_bot=True)
         self.callers["gone"] = await self.api.user("gone")
@@ -84,6 +94,9 @@ class Town:
         self.ids["root"] = (await self.new_post(**asking))["id"]
         direct = await self.member.post("/channels/direct", [self.member.id, self.chanadmin.id])
         self.ids["direct"] = direct["id"]
+        action = {"id": "press", "name": "Press", "integration": {"url": "http://127.0.0.1:9/"}}
+        self.ids["button"] = (await self.new_post(props={"attachments": [{"text": "x", "actions": [action]}]}))["id"]
+        self.ids["file"] = (await self.new_picture())["id"]
         group = [self.ids[name] for name in ("member", "chanadmin", "teamadmin")]
         self.ids["group"] = (await self.member.post("/channels/group", group))["id"]
 
@@ -130,6 +143,11 @@ class Town:
             ("{new_post}", self.new_post),
             ("{new_bot}", self.new_bot),
             ("{new_token}", self.new_token),
+            ("{new_incoming}", self.new_incoming),
+            ("{new_outgoing}", self.new_outgoing),
+            ("{new_command}", self.new_command),
+            ("{new_upload}", self.new_upload),
+            ("{new_emoji}", self.new_emoji),
         ):
             if word in text:
                 text = text.replace(word, (await make())["id"])
@@ -161,6 +179,48 @@ class Town:
         """Make an access token of member's."""
         made: Json = await self.admin.post(f"/users/{self.member.id}/tokens", {"description": "x"})
         return made
+
+    async def new_incoming(self) -> Json:
+        """Make an incoming webhook of teamadmin's."""
+        made: Json = await self.teamadmin.post("/hooks/incoming", {"channel_id": self.ids["square"]}, expect=201)
+        return made
+
+    async def new_outgoing(self) -> Json:
+        """Make an outgoing webhook of teamadmin's."""
+        body = {"team_id": self.ids["team"], "trigger_words": [f"word{self.number()}"]}
+        made: Json = await self.teamadmin.post(
+            "/hooks/outgoing", {**body, "callback_urls": ["http://x.example/"]}, expect=201
+        )
+        return made
+
+    async def new_command(self) -> Json:
+        """Make a command of teamadmin's."""
+        body = {"team_id": self.ids["team"], "trigger": f"word{self.number()}", "method": "P"}
+        made: Json = await self.teamadmin.post("/commands", {**body, "url": "http://x.example/"}, expect=201)
+        return made
+
+    async def new_upload(self) -> Json:
+        """Begin an upload of member's into the private channel, of three bytes."""
+        body = {"channel_id": self.ids["private"], "filename": "a", "file_size": 3}
+        made: Json = await self.member.post("/uploads", body, expect=201)
+        return made
+
+    async def new_emoji(self) -> Json:
+        """Make an emoji of member's."""
+        form = {"emoji": json.dumps({"name": f"emoji{self.number()}", "creator_id": self.member.id})}
+        answer = await self.member.request("POST", "/emoji", files={"image": ("x.png", _picture())}, data=form)
+        assert answer.status_code == 200, answer.text
+        made: Json = answer.json()
+        return made
+
+    async def new_picture(self) -> Json:
+        """Make a post of member's with a picture in the private channel; return the file."""
+        path = f"/files?channel_id={self.ids['private']}&filename=x.png"
+        answer = await self.member.request("POST", path, content=_picture())
+        assert answer.status_code == 201, answer.text
+        file: Json = answer.json()["file_infos"][0]
+        await self.new_post(file_ids=[file["id"]])
+        return file
 
     async def new_archived(self) -> Json:
         """Make an archived public channel."""
