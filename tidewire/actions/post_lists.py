@@ -4,7 +4,7 @@ Source: Mattermost API v4, PostList: `order` newest first, `posts` also holds th
 `next_post_id` or `prev_post_id` says that this end is reached. Threads are in reading direction, their root first.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from msgspec import Struct
 
@@ -67,10 +67,13 @@ async def get_page(
     services: Services, session: Session, channel_id: str, view: View, page: int, per_page: int
 ) -> PostList:
     """Return a page of a channel, 0 being the newest."""
-    found = await store.page(
-        services.db, channel_id, per_page, page * per_page, deleted=view.deleted, roots_only=view.roots_only
-    )
-    newer, older = await _ends(services, channel_id, view, found)
+
+    def load(limit: int, offset: int) -> Awaitable[list[Post]]:
+        return store.page(
+            services.db, channel_id, limit, offset, deleted=view.deleted, roots_only=view.roots_only
+        )
+
+    found, newer, older = await _stretch(services, channel_id, view, load, page, per_page)
     return await list_of(services, session, found, view, newer, older)
 
 
@@ -86,19 +89,22 @@ async def get_before(
     services: Services, session: Session, channel_id: str, view: View, cursor: str, page: int, per_page: int
 ) -> PostList:
     """Return a page of the posts before the post `cursor`."""
-    found: list[Post] = []
     position = await store.position_of(services.db, channel_id, cursor)
-    if position is not None:
-        found = await store.before(
+
+    async def load(limit: int, offset: int) -> list[Post]:
+        if position is None:
+            return []
+        return await store.before(
             services.db,
             channel_id,
-            per_page,
-            page * per_page,
+            limit,
+            offset,
             position,
             deleted=view.deleted,
             roots_only=view.roots_only,
         )
-    newer, older = await _ends(services, channel_id, view, found)
+
+    found, newer, older = await _stretch(services, channel_id, view, load, page, per_page)
     return await list_of(services, session, found, view, newer if page else cursor, older)
 
 
@@ -225,6 +231,27 @@ def check_cursor(value: str, name: str) -> str:
     if len(value) != 26 or not value.isalnum() or not value.isascii():
         raise body_param(name)
     return value
+
+
+async def _stretch(
+    services: Services,
+    channel_id: str,
+    view: View,
+    load: Callable[[int, int], Awaitable[list[Post]]],
+    page: int,
+    per_page: int,
+) -> tuple[list[Post], str, str]:
+    """Return a page, newest first, and the ids next to it: (newer, older), "" where there is none.
+
+    load: returns posts by limit and offset. One more at each end needs no query of its own; a list with deleted posts
+    does, for the ends never are.
+    """
+    ahead = 1 if page else 0
+    found = await load(ahead + per_page + 1, page * per_page - ahead)
+    here, beyond = found[ahead : ahead + per_page], found[ahead + per_page :]
+    if view.deleted or not here:
+        return here, *await _ends(services, channel_id, view, here)
+    return here, found[0].id if ahead else "", beyond[0].id if beyond else ""
 
 
 async def _ends(services: Services, channel_id: str, view: View, found: Sequence[Post]) -> tuple[str, str]:

@@ -30,32 +30,56 @@ def decode_priority(words: str) -> PostPriority | None:
 
 
 def decode_post(row: Record) -> Post:
-    """Return the post of a row."""
-    participants = row["participants"]
+    """Return the post of a row. All queries begin with the columns of `page`: taken by place, 0.4 µs instead of 3."""
+    (
+        post_id,
+        create_at,
+        update_at,
+        edit_at,
+        delete_at,
+        is_pinned,
+        user_id,
+        channel_id,
+        root_id,
+        original_id,
+        message,
+        kind,
+        props,
+        hashtags,
+        file_ids,
+        has_reactions,
+        priority,
+        reply_count,
+        last_reply_at,
+        participants,
+        *_,
+    ) = row
     post = Post(
-        id=row["id"],
-        channel_id=row["channel_id"],
-        user_id=row["user_id"],
-        create_at=row["create_at"],
-        update_at=row["update_at"],
-        edit_at=row["edit_at"],
-        delete_at=row["delete_at"],
-        is_pinned=row["is_pinned"],
-        root_id=row["root_id"],
-        original_id=row["original_id"],
-        message=row["message"],
-        type=row["type"],
-        props=row["props"],
-        hashtags=row["hashtags"],
-        file_ids=row["file_ids"],
-        has_reactions=row["has_reactions"],
-        reply_count=row["reply_count"] or 0,
-        last_reply_at=row["last_reply_at"] if row["reply_count"] else 0,
-        participants=[ParticipantId(user) for user in participants] if participants else None,
+        post_id,
+        channel_id,
+        user_id,
+        create_at,
+        update_at,
+        edit_at,
+        delete_at,
+        is_pinned,
+        root_id,
+        original_id,
+        message,
+        kind,
+        props,
+        hashtags,
+        file_ids,
+        "",  # pending_post_id
+        has_reactions,
+        "",  # remote_id
+        reply_count or 0,
+        last_reply_at if reply_count else 0,
+        [ParticipantId(user) for user in participants] if participants else None,
     )
-    if row["priority"]:
-        post.metadata.priority = decode_priority(row["priority"])
-    if post.props and ("previewed_post" in post.props or "channel_mentions" in post.props):
+    if priority:
+        post.metadata.priority = decode_priority(priority)
+    if props and ("previewed_post" in props or "channel_mentions" in props):
         _take_refs(post)
     return post
 

@@ -25,7 +25,7 @@ async def test_statements_of_each_action(statements: Statements, people: People)
         await say(me, channel, root_id=roots[0]["id"])
     with statements.count(1):  # names and keywords of a small channel are in memory
         await say(me, channel, f"hello @{people.owner.me['username']}")
-    with statements.count(5):  # version, page, neighbours, roots, reactions
+    with statements.count(4):  # version, page with both its ends, roots, reactions
         assert len((await me.get(f"/channels/{channel}/posts?per_page=15"))["order"]) == 15
     with statements.count(2):  # changed posts, reactions; every root has changed too
         await me.get(f"/channels/{channel}/posts?since={replies[0]['create_at'] - 1}")
@@ -58,7 +58,7 @@ async def test_statements_for_what_posts_refer_to(statements: Statements, people
     first = await say(me, channel, "the list begins here")
     for post in linked:
         await say(me, channel, f"{site}/seagulls/pl/{post['id']}")
-    with statements.count(4):  # version, page, neighbours; linked posts
+    with statements.count(3):  # version, page; linked posts
         page = await me.get(f"/channels/{channel}/posts?per_page=10")
     assert all(post["metadata"]["embeds"] for post in page["posts"].values())
     await say(me, channel, "~harbour")
@@ -71,9 +71,9 @@ async def test_links_cost_a_list_one_statement(statements: Statements, people: P
     channel = (await me.new_channel(people.team["id"], "links"))["id"]
     posts = [await say(me, channel, f"http://example.org/{number}") for number in range(5)]
     await say(me, channel, "no link")
-    with statements.count(3):  # version, page, neighbours
+    with statements.count(2):  # version, page
         await me.get(f"/channels/{channel}/posts?per_page=1")
-    with statements.count(4):  # and what the posts show
+    with statements.count(3):  # and what the posts show
         await me.get(f"/channels/{channel}/posts")
     with statements.count(9):  # post; lock, read, old version, what it showed, update, what it shows; number, outbox
         await me.put(f"/posts/{posts[0]['id']}/patch", {"message": "http://example.org/other"})
