@@ -29,17 +29,18 @@ _OF_A_LINK = frozenset({"opengraph", "image", "link"})
 class Found(Struct):
     """What some posts refer to, as it is now, and what of it one reader may know.
 
-    places, linked: by id. readable: ids of the channels that he can read.
+    places, linked: by id; by_name: by (team name, name). readable: ids of the channels that he can read.
     """
 
     places: dict[str, Place] = field(default_factory=dict)
+    by_name: dict[tuple[str, str], Place] = field(default_factory=dict)
     linked: dict[str, tuple[Post, Place]] = field(default_factory=dict)
     readable: set[str] = field(default_factory=set)
 
     def add(self, services: Services, session: Session | None, places: Iterable[Place]) -> None:
         """Add places as the caller stands to them."""
         for place in places:
-            self.places[place.id] = place
+            self.places[place.id] = self.by_name[place.team_name, place.name] = place
             if session is None:
                 continue
             if permissions.may_read(services, session, place.type, place.roles, place.team_roles):
@@ -95,14 +96,18 @@ async def look_up(
 ) -> Found | None:
     """Return what posts refer to; None if they refer to nothing. session: of the reader, if there is one.
 
-    Cost: one query for the channels that they name; one for the posts they link to, and for the metadata of those.
+    Cost: one query for the channels that they name, two where imported posts do; one for the posts they link to, and
+    for the metadata of those.
     """
     refs = [post.refs for post in posts if post.refs is not None]
     if not refs:
         return None
     found, user_id = Found(), session.user_id if session is not None else ""
-    if channel_ids := list({channel["id"] for one in refs for channel in one.channels.values()}):
+    named = [(name, channel) for one in refs for name, channel in one.channels.items()]
+    if channel_ids := list({channel["id"] for _, channel in named if "id" in channel}):
         found.add(services, session, await post_refs.by_ids(source, channel_ids, user_id))
+    if lost := list({_full_name(name, one) for name, one in named if one.get("id") not in found.places}):
+        found.add(services, session, await post_refs.by_full_names(source, lost, user_id))
     linked = list({one.previewed for one in refs if one.previewed})
     if linked and _shows_linked(services):
         await _add_linked(services, source, session, linked, found)
@@ -134,13 +139,17 @@ async def _add_linked(
 
 def named(post: Post, found: Found) -> dict[str, tuple[Place, dict[str, str]]]:
     """Return name → (channel, what is told of it) of the channels that a post names."""
-    refs = post.refs
-    places = {name: found.places.get(one["id"]) for name, one in refs.channels.items()} if refs else {}
-    return {
-        name: (place, {"display_name": place.display_name, "team_name": place.team_name})
-        for name, place in places.items()
-        if place is not None
-    }
+    told: dict[str, tuple[Place, dict[str, str]]] = {}
+    for name, one in post.refs.channels.items() if post.refs is not None else ():
+        place = found.places.get(one.get("id", "")) or found.by_name.get(_full_name(name, one))
+        if place is not None:
+            told[name] = place, {"display_name": place.display_name, "team_name": place.team_name}
+    return told
+
+
+def _full_name(name: str, channel: dict[str, str]) -> tuple[str, str]:
+    """Return (team name, name) of a channel as a post's row has it."""
+    return channel.get("team_name", ""), name
 
 
 def preview(services: Services, post: Post, found: Found) -> tuple[Place, PostEmbed] | None:

@@ -54,6 +54,12 @@ async def by_ids(source: Source, channel_ids: list[str], user_id: str) -> list[P
     return [_place(row) for row in await source.fetch(_Q["channels_by_ids"], channel_ids, user_id)]
 
 
+async def by_full_names(source: Source, names: list[tuple[str, str]], user_id: str) -> list[Place]:
+    """Return the channels of these (team name, name), archived ones too."""
+    teams, channels = [team for team, _ in names], [name for _, name in names]
+    return [_place(row) for row in await source.fetch(_Q["channels_by_full_names"], channels, user_id, teams)]
+
+
 async def linked_posts(
     source: Source, post_ids: list[str], user_id: str, *, props_max: int
 ) -> list[tuple[Post, Place]]:

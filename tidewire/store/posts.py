@@ -4,6 +4,7 @@ Every list is in the order of (create_at, id); `roots_only` leaves replies out, 
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from tidewire.store import sql
@@ -14,6 +15,7 @@ from tidewire.wire.models import ParticipantId, Post, PostPriority, PostRefs
 Source = Database | Transaction
 _Q = sql.load("posts")
 Position = tuple[int, str]  # (create_at, id) of a post
+CHANNELS_MAX = 20  # that a post names; imported ones may name more
 
 
 def encode_priority(priority: PostPriority | None) -> str:
@@ -89,8 +91,8 @@ def _take_refs(post: Post) -> None:
     previewed, named = post.props.pop("previewed_post", ""), post.props.pop("channel_mentions", None)
     channels = {
         name: channel
-        for name, channel in (named if isinstance(named, dict) else {}).items()
-        if isinstance(channel, dict) and is_id(channel.get("id"))
+        for name, channel in islice(named.items() if isinstance(named, dict) else (), CHANNELS_MAX)
+        if isinstance(channel, dict) and all(isinstance(value, str) for value in channel.values())
     }
     if is_id(previewed) or channels:
         post.refer(PostRefs(previewed if is_id(previewed) else "", channels))

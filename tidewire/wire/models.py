@@ -324,7 +324,8 @@ class PreviewPost(Struct):
 class PostRefs(Struct):
     """What a post refers to; who may know of it differs by reader. Stored in its props, never sent as it is.
 
-    previewed: id of the post that it links to, "" for none. channels: name → id, display_name and team_name.
+    previewed: id of the post that it links to, "" for none. channels: name → id, display_name and team_name; imported
+    ones have no id, or that of another server.
     """
 
     previewed: str = ""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -16,6 +17,7 @@ from tests.fixtures.transport import speaking
 from tests.integration.gateway.world import PATIENCE_S, Client, World, posted, session_id, world
 from tidewire.bus.envelope import Copy, EndSessions, JoinChannel, LeaveChannel, channel_key, user_key
 from tidewire.bus.redis_reader import RedisReader
+from tidewire.bus.variants import ChannelReaders, Piece, Variants
 from tidewire.wire.events import encode_prefix
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -251,6 +253,42 @@ async def test_who_was_removed_meanwhile_hears_only_that(pair: Pair) -> None:
     await visit.post("nor this")
     await probe.posts(1)
     assert await again.quiet() == []
+
+
+async def test_a_variant_is_his_while_he_can_read_what_it_tells(pair: Pair) -> None:
+    """Also of what the owner has not read yet: he leaves the channel between two posts that tell of it."""
+    visit = await pair.visit()
+    far = await pair.here.channel(visit.user)
+    n = await pair.here.announce(channel_key(far), effects=[JoinChannel(visit.user, far)])
+    probe, inside = await visit.probe(pair.there), await pair.there.user()
+    await pair.there.add_member(far, inside)
+    member = await pair.there.enter(inside)
+
+    async def tell(text: str, n: int) -> None:
+        copy = posted(visit.channel, text)
+        more = Piece(len(copy.body), b',"more":"yes"', 1, item=False)
+        told = msgspec.structs.replace(copy, variants=Variants([ChannelReaders(far, n)], [more]))
+        await pair.here.announce(channel_key(visit.channel), told)
+        await probe.posts(1)
+
+    await tell("1", n)
+    before = visit.client
+    await before.posts(1)
+    link = pair.readers[0]._link
+    assert link is not None and link._transport is not None
+    link._transport.pause_reading()
+    await tell("2", n)
+    await pair.here.db.execute("DELETE FROM channel_members WHERE channel_id = $1 AND user_id = $2", far, visit.user)
+    leave = [LeaveChannel(visit.user, far)]
+    n = await pair.here.announce(channel_key(far), posted(far, "bye"), effects=leave)
+    await member.posts(1)
+    await tell("3", n)
+    again = await visit.move(pair.there)
+    await again.posts(2)
+    told = [event["data"] for event in (*before.events, *again.events) if event["event"] == "posted"]
+    link._transport.resume_reading()
+    assert {data["post"]: data.get("more") for data in told} == {"1": "yes", "2": "yes", "3": None}
+    assert not [event for event in probe.events if "more" in event["data"]]
 
 
 async def test_a_session_that_ends_on_the_way(pair: Pair) -> None:

@@ -188,6 +188,15 @@ async def test_what_is_named(place: Place) -> None:
     assert named(await place.teammate.get(f"/posts/{made['id']}")) == {"harbour"}
     await place.owner.delete(f"/channels/{secret['id']}")
     assert named(await place.owner.get(f"/posts/{made['id']}")) == {"hall", "cellar", "harbour"}
+    # An imported post has another server's ids, or none: the names count, for who can read what has them.
+    for one in ({}, {"id": "x" * 26}, {"id": ["no"]}):
+        false = {"display_name": "old", "team_name": place.team["name"], **one}
+        props = {"channel_mentions": {"cellar": false, "harbour": false, "nowhere": false, "odd": "text"}, "more": 1}
+        await place.gateway.db.execute("UPDATE posts SET props = $2 WHERE id = $1", made["id"], props)
+        known = {"harbour", "cellar"} if one.get("id") != ["no"] else set()
+        read = await place.owner.get(f"/posts/{made['id']}")
+        assert (named(read), read["props"]["more"]) == (known, 1)
+        assert named(await place.teammate.get(f"/posts/{made['id']}")) == known - {"cellar"}
     direct = await place.owner.post("/channels/direct", [place.owner.id, place.member.id])
     assert named(await place.say(place.owner, "~harbour", direct["id"])) == set()
 
@@ -259,6 +268,9 @@ async def test_what_is_not_shown(place: Place) -> None:
     assert post["metadata"]["embeds"][0]["data"]["team_name"] == ""
     assert shown(await place.member.get(f"/posts/{post['id']}")) == "psst"
     assert shown(await place.teammate.get(f"/posts/{post['id']}")) == ""
+    blind = await place.say(place.teammate, place.link(secret))  # he shows others what he may not see
+    assert shown(blind) == ""
+    assert shown(await place.member.get(f"/posts/{blind['id']}")) == "text"
 
 
 async def test_events_give_each_what_he_may_know(place: Place) -> None:

@@ -25,6 +25,12 @@ SELECT c.id AS channel_id, {standing}
 FROM channels c {of_user}
 WHERE c.id = ANY($1::text[]);
 
+-- name: channels_by_full_names
+-- $1: names of channels, $3: names of their teams.
+SELECT c.id AS channel_id, {standing}
+FROM unnest($1::text[], $3::text[]) g(name, team_name) JOIN teams y ON y.name = g.team_name
+    JOIN channels c ON c.team_id = y.id AND c.name = g.name {of_user};
+
 -- name: linked_posts
 -- Live posts with where they stand. $3: the longest props, in characters, that are shown in another post.
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
