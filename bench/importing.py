@@ -122,7 +122,8 @@ def main(words: list[str] | None = None) -> int:
             spent, window, peak = run(running, path, Path(scratch) / "files")
             path.unlink()
             found.append((count / spent, window.cpu_s / count * 1e6, peak, window.quiet))
-            print(f"turn {turn}: {count:,} posts in {spent:.1f} s", file=sys.stderr)
+            others = f"others {window.others:.0%} of a core"
+            print(f"turn {turn}: {count:,} posts in {spent:.1f} s, {others}", file=sys.stderr)
             if sum(one[3] for one in found) >= options.turns:
                 break
     quiet = [one for one in found if one[3]]

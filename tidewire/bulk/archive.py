@@ -97,17 +97,26 @@ class FolderSource:
         if self._data is None:
             raise NoFile("no folder of attachments was named")
         try:
-            real = (self._data / wanted).resolve(strict=True)
-            if not real.is_relative_to(self._data):
-                raise NoFile("the path leads out of the folder")
-            opened = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (OSError, RuntimeError) as error:
-            raise NoFile("there is no such file") from error
+            opened = self._open(self._data, wanted)
+        except NoFile:
+            if wanted.parts[0] != DATA_FOLDER:
+                raise
+            opened = self._open(self._data, wanted.relative_to(DATA_FOLDER))  # some converters name the folder too
         found = os.fstat(opened)
         if not stat.S_ISREG(found.st_mode):
             os.close(opened)
             raise NoFile("it is no plain file")
         return OpenedFile(wanted.name, found.st_size, os.fdopen(opened, "rb"))
+
+    @staticmethod
+    def _open(folder: Path, wanted: PurePosixPath) -> int:
+        try:
+            real = (folder / wanted).resolve(strict=True)
+            if not real.is_relative_to(folder):
+                raise NoFile("the path leads out of the folder")
+            return os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, RuntimeError) as error:
+            raise NoFile("there is no such file") from error
 
     def close(self) -> None:
         """Nothing is open."""

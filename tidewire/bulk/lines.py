@@ -214,7 +214,7 @@ class ReactionPart(Shape):
 
     user: str
     emoji_name: str
-    create_at: int
+    create_at: int = 0  # without one: when the post was written
 
 
 class Follower(Shape):

@@ -32,7 +32,7 @@ from tidewire.wire import defaults
 from tidewire.wire.errors import AppError
 from tidewire.wire.ids import new_id, now_ms
 from tidewire.wire.models import Preference, User
-from tidewire.wire.roles import ROLES
+from tidewire.wire.roles import ROLES, is_guest
 
 _COMPARED = (
     "delete_at", "email", "nickname", "first_name", "last_name", "position", "roles", "locale", "props", "notify_props",
@@ -182,7 +182,11 @@ class Users:
             known = {USER_NOTIFY.get(key, key): text for key, text in given_props.items() if text is not None}
             user.notify_props = user.notify_props | known
         if value.roles is not None:
-            user.roles = self._roles(line, value.roles)
+            roles = self._roles(line, value.roles)
+            if before is not None and is_guest(roles) != is_guest(user.roles):
+                report.part(line, "user", "guests are made and unmade for the whole account, not by an import", roles)
+            else:
+                user.roles = roles
         if value.delete_at is not None:
             if value.delete_at and not kit.good_time(value.delete_at):
                 raise AppError("", 400, "delete_at is no time of the past")

@@ -98,6 +98,8 @@ PARTS: list[tuple[Any, str, str]] = [
      "the path is not a relative one"),
     (post(SQUARE, "ann", "m8", 8, attachments=[{"path": "none"}]), "attachment", "there is no such file"),
     (post(SQUARE, "ann", "m9", 9, priority={"priority": "evil"}), "post", "there is no such priority"),
+    (user("bob", "town/square", roles="system_guest"), "user",
+     "guests are made and unmade for the whole account, not by an import"),
     (line("direct_channel", members=["ann", "bob"], shown_by=["p1"]), "direct_channel", "it is no member's choice"),
 ]  # fmt: skip
 
@@ -123,6 +125,23 @@ async def test_each_wrong_line_is_named_and_the_others_come_in(
         assert {row["roles"] for row in people} == {"system_user", "system_admin system_user"}
         assert not any(row["password_hash"] for row in people)
         assert not [one for one in (tmp_path / "data").iterdir() if one.name != "text.png"]
+
+
+async def test_names_of_files_lose_what_is_none_of_them(postgres: Postgres, redis: Redis, tmp_path: Path) -> None:
+    names = ["../../etc/passwd", "a\r\nSet-Cookie: x", "\u202efdp.exe", "x" * 5000 + ".txt", "..", "con", "a\\b", ""]
+    files = [[{"path": "text.png", "name": name}] for name in names]
+    posts = [post(SQUARE, "ann", f"p{number}", number, attachments=some) for number, some in enumerate(files)]
+    async with cloned(postgres) as url:
+        place = Place.at(url, redis.url)
+        path = write(tmp_path / "x.zip", *TOWN, *posts, files={"text.png": b"no picture"})
+        report = await town.run(place.settings, path)
+        assert report.made["attachment"] == len(names)
+        rows = await place.rows("SELECT name, key FROM files ORDER BY create_at")
+        assert all(row["key"].count("/") == 3 and ".." not in row["key"] for row in rows)
+        short = [row["name"] for row in rows]
+        assert short[:3] == ["passwd", "aSet-Cookie: x", "fdp.exe"]
+        assert len(short[3]) == 255
+        assert short[4:] == ["unnamed", "con", "b", "text.png"]
 
 
 async def test_what_only_the_database_refuses_does_not_break_the_batch(
