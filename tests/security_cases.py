@@ -9,6 +9,7 @@ GATEWAY, ACCOUNTS = "tests/integration/gateway/", "tests/integration/accounts/"
 API, PEOPLE, TEAMS = "tests/integration/api/", "tests/integration/people/", "tests/integration/teams/"
 POSTS, FILES = "tests/integration/posts/", "tests/integration/files/"
 PROGRAMS, OUTBOUND = "tests/integration/programs/", "tests/integration/outbound/"
+LINKS = "tests/integration/links/"
 SERVE, PROTOCOL = "tests/serve/", "tests/protocol/"
 
 # case: (what is tried, the tests)
@@ -244,6 +245,8 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "tests/unit/outbound/test_addresses.py::test_hosts_are_read_as_they_will_be_asked",
             "tests/unit/outbound/test_addresses.py::test_what_is_no_address_to_ask",
             OUTBOUND + "test_fetch.py::test_the_machine_itself_is_not_asked",
+            LINKS + "test_previews.py::test_only_allowed_addresses_are_asked",
+            LINKS + "test_image_proxy.py::test_only_images_of_others_come_through",
             PROGRAMS + "test_outgoing.py::test_addresses_inside_are_not_called",
             PROGRAMS + "test_interactive.py::test_clicks_that_are_refused",
         ],
@@ -253,6 +256,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         [
             OUTBOUND + "test_fetch.py::test_redirects_are_checked_counted_and_told_no_secrets",
             OUTBOUND + "test_fetch.py::test_a_name_that_changes_is_asked_at_the_address_that_was_checked",
+            LINKS + "test_previews.py::test_only_allowed_addresses_are_asked",
         ],
     ),
     "F3": (
@@ -260,6 +264,8 @@ CASES: dict[str, tuple[str, list[str]]] = {
         [
             OUTBOUND + "test_fetch.py::test_endless_slow_and_broken_answers_end",
             OUTBOUND + "test_fetch.py::test_a_slow_host_does_not_hold_up_the_others",
+            LINKS + "test_previews.py::test_a_post_does_not_wait",
+            LINKS + "test_previews.py::test_servers_that_hurt_are_left",
         ],
     ),
     "F4": (

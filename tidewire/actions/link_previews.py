@@ -135,10 +135,11 @@ class LinkPreviews:
             name = parse(url).host_str or ""
         except FetchError:
             return None
-        host = self._hosts.setdefault(name, _Host())
+        host = self._hosts.get(name) or _Host()
         if host.users >= WAITING_PER_HOST:
             _LOOKS.labels("given up").inc()
             return None
+        self._hosts[name] = host
         host.users += 1
         try:
             # The host's place first: who waits for it holds nobody else up.

@@ -7,9 +7,8 @@ import pytest_asyncio
 from tests.fixtures.api import Api, People, new_settings, settle
 from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
-from tests.integration.links.site import Site, site_at
+from tests.integration.links.site import Heard, Site, site_at
 from tests.integration.people.conftest import config  # noqa: F401  (a fixture)
-from tests.integration.posts.chat import Announced
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -28,9 +27,9 @@ async def people(postgres: Postgres, redis: Redis) -> AsyncIterator[People]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def announced(people: People) -> AsyncIterator[Announced]:
+async def announced(people: People) -> AsyncIterator[Heard]:
     """What the outbox says from here on."""
-    notes = Announced(people.api)
+    notes = Heard(people.api)
     await notes.copies()
     yield notes
     await notes.close()

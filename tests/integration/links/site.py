@@ -1,8 +1,12 @@
-"""A web site on this machine that notes who asks it for what."""
+"""A web site on this machine that notes who asks it for what; and what was announced."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.fixtures.api import Api
+from tests.integration.posts.chat import Announced
 
 Page = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -48,6 +52,19 @@ class Site:
             pass
         finally:
             writer.close()
+
+
+class Heard(Announced):
+    """Announcements, of which some may be left for the next look: put into `left`."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+        self.left: list[dict[str, Any]] = []
+
+    async def events(self) -> list[dict[str, Any]]:
+        """Return what was left and what was announced since."""
+        found, self.left = self.left + await super().events(), []
+        return found
 
 
 @asynccontextmanager

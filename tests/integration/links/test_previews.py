@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import struct
-import time
 import zlib
 from typing import Any
 
@@ -11,19 +10,25 @@ import pytest
 
 from tests.fixtures.api import Client, People
 from tests.integration.files.shelf import drawn
-from tests.integration.links.site import Site, described, moved, reply
-from tests.integration.posts.chat import Announced, say
+from tests.integration.links.site import Heard, Site, described, moved, reply
+from tests.integration.posts.chat import say
+from tidewire.actions import link_previews
+from tidewire.actions.link_previews import FOUND_MS, NONE_MS
 from tidewire.outbound import client as outbound_client
+from tidewire.store import links
+from tidewire.wire.ids import now_ms
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def shown(announced: Announced, post: dict[str, Any], *, events: list[Any] | None = None) -> dict[str, Any]:
+async def shown(announced: Heard, post: dict[str, Any], *, events: list[Any] | None = None) -> dict[str, Any]:
     """Return the post of its next `post_edited`. events: what else was announced is added to it."""
     async with asyncio.timeout(10):
         while True:
-            for event in await announced.events():
+            heard = await announced.events()
+            for number, event in enumerate(heard):
                 if event["event"] == "post_edited" and event["data"]["post"]["id"] == post["id"]:
+                    announced.left = heard[number + 1 :]
                     found: dict[str, Any] = event["data"]["post"]
                     return found
                 if events is not None:
@@ -31,7 +36,7 @@ async def shown(announced: Announced, post: dict[str, Any], *, events: list[Any]
             await asyncio.sleep(0.02)
 
 
-async def looked(people: People, announced: Announced, site: Site, channel: str) -> list[Any]:
+async def looked(people: People, announced: Heard, site: Site, channel: str) -> list[Any]:
     """Wait until all links so far were looked at; return what was announced meanwhile, but for the last post."""
     path = f"/last-{len(site.asked)}"
     site.pages[path] = described(title="last")
@@ -46,7 +51,7 @@ async def fresh(who: Client, post_id: str) -> dict[str, Any]:
     return found
 
 
-async def test_a_page_is_shown_after_the_post(people: People, announced: Announced, site: Site) -> None:
+async def test_a_page_is_shown_after_the_post(people: People, announced: Heard, site: Site) -> None:
     me, channel = people.member, people.channel["id"]
     url = site.url + "/page"
     site.pages["/page"] = described(
@@ -89,7 +94,7 @@ async def test_a_page_is_shown_after_the_post(people: People, announced: Announc
     assert again["metadata"] == edited["metadata"] and site.asked == ["/page", "/i.png"]
 
 
-async def test_images(people: People, announced: Announced, site: Site) -> None:
+async def test_images(people: People, announced: Heard, site: Site) -> None:
     me, channel = people.member, people.channel["id"]
     site.pages |= {
         "/a.gif": reply(drawn("GIF", save_all=True, append_images=[]), "image/gif"),
@@ -114,7 +119,7 @@ async def test_images(people: People, announced: Announced, site: Site) -> None:
     assert sorted(site.asked) == ["/a.gif", "/b.jpg", "/c.webp"]
 
 
-async def test_what_cannot_be_shown_stays_a_link(people: People, announced: Announced, site: Site) -> None:
+async def test_what_cannot_be_shown_stays_a_link(people: People, announced: Heard, site: Site) -> None:
     me, channel = people.member, people.channel["id"]
     bomb = drawn()[:16] + struct.pack(">II", 100_000, 100_000) + drawn()[24:]
     site.pages |= {
@@ -140,7 +145,7 @@ async def test_what_cannot_be_shown_stays_a_link(people: People, announced: Anno
     assert len(site.asked) == asked + 1  # that there is nothing is known too
 
 
-async def test_pages_of_all_kinds(people: People, announced: Announced, site: Site) -> None:
+async def test_pages_of_all_kinds(people: People, announced: Heard, site: Site) -> None:
     me, channel = people.member, people.channel["id"]
     head = '<meta property="og:title" content="Žluťoučký">'
     site.pages |= {
@@ -159,7 +164,7 @@ async def test_pages_of_all_kinds(people: People, announced: Announced, site: Si
 
 
 async def test_only_allowed_addresses_are_asked(
-    people: People, announced: Announced, site: Site, inside: Site, monkeypatch: pytest.MonkeyPatch
+    people: People, announced: Heard, site: Site, inside: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     me, channel, port = people.member, people.channel["id"], inside.url.rpartition(":")[2]
     hosts = ["127.0.0.2", "0x7f000002", "2130706434", "127.2", "[::ffff:127.0.0.2]", "a@127.0.0.2"]
@@ -190,12 +195,36 @@ async def test_only_allowed_addresses_are_asked(
     assert inside.asked == []
 
 
-async def test_servers_that_hurt_hold_nothing_up(people: People, announced: Announced, site: Site) -> None:
+async def test_a_post_does_not_wait(
+    people: People, announced: Heard, site: Site, config: dict[str, Any]
+) -> None:
+    config["ExperimentalSettings.LinkMetadataTimeoutMilliseconds"] = 120_000
     me, channel = people.member, people.channel["id"]
-    hanging = asyncio.Event()
+    go = asyncio.Event()
 
     async def silent(writer: asyncio.StreamWriter) -> None:
-        await hanging.wait()
+        await go.wait()
+        writer.write(described(title="late"))
+
+    for number in range(12):  # more than are asked at once
+        site.pages[f"/{number}"] = silent
+    posts = [await say(me, channel, f"{site.url}/{number}") for number in range(12)]
+    assert not go.is_set()
+    assert all(post["metadata"]["embeds"][0]["type"] == "link" for post in posts)
+    go.set()
+    late: set[str] = set()
+    async with asyncio.timeout(10):
+        while len(late) < len(posts):
+            for event in await announced.events():
+                if event["event"] == "post_edited":
+                    assert event["data"]["post"]["metadata"]["embeds"][0]["data"]["title"] == "late"
+                    late.add(event["data"]["post"]["id"])
+            await asyncio.sleep(0.02)
+    assert late == {post["id"] for post in posts}
+
+
+async def test_servers_that_hurt_are_left(people: People, announced: Heard, site: Site) -> None:
+    me, channel = people.member, people.channel["id"]
 
     async def drip(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
@@ -217,23 +246,53 @@ async def test_servers_that_hurt_hold_nothing_up(people: People, announced: Anno
         "/endless": endless,
         "/gzip": reply(bomb, "text/html", "Content-Encoding: gzip"),
         "/loop": moved("/loop"),
-        "/quick": described(title="quick"),
     }
-    for number in range(20):
-        site.pages[f"/silent{number}"] = silent
-    started = time.monotonic()
-    posts = [await say(me, channel, site.url + path) for path in site.pages]
-    assert time.monotonic() - started < 5  # each of the silent ones takes a second
-    # One after the other at their host; the last of them is asked all the same.
-    assert (await shown(announced, posts[4]))["metadata"]["embeds"][0]["data"]["title"] == "quick"
-    hanging.set()
+    for path in list(site.pages):
+        await say(me, channel, site.url + path)
     events = await looked(people, announced, site, channel)
+    while "/drip" not in site.asked:  # it is still being read when the others are done
+        await asyncio.sleep(0.02)
     assert "post_edited" not in {event["event"] for event in events}
     assert site.asked.count("/loop") == 6
     assert site.asked.count("/endless") == site.asked.count("/gzip") == 1
 
 
-async def test_edits(people: People, announced: Announced, site: Site) -> None:
+async def test_what_was_found_is_known_for_a_while(people: People, announced: Heard, site: Site) -> None:
+    me, channel, db = people.member, people.channel["id"], announced.db
+    site.pages["/x"] = described(title="x")
+    for path in ("/x", "/none"):
+        await say(me, channel, site.url + path)
+        await looked(people, announced, site, channel)
+    for kind, path, age in (("opengraph", "/x", FOUND_MS), ("none", "/none", NONE_MS)):
+        for more, asked in ((-60_000, 1), (60_000, 2)):
+            at = now_ms() - age - more
+            await db.execute("UPDATE link_metadata SET fetched_at = $1 WHERE url = $2", at, site.url + path)
+            await say(me, channel, site.url + path)
+            await looked(people, announced, site, channel)
+            assert site.asked.count(path) == asked, (kind, more)
+    await db.execute("UPDATE link_metadata SET fetched_at = 1 WHERE url = $1", site.url + "/x")
+    await links.prune(db, 2, 10)
+    assert await db.fetchval("SELECT count(*) FROM link_metadata WHERE url LIKE $1", site.url + "/x") == 0
+
+
+@pytest.mark.parametrize("limit", ["WAITING_MAX", "WAITING_PER_HOST"])
+async def test_too_many_links_are_not_looked_at(
+    people: People, announced: Heard, site: Site, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    given_up = link_previews._LOOKS.labels("given up")._value
+    before = given_up.get()
+    monkeypatch.setattr(link_previews, limit, 0)
+    site.pages["/x"] = described(title="x")
+    post = await say(people.member, people.channel["id"], site.url + "/x")
+    async with asyncio.timeout(10):
+        while given_up.get() == before:
+            await asyncio.sleep(0.02)
+    monkeypatch.undo()
+    await looked(people, announced, site, people.channel["id"])
+    assert post["metadata"]["embeds"][0]["type"] == "link" and "/x" not in site.asked
+
+
+async def test_edits(people: People, announced: Heard, site: Site) -> None:
     me, channel = people.member, people.channel["id"]
     gate = asyncio.Event()
 
@@ -268,7 +327,7 @@ async def test_edits(people: People, announced: Announced, site: Site) -> None:
     assert site.asked.count("/slow") == 1
 
 
-async def test_switches(people: People, announced: Announced, site: Site, config: dict[str, Any]) -> None:
+async def test_switches(people: People, announced: Heard, site: Site, config: dict[str, Any]) -> None:
     me, channel = people.member, people.channel["id"]
     site.pages |= {"/x": described(title="x"), "/i.png": reply(drawn(), "image/png"), "/away": moved("http://localhost/")}
     post = await say(me, channel, site.url + "/x")
@@ -293,7 +352,7 @@ async def test_switches(people: People, announced: Announced, site: Site, config
 
 
 async def test_the_own_site_is_not_asked(
-    people: People, announced: Announced, site: Site, config: dict[str, Any]
+    people: People, announced: Heard, site: Site, config: dict[str, Any]
 ) -> None:
     config["ServiceSettings.SiteURL"] = site.url + "/chat"
     me, channel = people.member, people.channel["id"]
@@ -303,7 +362,7 @@ async def test_the_own_site_is_not_asked(
     assert post["metadata"]["embeds"][0]["type"] == "link" and "/chat/x" not in site.asked
 
 
-async def test_what_was_found_goes_with_its_post(people: People, announced: Announced, site: Site) -> None:
+async def test_what_was_found_goes_with_its_post(people: People, announced: Heard, site: Site) -> None:
     """Deleting a user for good takes what his posts show with them."""
     author = await people.api.user("shown")
     await people.owner.add_to_team(people.team["id"], author)
