@@ -30,14 +30,14 @@ async def get_job(call: Call) -> Job:
     return await jobs.get_job(call.services, call.login, call.path_id("job_id"))
 
 
-@route("POST", "/jobs")
+@route("POST", "/jobs", audit=True)
 async def create_job(call: Call) -> Created:
     """Let an export or an import be done."""
     new: NewJob = await call.body(NewJob, "job")
     return Created(await jobs.do_create(call.services, call.login, new))
 
 
-@route("POST", "/jobs/{job_id}/cancel")
+@route("POST", "/jobs/{job_id}/cancel", audit=True)
 async def cancel_job(call: Call) -> bytes:
     """Stop a job."""
     await jobs.do_cancel(call.services, call.login, call.path_id("job_id"))

@@ -15,7 +15,7 @@ async def list_imports(call: Call) -> list[str]:
     return await transfers.list_names(call.services, call.login, "import")
 
 
-@route("DELETE", "/imports/{import_name}")
+@route("DELETE", "/imports/{import_name}", audit=True)
 async def delete_import(call: Call) -> bytes:
     """Delete a file that was uploaded for an import."""
     await transfers.do_delete(call.services, call.login, "import", call.param("import_name"))
@@ -28,14 +28,14 @@ async def list_exports(call: Call) -> list[str]:
     return await transfers.list_names(call.services, call.login, "export")
 
 
-@route("GET", "/exports/{export_name}")
+@route("GET", "/exports/{export_name}", audit=True)
 async def get_export(call: Call) -> Raw | Stream:
     """Fetch an export, or a part of it."""
     shown = await transfers.access_export(call.services, call.login, call.param("export_name"))
     return await send(call, shown, download=True)
 
 
-@route("DELETE", "/exports/{export_name}")
+@route("DELETE", "/exports/{export_name}", audit=True)
 async def delete_export(call: Call) -> bytes:
     """Delete an export."""
     await transfers.do_delete(call.services, call.login, "export", call.param("export_name"))

@@ -8,6 +8,7 @@ threads with followers. The command is a process of its own, beside PostgreSQL, 
 
 import argparse
 import asyncio
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -24,13 +25,19 @@ from tidewire.store.db import Database
 TARGET = 10_000  # posts per second
 
 
-async def learn(url: str) -> None:
-    """Let PostgreSQL see what was seeded, as it would have within a minute."""
+async def fill(url: str, plan: Plan) -> None:
+    """Seed, and let PostgreSQL see it, as it would have within a minute."""
     db = Database(url)
+    await seed(db, plan)
     async with db.connection() as connection:
         await connection.execute("SET statement_timeout = 0")
         await connection.execute("VACUUM ANALYZE", timeout=600)
     await db.close()
+
+
+def filled(url: str, plan: Plan) -> None:
+    """Seed, in this process."""
+    asyncio.run(fill(url, plan))
 
 
 def run(url: str, path: Path) -> tuple[float, float, float]:
@@ -59,8 +66,12 @@ def main(words: list[str] | None = None) -> int:
     with services() as running, tempfile.TemporaryDirectory() as scratch:
         url = running.postgres.url()
         plan = Plan(options.users, options.channels, posts=options.posts, skewed=True)
-        asyncio.run(seed(Database(url), plan))
-        asyncio.run(learn(url))
+        # In a process of its own: what the parent had in memory would count as the most that its child ever had.
+        seeding = multiprocessing.get_context("spawn").Process(target=filled, args=(url, plan))
+        seeding.start()
+        seeding.join()
+        if seeding.exitcode:
+            raise RuntimeError("seeding failed")
         for name in ("lines.jsonl", "whole.zip"):
             path = Path(scratch) / name
             rounds = [run(url, path) for _ in range(options.rounds)]

@@ -33,9 +33,9 @@ async def write_posts(job: Job) -> None:
     """Write the posts of public and private channels, channel by channel."""
     args = job.team_id, job.options.archived_channels
     async for rows in job.rows.pieces("posts", *args, weight="replies"):
-        hanging = await _hanging(job, rows)
-        lines = []
-        for row in _written(job, rows):
+        written, lines = _written(job, rows), []
+        hanging = await _hanging(job, written)
+        for row in written:
             lines.append(PostLine(team=row["team"], channel=row["channel"], **_root(job, row, hanging)))
         job.put("post", lines)
         job.advance()
@@ -44,9 +44,9 @@ async def write_posts(job: Job) -> None:
 async def write_direct_posts(job: Job, without: Sequence[str]) -> None:
     """Write the posts of direct and group channels, but for some channels."""
     async for rows in job.rows.pieces("direct_posts", list(without), weight="replies"):
-        hanging = await _hanging(job, rows)
-        lines = []
-        for row in _written(job, rows):
+        written, lines = _written(job, rows), []
+        hanging = await _hanging(job, written)
+        for row in written:
             lines.append(DirectPostLine(channel_members=pair(row["names"]), **_root(job, row, hanging)))
         job.put("direct_post", lines)
         job.advance()
@@ -93,12 +93,15 @@ async def _attachments(job: Job, posts: Sequence[Record]) -> dict[str, Attachmen
     if job.archive is None or not job.options.attachments:
         job.report.left_out["attachments"] += len(file_ids)
         return {}
+    rows = {row["id"]: row for row in await job.rows.all("attachments", file_ids)}
     found = {}
-    for file_id, name, size, digest, key in await job.rows.all("attachments", file_ids):
-        end = clean_name(name) or _NAMELESS
-        path = f"attachments/{digest.hex()}/{end}"
-        found[file_id] = Attachment(path, name if name != end else None)
-        job.attachments.add(_encode((key, size, path)).decode())
+    for file_id in file_ids:
+        if (row := rows.get(file_id)) is None:  # deleted alone
+            continue
+        end = clean_name(row["name"]) or _NAMELESS
+        path = f"attachments/{row['sha256'].hex()}/{end}"
+        found[file_id] = Attachment(path, row["name"] if row["name"] != end else None)
+        job.attachments.add(_encode((row["key"], row["size"], path)).decode())
     return found
 
 

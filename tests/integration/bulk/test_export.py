@@ -239,13 +239,15 @@ async def waiting(site: Site) -> bool:
     return bool(await site.db.fetchval(query))
 
 
-async def command(site: Site, *args: object) -> asyncio.subprocess.Process:
+async def command(site: Site, *args: object, **more: str) -> asyncio.subprocess.Process:
     """Start `tidewire export`."""
     settings = site.people.api.settings
     env = {
         **os.environ,
-        "TIDEWIRE_DATABASE_URL": settings.database.url,
+        # As on a standby: nothing can be written.
+        "TIDEWIRE_DATABASE_URL": settings.database.url + "&default_transaction_read_only=on",
         "TIDEWIRE_FILES_DIRECTORY": settings.files.directory,
+        **more,
     }
     words = [sys.executable, "-m", "tidewire", "export", *map(str, args)]
     pipe = asyncio.subprocess.PIPE
@@ -259,6 +261,9 @@ async def test_the_command_says_what_it_did(site: Site, tmp_path: Path) -> None:
     first = output.decode().splitlines()[0]
     assert first.startswith("exported 1 roles, 1 emojis, 2 teams,") and "3 attachments" not in first
     assert "2 attachments" in first
-    again = await command(site, tmp_path / "all.zip")
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (data_dir / "database.url").write_text(site.people.api.settings.database.url + "\n")
+    again = await command(site, tmp_path / "all.zip", "--data-dir", data_dir, TIDEWIRE_DATABASE_URL="")
     assert (await again.communicate())[1].endswith(b"is there already; --force replaces it\n")
     assert again.returncode == 1

@@ -54,6 +54,8 @@ async def test_an_export_is_made_fetched_and_deleted(site: Site) -> None:
     assert await admin.get("/exports") == []
     assert (await admin.get(f"/exports/{name}", expect=404))["id"] == "api.export.export_not_found.app_error"
     await admin.delete(f"/exports/{name}")
+    audits = {(one["action"], one["extra_info"]) for one in await admin.get(f"/users/{admin.id}/audits")}
+    assert {("/api/v4/jobs", "success"), (f"/api/v4/exports/{name}", "success")} <= audits
 
 
 async def test_an_import_is_done(site: Site, tmp_path: Path) -> None:

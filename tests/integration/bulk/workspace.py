@@ -75,7 +75,6 @@ class Workspace:
         self.rng = random.Random(seed)
         self.files: dict[str, bytes] = {}
         self._now = START
-        self._written: set[tuple[str, int]] = set()  # one person writes once in a millisecond
         people = ["anna", "bert", "carla.d", "dora-2", "emil_e", "gast"]
         teams = ["blau", "gelb"]
         self.guest, self.gone, self.bot = "gast", "emil_e", "robo"
@@ -197,10 +196,7 @@ class Workspace:
     def _common(self, place: Place) -> Object:
         rng = self.rng
         self._now += rng.choice([0, 1, 1, 1_000])  # several within one millisecond
-        author = rng.choice(place.members)
-        self._now += (author, self._now) in self._written
-        self._written.add((author, self._now))
-        at = self._now
+        at, author = self._now, rng.choice(place.members)
         emojis = ["+1", "cheddar", "tada"]
         reactions = {(at + rng.randint(1, 3), rng.choice(emojis), who) for who in self._some(place.members)}
         first = {(emoji, who): time for time, emoji, who in sorted(reactions, reverse=True)}

@@ -36,11 +36,11 @@ async def upload(who: Client, channel_id: str, name: str = "note.bin", content: 
     return info
 
 
-async def stored(crew: Crew, place: str, config: dict[str, Any]) -> list[str]:
-    """Return the keys of all objects that are there."""
+def objects(crew: Crew, place: str, config: dict[str, Any]) -> Objects:
+    """Return the store of the test."""
     directory = crew.people.api.settings.files.directory
     if place == "disk":
-        return await Objects(Place(directory)).keys()
+        return Objects(Place(directory))
     keys = {name.removeprefix("FileSettings."): value for name, value in config.items()}
     there = Place(
         directory,
@@ -52,4 +52,9 @@ async def stored(crew: Crew, place: str, config: dict[str, Any]) -> list[str]:
         prefix=keys["AmazonS3PathPrefix"],
         tls=False,
     )
-    return await Objects(there).keys()
+    return Objects(there)
+
+
+async def stored(crew: Crew, place: str, config: dict[str, Any]) -> list[str]:
+    """Return the keys of all objects that are there."""
+    return await objects(crew, place, config).keys()

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.fixtures.api import Client
-from tests.integration.files.shelf import BYTES, drawn, stored
+from tests.integration.files.shelf import BYTES, drawn, objects, stored
 from tests.integration.people.crew import Crew
 from tidewire.actions import file_janitor, upload_sessions
 from tidewire.actions.config import Config
@@ -33,6 +33,32 @@ async def begin(who: Client, channel: str, size: int, name: str = "a.bin", *, ex
 
 async def data(who: Client, upload: dict[str, Any], content: Any, **more: Any) -> httpx.Response:
     return await who.request("POST", f"/uploads/{upload['id']}", content=content, **more)
+
+
+async def test_files_of_imports_and_exports(crew: Crew, place: str, config: dict[str, Any]) -> None:
+    admin = crew.people.admin
+    before = set(await stored(crew, place, config))
+    body = {"filename": "old.zip", "file_size": len(BYTES), "type": "import"}
+    upload = await admin.post("/uploads", body, expect=201)
+    for start, end, status in ((0, 50_000, 204), (50_000, len(BYTES), 200)):
+        assert (await data(admin, upload, BYTES[start:end])).status_code == status
+    name = f"{upload['id']}_old.zip"
+    assert name in await admin.get("/imports")
+    store = objects(crew, place, config)
+    doomed = await crew.town.db.fetch("SELECT key FROM doomed_objects WHERE key LIKE 'import/%'")
+    assert doomed == []
+    assert b"".join([piece async for piece in (await store.get(f"import/{name}")).pieces]) == BYTES
+    await admin.delete(f"/imports/{name}")
+    await store.put("export/all.zip", BYTES)
+    assert "all.zip" in await admin.get("/exports")
+    answer = await admin.request("GET", "/exports/all.zip", headers={"Range": "bytes=-3"})
+    assert (answer.status_code, answer.content) == (206, BYTES[-3:])
+    again = await admin.request("GET", "/exports/all.zip", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    await admin.delete("/exports/all.zip")
+    await crew.people.admin.get("/exports/all.zip", expect=404)
+    left = set(await stored(crew, place, config)) - before
+    assert not [key for key in left if not key.startswith("pieces/")]  # the janitor has those
 
 
 async def test_pieces_become_the_file(crew: Crew, place: str, config: dict[str, Any]) -> None:
