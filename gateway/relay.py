@@ -254,7 +254,7 @@ class Relay:
 
     def tick(self, now: float) -> None:
         """Give up waiting where the time is over, forget idle keys. Call it about every 50 ms."""
-        for key in [key for key in self._behind if not self._hub.heard(key)]:
+        for key in list(self._behind):  # a number may have come from a row, or nobody hears the key any more
             if key in self._behind:
                 self._go_on(key)
         for key in [key for key in self._waiting if self.lines[key].until <= now]:

@@ -91,6 +91,18 @@ def test_nobody_waits_for_a_channel_that_nobody_here_hears() -> None:
     assert crowd.relay.lessened == 0
 
 
+def test_a_number_that_a_row_shows_ends_the_waiting() -> None:
+    crowd = Crowd()
+    crowd.enter(1, "ann", c_x=0, c_far=3)
+    crowd.say("c:x", 1, post())
+    crowd.relay.lines["c:far"].settled = False
+    crowd.relay.tick(0.05)
+    assert crowd.got(1) == []
+    crowd.relay.track([("c:far", 5)])
+    crowd.relay.tick(0.1)
+    assert crowd.got(1) == ["{preview}"]
+
+
 def test_two_channels_whose_posts_show_each_other_do_not_wait_for_ever() -> None:
     crowd = Crowd()
     crowd.enter(1, "ann", c_x=0, c_y=0)
