@@ -79,17 +79,19 @@ def _take_inline(text: str, images: dict[str, None]) -> str:
     kept: list[str] = []
     at = 0
     while (middle := text.find("](", at)) >= 0 and (end := text.find(")", middle)) >= 0:
-        # An address may hold pairs of brackets: as many as it opens belong to it.
-        while text.count("(", middle + 2, end) > text.count(")", middle + 2, end):
-            further = text.find(")", end + 1)
-            if further < 0 or further - middle > URL_MAX or "\n" in text[end:further]:
-                break
-            end = further
         start = text.rfind("[", at, middle)
         if start < 0:
             kept.append(text[at : middle + 2])
             at = middle + 2
             continue
+        # An address may hold pairs of brackets: as many as it opens belong to it.
+        opened = text.count("(", middle + 2, end)
+        while opened > 0:
+            further = text.find(")", end + 1)
+            if further < 0 or further - middle > URL_MAX or "\n" in text[end:further]:
+                break
+            opened += text.count("(", end, further) - 1
+            end = further
         is_image = start > at and text[start - 1] == "!"
         kept += [text[at : start - is_image], " "]
         if is_image:

@@ -1,5 +1,6 @@
 """Which links and images a text names."""
 
+import time
 from typing import Any
 
 import pytest
@@ -60,3 +61,13 @@ def test_anything_is_read(parts: list[str]) -> None:
     found = find(text, {})
     assert all(url.startswith(("http://", "HTTP://")) for url in (*found.links, *found.images))
     assert may_have(text, {}) or found == ((), ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["](" * 7000 + ")" * 2000, ("](" * 500 + "(" * 200 + ")" * 700) * 9, "](x" * 5000 + ")", "[](" * 5000 + ")" * 999],
+)
+def test_brackets_that_never_match_take_no_time(text: str) -> None:
+    started = time.process_time()
+    find("www." + text, {})
+    assert time.process_time() - started < 0.3  # counted anew for each bracket they took seconds
