@@ -18,4 +18,7 @@ async def image(call: Call) -> Raw | Stream:
     call.set_header("Cache-Control", CACHE)
     call.set_header("Content-Security-Policy", POLICY)
     call.set_header("X-Frame-Options", "DENY")
+    if call.req.method == "HEAD":  # nobody would read it to its end
+        await found.close()
+        return Raw(b"", found.media_type)
     return Stream(found, found.media_type)

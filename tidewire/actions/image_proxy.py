@@ -22,13 +22,18 @@ AT_ONCE = 24  # of a worker: other requests to strangers have their own places
 
 
 class Image:
-    """An image on its way: its media type, by its first bytes, and pieces by iteration. Close it."""
+    """An image on its way: its media type, by its first bytes, and pieces by iteration. Close it.
+
+    After TIMEOUT_S it closes by itself: who reads no further keeps nobody's place.
+    """
 
     def __init__(self, media_type: str, first: bytes, incoming: Incoming) -> None:
         self.media_type = media_type
         self._next = first
         self._incoming = incoming
         self._left = IMAGE_BYTES
+        self._closing: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(TIMEOUT_S, self._end)
 
     def __aiter__(self) -> "Image":
         return self
@@ -44,8 +49,19 @@ class Image:
 
     async def close(self) -> None:
         """Give the request's places back."""
-        await self._incoming.close()
-        _room.release()
+        await asyncio.wait([self._end()])
+
+    def _end(self) -> asyncio.Task[None]:
+        if self._closing is None:
+            self._timer.cancel()
+            self._closing = asyncio.get_running_loop().create_task(self._give_back())
+        return self._closing
+
+    async def _give_back(self) -> None:
+        try:
+            await self._incoming.close()
+        finally:
+            _room.release()
 
 
 _room = asyncio.Semaphore(AT_ONCE)

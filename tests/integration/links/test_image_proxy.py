@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.fixtures.api import People
 from tests.integration.files.shelf import drawn
 from tests.integration.links.site import Site, moved, reply
 from tidewire.actions import image_proxy
+from tidewire.outbound import Outbound
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 GONE = (404, "api.image.get.app_error")
@@ -81,6 +83,27 @@ async def test_only_images_of_others_come_through(
     with pytest.raises(Exception, match=r"peer closed|incomplete|Server disconnected"):
         await me.request("GET", "/image", params={"url": site.url + "/endless"})
     assert image_proxy._room._value == image_proxy.AT_ONCE
+
+
+async def test_a_place_is_given_back_though_nobody_reads(
+    people: People, site: Site, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config["ImageProxySettings.Enable"] = True
+    image = drawn()
+    site.pages["/i"] = reply(image, "image/png")
+    answer = await people.member.request("HEAD", "/image", params={"url": site.url + "/i"})
+    assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "image/png", b"")
+    assert image_proxy._room._value == image_proxy.AT_ONCE
+    monkeypatch.setattr(image_proxy, "TIMEOUT_S", 0.2)
+    asks: Any = SimpleNamespace(outbound=Outbound(lambda: "127.0.0.1", lambda: False))
+    found = await image_proxy._open(asks, site.url + "/i")
+    assert image_proxy._room._value == image_proxy.AT_ONCE - 1
+    async with asyncio.timeout(5):
+        while image_proxy._room._value < image_proxy.AT_ONCE:
+            await asyncio.sleep(0.01)
+    await found.close()
+    assert image_proxy._room._value == image_proxy.AT_ONCE
+    await asks.outbound.close()
 
 
 async def test_another_proxy(people: People, config: dict[str, Any]) -> None:
