@@ -79,7 +79,7 @@ def export_file(
         profile_pictures=not no_profile_pictures,
     )
 
-    async def work(progress: Callable[[int, int], None]) -> Report:
+    async def work(progress: Callable[[str, int, int], None]) -> Report:
         db = Database(settings.database.url)
         configuration = Configuration(settings, db)
         await configuration.reload()
@@ -89,7 +89,7 @@ def export_file(
 
     start = time.monotonic()
     try:
-        report = _run_with_bar("export", work)
+        report = _run_with_bar(work)
     except NoSuchTeam:
         fail(f"there is no team {team}")
     except FileExistsError as error:
@@ -103,28 +103,26 @@ def export_file(
         sys.stdout.write(f"left out: {line}\n")
 
 
-def _run_with_bar(name: str, work: Callable[[Callable[[int, int], None]], Coroutine[Any, Any, T]]) -> T:
+def _run_with_bar(work: Callable[[Callable[[str, int, int], None]], Coroutine[Any, Any, T]]) -> T:
     """Work on the database, and show how far it is if somebody looks. Ctrl-C and SIGTERM cancel it."""
     console = Console(stderr=True)
-    columns = TextColumn(name), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(name, total=None)
+        task = bar.add_task("export", total=None)
 
         async def run() -> T:
             current = asyncio.current_task()
             assert current is not None
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
-            return await work(lambda done, total: bar.update(task, completed=done, total=total))
+            return await work(lambda what, done, total: bar.update(task, description=what, completed=done, total=total))
 
         try:
             return asyncio.run(run())
         except asyncio.CancelledError:
             sys.exit(128 + signal.SIGTERM)
         except Unavailable as error:
-            fail(f"cannot {name}: {error.__cause__ or error}")
-        except asyncpg.PostgresError as error:
-            fail(f"cannot {name}: {error}")
-        except OSError as error:
-            if isinstance(error, FileExistsError):
-                raise
-            fail(f"cannot {name}: {error}")
+            fail(f"cannot export: {error.__cause__ or error}")
+        except FileExistsError:
+            raise
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            fail(f"cannot export: {error}")

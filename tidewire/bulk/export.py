@@ -37,7 +37,7 @@ async def export(
     options: Options,
     *,
     force: bool = False,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = lambda what, done, total: None,
 ) -> Report:
     """Write a file: the lines alone, or if its name ends with .zip, attachments, emojis and profile pictures with them.
 
@@ -151,7 +151,8 @@ def _channel(
 async def _copy_attachments(job: Job, archive: Archive, objects: Callable[[], Objects]) -> None:
     """Copy what the lines name, each file once."""
     store = None
-    for text in job.attachments.texts():
+    for number, text in enumerate(job.attachments.texts(), 1):
+        job.progress("attachments", number, job.attachments.count)
         key, size, path = _entry(text)
         if archive.has(path):
             continue

@@ -93,11 +93,13 @@ class Spool:
     """Texts that are kept on disk until they are wanted, in their order. No file of that disk has a name."""
 
     def __init__(self, folder: Path) -> None:
+        self.count = 0
         self._file = tempfile.TemporaryFile("w+", dir=folder, encoding="utf-8", newline="\n")  # noqa: SIM115  (see close)
 
     def add(self, text: str) -> None:
         """Keep a text without line ends."""
         self._file.write(text + "\n")
+        self.count += 1
 
     def texts(self) -> Iterable[str]:
         """Give all of them."""

@@ -14,7 +14,7 @@ from tidewire.bulk.export_file import Archive, Spool
 from tidewire.bulk.export_rows import Snapshot
 from tidewire.bulk.lines import Shape
 
-Progress = Callable[[int, int], None]  # posts written, about how many there are
+Progress = Callable[[str, int, int], None]  # what is being written, how many are, about how many there will be
 _encode = msgspec.json.Encoder().encode
 
 
@@ -122,4 +122,4 @@ class Job:
 
     def advance(self) -> None:
         """Tell how far it is."""
-        self.progress(self.report.posts, max(self.total, self.report.posts))
+        self.progress("posts", self.report.posts, max(self.total, self.report.posts))
