@@ -58,8 +58,12 @@ async def access_channel_for_upload(services: Services, session: Session, channe
 
 
 def new_key(at_ms: int, file_id: str) -> str:
-    """Return a new object's key; the day keeps folders small."""
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y/%m/%d}/{file_id}"
+    """Return a new object's key; the day keeps folders small.
+
+    It is new for each try, so that none takes another's bytes away, and ends with the file's id: by that the janitor asks
+    whether there is a row for it.
+    """
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y/%m/%d}/{new_id()}{file_id}"
 
 
 async def prepare(services: Services, user_id: str, channel_id: str, received: Received) -> Prepared:
@@ -114,7 +118,7 @@ async def describe(
         preview=found.preview.type if found and found.preview else "",
         mini_preview=found.mini if found else None,
         sha256=file.digest,
-        key=new_key(now_ms(), new_id()),
+        key=new_key(now_ms(), file_id),
     )
     return Prepared(row, received, found)
 

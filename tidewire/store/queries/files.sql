@@ -48,7 +48,8 @@ WITH gone AS (
         SELECT key FROM doomed_objects WHERE at <= $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED
     ) RETURNING key
 )
-SELECT gone.key, EXISTS (SELECT 1 FROM files f WHERE f.id = right(split_part(gone.key, '.', 1), 26)) AS needed FROM gone;
+SELECT gone.key, EXISTS (SELECT 1 FROM files f
+    WHERE f.id = right(split_part(gone.key, '.', 1), 26) AND f.key = split_part(gone.key, '.', 1)) AS needed FROM gone;
 
 -- name: doom_of_channels
 -- The objects of channels whose rows go away for good, with what the search knows of them.
