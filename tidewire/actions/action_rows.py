@@ -14,6 +14,7 @@ from tidewire.wire.models import Post
 
 EPHEMERAL_MS = 24 * 3600 * 1000  # how long the buttons of a post that nobody keeps go on working
 INTEGRATION_BYTES = 64 << 10
+DATA_SOURCE = "data_source"  # of a menu: the users or the channels; the integration is told which
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -37,7 +38,7 @@ def take_integrations(attachments: list[dict[str, Any]]) -> dict[str, dict[str, 
                 action["id"] = new_id()
             integration = action.pop("integration", None)
             if integration is not None:
-                taken[action["id"]] = integration
+                taken[action["id"]] = {**integration, DATA_SOURCE: action.get(DATA_SOURCE, "")}
     if taken and len(msgspec.json.encode(taken)) > INTEGRATION_BYTES:
         raise body_param("props")
     return taken

@@ -93,7 +93,8 @@ async def do_click(services: Services, session: Session, post_id: str, action_id
         post_id,
         trigger_id,
         "select" if click.selected_option else "button",
-        context=context,
+        action.integration.get(action_rows.DATA_SOURCE, "") if click.selected_option else "",
+        context,
     )
     url = action.integration.get("url", "")
     answer = await outgoing_call.call(services, url, msgspec.json.encode(request), _Answer, ERROR)

@@ -60,7 +60,14 @@ async def test_what_a_button_calls_stays_here(people: People, program: Program, 
     }  # fmt: skip
     await people.member.post(f"/posts/{post['id']}/actions/{menu['id']}", {"selected_option": "a"}, expect=200)
     told = (await program.next()).json
-    assert (told["type"], told["context"]) == ("select", {"selected_option": "a"})
+    assert (told["type"], told["data_source"], told["context"]) == ("select", "", {"selected_option": "a"})
+    whom = {"id": "whom", "name": "Whom", "type": "select", "data_source": "users", "integration": {"url": program.url}}
+    asked = await say(people.owner, people.channel["id"], props={"attachments": [{"text": "x", "actions": [whom]}]})
+    assert asked["props"]["attachments"][0]["actions"][0]["data_source"] == "users"
+    chosen = {"selected_option": people.teammate.id}
+    await people.member.post(f"/posts/{asked['id']}/actions/whom", chosen, expect=200)
+    told = (await program.next()).json
+    assert (told["type"], told["data_source"], told["context"]) == ("select", "users", chosen)
 
 
 async def test_an_answer_changes_the_post_and_speaks_to_the_user(
