@@ -238,6 +238,24 @@ CASES: dict[str, tuple[str, list[str]]] = {
             FILES + "test_uploads.py::test_what_nobody_goes_on_with_ends",
         ],
     ),
+    "E5": (
+        "pages behind addresses of images",
+        [
+            LINKS + "test_image_proxy.py::test_only_images_of_others_come_through",
+            LINKS + "test_previews.py::test_what_cannot_be_shown_stays_a_link",
+        ],
+    ),
+    "E6": (
+        "archives to import that explode, lie or lead out",
+        [
+            "tests/unit/bulk/test_archive.py::test_archives_that_are_refused",
+            "tests/unit/bulk/test_archive.py::test_many_small_bombs_are_one",
+            "tests/unit/bulk/test_archive.py::test_overlapping_entries_are_refused",
+            "tests/unit/bulk/test_archive.py::test_links_and_pipes_of_a_folder_lead_nowhere",
+            "tests/unit/bulk/test_archive.py::test_paths_that_are_none",
+            "tests/integration/bulk/test_jobs.py::test_a_name_is_no_path",
+        ],
+    ),
     "F1": (
         "addresses inside, in all their spellings",
         [
@@ -273,6 +291,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         [
             PROGRAMS + "test_interactive.py::test_clicks_that_are_refused",
             PROGRAMS + "test_commands.py::test_a_forged_host_is_in_no_address_and_no_login_goes_out",
+            LINKS + "test_previews.py::test_the_own_site_is_not_asked",
         ],
     ),
     "F5": (

@@ -60,7 +60,7 @@ async def access_channel_for_upload(services: Services, session: Session, channe
 def new_key(at_ms: int, file_id: str) -> str:
     """Return a new object's key; the day keeps folders small.
 
-    It is new for each try, so that none takes another's bytes away, and ends with the file's id: by that the janitor asks
+    It is new for each try, so that none takes another's bytes away, and ends with the file's id: the janitor asks by it
     whether there is a row for it.
     """
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y/%m/%d}/{new_id()}{file_id}"

@@ -456,6 +456,14 @@ async def test_one_who_left_learns_nothing_more(town: Town) -> None:
         "/reactions", {"user_id": town.member.id, "post_id": root["id"], "emoji_name": "wave"}, expect=200
     )
     team = town.ids["team"]
+    file = await me.request("POST", f"/files?channel_id={channel['id']}&filename=a.txt", content=b"abc")
+    file_id = file.json()["file_infos"][0]["id"]
+    await me.post("/posts", {"channel_id": channel["id"], "message": "a file", "file_ids": [file_id]}, expect=201)
+    saved = {"user_id": me.id, "category": "flagged_post", "name": root["id"], "value": "true"}
+    await me.put("/users/me/preferences", [saved])
+    draft = {"user_id": me.id, "channel_id": channel["id"], "message": "unsaid"}
+    await me.post("/drafts", draft, expect=201)
+    await me.put(f"/posts/{post['id']}/patch", {"message": "pinned and edited"})
     thread = f"/users/me/teams/{team}/threads/{root['id']}"
     ways = ("", "?since=1", f"?before={root['id']}", f"?after={post['id']}")
     reads = [path + rest for rest in (
@@ -463,10 +471,13 @@ async def test_one_who_left_learns_nothing_more(town: Town) -> None:
         *("/posts" + way for way in ways),
     )] + [
         f"/posts/{root['id']}", f"/posts/{root['id']}/thread", f"/posts/{root['id']}/reactions", thread,
-        f"/users/me{path}/posts/unread", f"/users/me{path}/unread",
+        f"/users/me{path}/posts/unread", f"/users/me{path}/unread", f"/posts/{root['id']}/files/info",
+        f"/posts/{root['id']}/info", f"/posts/{post['id']}/edit_history", f"/files/{file_id}/info",
     ]  # fmt: skip
     for read in reads:
         await me.get(read, expect=200)
+    assert len(await me.get(f"/users/me/teams/{team}/drafts")) == 1
+    assert (await me.get("/users/me/posts/flagged"))["order"] == [root["id"]]
     await me.delete(path + "/members/me")
     for read in reads:
         answer = await me.request("GET", read)
@@ -476,7 +487,14 @@ async def test_one_who_left_learns_nothing_more(town: Town) -> None:
     assert await me.post("/posts/ids", [root["id"]], expect=200) == []
     assert await me.post("/posts/ids/reactions", [root["id"]], expect=200) == {}
     assert (await me.get(f"/users/me/teams/{team}/threads"))["threads"] == []
+    assert await me.get(f"/users/me/teams/{team}/drafts") == []
+    assert (await me.get("/users/me/posts/flagged"))["order"] == []
+    assert (await me.request("GET", f"/files/{file_id}")).status_code == 403  # though he sent it
     for method, acts, body in (
+        ("POST", "/drafts", draft),
+        ("POST", f"/users/me/posts/{root['id']}/ack", None),
+        ("POST", f"/users/me/posts/{root['id']}/reminder", {"target_time": 9_999_999_999}),
+        ("DELETE", f"/users/me/posts/{root['id']}/reactions/wave", None),
         ("POST", "/reactions", {"user_id": me.id, "post_id": root["id"], "emoji_name": "wave"}),
         ("POST", "/posts", answered),
         ("PUT", f"/posts/{post['id']}/patch", {"message": "changed"}),
