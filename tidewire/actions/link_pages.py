@@ -119,17 +119,22 @@ def open_graph(text: str, asked: str, join: Callable[[str], str]) -> OpenGraph |
     asked: the address in the post. join: an address of the page as a whole one, "" for what is none.
     """
     page = OpenGraph()
+    seen: set[str] = set()
     for name, written in metas(text):
-        if name in ("og:image", "og:image:url"):
-            if len(page.images) <= IMAGES_MAX:
-                if name == "og:image" or not page.images or page.images[-1].url:
-                    page.images.append(PageImage())
-                page.images[-1].url = page.images[-1].url or _read(written)
-        elif name.startswith("og:image:") and page.images:
-            _describe(page.images[-1], name[9:], written)
+        if name == "og:image" or (name == "og:image:url" and (not page.images or name in seen)):
+            if len(page.images) > IMAGES_MAX:
+                continue
+            page.images.append(PageImage())
+            seen = {one for one in seen if not one.startswith("og:image")}  # each image has its own
+        if name in seen or not name.startswith("og:"):
+            continue
+        seen.add(name)
+        if name == "og:image" or name.startswith("og:image:"):
+            if page.images:
+                _describe(page.images[-1], name[9:] or "url", written)
         elif name == "og:url":
             page.url = asked  # not where the page would like to be
-        elif name in _TEXTS and not getattr(page, _TEXTS[name]):
+        elif name in _TEXTS:
             setattr(page, _TEXTS[name], _shortened(_read(written)))
     if not (page.title or page.type or page.url):
         return None
@@ -157,8 +162,8 @@ _TEXTS = {
 
 
 def _describe(image: PageImage, name: str, written: str) -> None:
-    if name == "secure_url":
-        image.secure_url = image.secure_url or _read(written)
+    if name in ("url", "secure_url"):
+        setattr(image, name, _read(written))
     elif name == "type":
         image.type = written[:64]
     elif name in ("width", "height") and written.isascii() and written.isdigit() and len(written) <= 6:

@@ -5,6 +5,7 @@ Source: Mattermost API v4, posts' `embeds` and `images`. Code and labelled links
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from tidewire.actions.mention_text import texts_of, without_code
@@ -43,7 +44,8 @@ def find(message: str, props: Mapping[str, Any]) -> Links:
         if "://" in text or "www." in text:
             rest = _take_marked(without_code(text), images)
             if number == 0:
-                _add(links, (_trimmed(match[0]) for match in _URL.finditer(rest)), LINKS_MAX)
+                found = islice(_URL.finditer(rest), LINKS_MAX)
+                _add(links, (_trimmed(match[0]) for match in found), LINKS_MAX)
     attachments = props.get("attachments")
     for one in attachments if isinstance(attachments, list) else ():
         if isinstance(one, dict):
@@ -68,38 +70,48 @@ def _take_marked(text: str, images: dict[str, None]) -> str:
         defined = {match[1].lower(): match[2].strip("<>") for match in _DEFINED.finditer(text)}
         text = _DEFINED.sub("", text)
     if "](" in text:
-        text = _take_inline(text, images)
+        # Images first: one may be the label of a link.
+        text = _take_inline(_take_inline(text, images), None)
     if defined and "][" in text:
         names = (match[2] or match[1] for match in _BY_NAME.finditer(text))
         _add(images, (defined.get(name.lower()) for name in names), IMAGES_MAX)
     return text
 
 
-def _take_inline(text: str, images: dict[str, None]) -> str:
+def _take_inline(text: str, images: dict[str, None] | None) -> str:
+    """Return a text without its `![label](address)`, which are added to images; None: without `[label](address)`."""
     kept: list[str] = []
-    at = 0
-    while (middle := text.find("](", at)) >= 0 and (end := text.find(")", middle)) >= 0:
+    at, end = 0, -1
+    while (middle := text.find("](", at)) >= 0:
+        end = end if end > middle else text.find(")", middle)
+        if end < 0:
+            break
         start = text.rfind("[", at, middle)
-        if start < 0:
+        is_image = start > at and text[start - 1] == "!"
+        if start < 0 or is_image != (images is not None):
             kept.append(text[at : middle + 2])
             at = middle + 2
             continue
-        # An address may hold pairs of brackets: as many as it opens belong to it.
-        opened = text.count("(", middle + 2, end)
-        while opened > 0:
-            further = text.find(")", end + 1)
-            if further < 0 or further - middle > URL_MAX or "\n" in text[end:further]:
-                break
-            opened += text.count("(", end, further) - 1
-            end = further
-        is_image = start > at and text[start - 1] == "!"
+        close = _end_of_address(text, middle + 2, end)
         kept += [text[at : start - is_image], " "]
-        if is_image:
-            words = text[middle + 2 : end].split(None, 1)
+        if images is not None:
+            words = text[middle + 2 : close].split(None, 1)
             _add(images, (word.strip("<>") for word in words[:1]), IMAGES_MAX)
-        at = end + 1
+        at = close + 1
     kept.append(text[at:])
     return "".join(kept)
+
+
+def _end_of_address(text: str, start: int, end: int) -> int:
+    """Return where the bracket closes that holds an address, pairs in it left aside. end: the first to close."""
+    opened = text.count("(", start, end)
+    while opened > 0:
+        further = text.find(")", end + 1)
+        if further < 0 or further - start > URL_MAX or "\n" in text[end:further]:
+            break
+        opened += text.count("(", end, further) - 1
+        end = further
+    return end
 
 
 def _trimmed(url: str) -> str:

@@ -21,6 +21,8 @@ def test_a_page() -> None:
         <meta property="og:image:url" content=/1><meta property="og:image:width" content="20">
         <meta property="og:image:height" content="-1"><meta property="og:image" content="/2">
         <meta property="og:image:secure_url" content="/3"><meta property="og:image:type" content="image/png">
+        <meta property="og:image:secure_url" content="/no"><meta property="og:image:url" content="/4">
+        <meta property="og:image:url" content="/5"><meta property="og:images" content="/no">
         </head><body><meta property="og:description" content="no">""",
         "http://asked.example",
         join,
@@ -31,7 +33,8 @@ def test_a_page() -> None:
     )  # fmt: skip
     assert page.images == [
         PageImage("http://a.org/1", width=20),
-        PageImage("http://a.org/2", "http://a.org/3", "image/png"),
+        PageImage("http://a.org/4", "http://a.org/3", "image/png"),
+        PageImage("http://a.org/5"),
     ]
 
 

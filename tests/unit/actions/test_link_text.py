@@ -23,6 +23,8 @@ from tidewire.actions.link_text import IMAGES_MAX, LINKS_MAX, URL_MAX, find, may
         ("`http://no.org` http://yes.org", ["http://yes.org"], []),
         ("```\nhttp://no.org\n```\n\n    http://no.org\n\nhttp://yes.org", ["http://yes.org"], []),
         ("![i](http://i.org/a_(1).png =10x20 \"t\")", [], ["http://i.org/a_(1).png"]),
+        ("[![i](http://i.org/a)](http://l.org) http://z.org", ["http://z.org"], ["http://i.org/a"]),
+        ("[l](http://l.org) ![i](http://i.org/a)", [], ["http://i.org/a"]),
         ("![i](<http://i.org/a>) ![j](/x) ![k](javascript:1)", [], ["http://i.org/a"]),
         ("![alt][one] ![two][]\n\n[one]: http://r.org/x.png\n[two]: <http://r.org/y>", [],
          ["http://r.org/x.png", "http://r.org/y"]),
