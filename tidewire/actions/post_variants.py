@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import Raw, structs
+from msgspec import Raw, Struct, structs
 
 from tidewire.actions import permissions, post_refs
 from tidewire.actions.post_refs import Found
@@ -41,10 +41,40 @@ class _Readers:
         return bit
 
 
+class MarkedPost(Struct):
+    """A post's JSON with marks where something may stand for some. text is JSON only once `append` has put it in.
+
+    pieces: by mark (text, bits of its readers, whether it is an item, as in Piece). channels: those of the bits.
+    """
+
+    text: bytes
+    pieces: dict[bytes, list[tuple[bytes, int, bool]]]
+    channels: list[ChannelReaders]
+
+
 def encode(
     services: Services, event: str, data: dict[str, Any], post: Post, found: Found
 ) -> tuple[bytes, Variants | None]:
     """Return the event's shared bytes, `data` with the post as its last member, and what some receivers get besides."""
+    body = encode_prefix(event, data, channel_id=post.channel_id)
+    marked = mark(services, post, found)
+    return append(body, "post", marked.text, marked)
+
+
+def append(body: bytes, member: str, text: bytes, marked: MarkedPost) -> tuple[bytes, Variants | None]:
+    """Return shared bytes with one more member of `data`, a JSON text that holds a marked post, and its variants."""
+    body += b'%b"%b":"' % (b"" if body.endswith(b"{") else b",", member.encode())
+    placed: list[Piece] = []
+    for part in _PLACES.split(text):
+        if part in marked.pieces:
+            placed += [Piece(len(body), _escaped(one), bits, item) for one, bits, item in marked.pieces[part]]
+        else:
+            body += _escaped(part)
+    return body + b'"', Variants(marked.channels, placed) if placed else None
+
+
+def mark(services: Services, post: Post, found: Found) -> MarkedPost:
+    """Return a post for readers who may know different things of what it refers to."""
     readers = _Readers(services, post.channel_id)
     for_all: dict[str, Any] = {}
     for_some: list[tuple[bytes, int]] = []
@@ -81,15 +111,7 @@ def encode(
         props=Raw(_encode(props)[:-1] + _IN_PROPS + b"}"),
         metadata=Raw(metadata[:-1] + _IN_METADATA + b"}"),
     )
-    body = encode_prefix(event, data, channel_id=post.channel_id)
-    body += b',"post":"' if data else b'"post":"'
-    placed: list[Piece] = []
-    for text in _PLACES.split(_encode(marked)):
-        if text in pieces:
-            placed += [Piece(len(body), _escaped(one), bits, item) for one, bits, item in pieces[text]]
-        else:
-            body += _escaped(text)
-    return body + b'"', Variants(readers.channels, placed) if placed else None
+    return MarkedPost(_encode(marked), pieces, readers.channels)
 
 
 def _escaped(text: bytes) -> bytes:

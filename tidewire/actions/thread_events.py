@@ -5,16 +5,16 @@ Source: Mattermost API v4, ThreadResponse, thread_updated, thread_read_changed.
 
 from typing import Any
 
-from msgspec import Raw, Struct, json
+from msgspec import Raw, Struct, json, structs
 
-from tidewire.actions import files, link_shown
+from tidewire.actions import files, link_shown, post_refs, post_variants
 from tidewire.actions.copies import to_user
+from tidewire.actions.post_variants import MarkedPost
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import Copy
 from tidewire.store import acknowledgements, posts, reactions, users
 from tidewire.store.db import Transaction
 from tidewire.store.threads import ThreadState
-from tidewire.wire.events import as_text
 from tidewire.wire.models import Post
 from tidewire.wire.views import profile_view
 
@@ -37,11 +37,12 @@ class ThreadResponse(Struct):
 
 
 class ThreadView(Struct):
-    """What all followers see of a thread, encoded once."""
+    """What followers see of a thread, encoded once. marked: its post, if not all may know what that refers to."""
 
     participants: Raw
     post: Raw
     is_urgent: bool
+    marked: MarkedPost | None = None
 
 
 def response(state: ThreadState, participants: Any, post: Any, *, is_urgent: bool) -> ThreadResponse:
@@ -77,28 +78,32 @@ async def load_views(services: Services, tx: Transaction, roots: list[str]) -> d
         user.id: Raw(_encode(profile_view(user, show_email=show_email, show_full_name=show_full_name)))
         for user in (await users.by_ids(tx, ids) if ids else ())
     }
+    referred = await post_refs.look_up(services, tx, None, found)
+    views = {}
     for post in found:
         post.is_following = True  # of all who are told
-    return {
-        post.id: ThreadView(
-            Raw(_encode([profiles[user.id] for user in post.participants or () if user.id in profiles])),
-            Raw(_encode(post)),
-            post.is_urgent,
-        )
-        for post in found
-    }
+        people = _encode([profiles[user.id] for user in post.participants or () if user.id in profiles])
+        marked = None
+        if referred is not None and post.refs is not None:
+            marked = post_variants.mark(services, post, referred)
+        shown = _encode(post) if marked is None else marked.text
+        views[post.id] = ThreadView(Raw(people), Raw(shown), post.is_urgent, marked)
+    return views
 
 
 def updated(
     view: ThreadView, user_id: str, state: ThreadState, previous: tuple[int, int] | None = None
 ) -> Copy:
     """Return `thread_updated` for a follower. previous: his unread replies and mentions before, if that is known."""
-    data: dict[str, Any] = {
-        "thread": as_text(response(state, view.participants, view.post, is_urgent=view.is_urgent))
-    }
+    thread = _encode(response(state, view.participants, view.post, is_urgent=view.is_urgent))
+    data: dict[str, Any] = {}
     if previous is not None:
         data["previous_unread_replies"], data["previous_unread_mentions"] = previous
-    return to_user("thread_updated", data, user_id, team_id=state.team_id)
+    if view.marked is None:
+        return to_user("thread_updated", {**data, "thread": thread.decode()}, user_id, team_id=state.team_id)
+    begun = to_user("thread_updated", data, user_id, team_id=state.team_id)
+    body, variants = post_variants.append(begun.body, "thread", thread, view.marked)
+    return structs.replace(begun, body=body, variants=variants)
 
 
 def read_changed(user_id: str, before: ThreadState, after: ThreadState) -> Copy:

@@ -288,6 +288,13 @@ async def test_events_give_each_what_he_may_know(place: Place) -> None:
     assert [named(post) for post in edited] == [{"hidden"}, set(), set()]
     for client, post in zip(who, edited, strict=True):  # events lead where a fresh load leads
         assert post == await client.get(f"/posts/{made['id']}")
+    await place.say(place.member, "a reply", root_id=made["id"])  # the root named them all: they follow the thread
+    for client, socket in zip(who, sockets, strict=True):
+        thread = json.loads((await socket.event("thread_updated"))["data"]["thread"])
+        fresh = await client.get(f"/users/me/teams/{place.team['id']}/threads/{made['id']}")
+        assert thread["post"] == fresh["post"]
+        told_now = ("told live", {"hidden"}) if client is place.owner else ("", set())
+        assert (shown(thread["post"]), named(thread["post"])) == told_now
     mentioned = [next(one for one in socket.events if one["event"] == "posted") for socket in sockets]
     for client, one in zip(who, mentioned, strict=True):
         assert json.loads(one["data"]["mentions"]) == [client.id]
