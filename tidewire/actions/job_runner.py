@@ -188,8 +188,8 @@ async def _command(services: Services, scratch: Path, words: list[str]) -> dict[
                 await process.wait()
             raise
         if process.returncode:
-            return {"error": _tail(errors) or f"ended with status {process.returncode}"}
-        return {"result": _tail(output)}
+            return {"error": _tail(errors, scratch) or f"ended with status {process.returncode}"}
+        return {"result": _tail(output, scratch)}
 
 
 async def _ended(process: asyncio.subprocess.Process, within_s: float) -> bool:
@@ -199,10 +199,11 @@ async def _ended(process: asyncio.subprocess.Process, within_s: float) -> bool:
     return process.returncode is not None
 
 
-def _tail(file: IO[bytes]) -> str:
+def _tail(file: IO[bytes], scratch: Path) -> str:
+    """Return the end of what was said, without the folder: where that is here is nobody's business."""
     file.seek(0, 2)
     file.seek(max(0, file.tell() - TAIL_BYTES))
-    return file.read().decode(errors="replace").strip()
+    return file.read().decode(errors="replace").strip().replace(f"{scratch}/", "")
 
 
 async def _keep(services: Services, path: Path, key: str) -> None:

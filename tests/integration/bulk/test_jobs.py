@@ -36,6 +36,7 @@ async def test_an_export_is_made_fetched_and_deleted(site: Site) -> None:
     name = f"{job['id']}_export.zip"
     assert (job["status"], job["progress"], job["data"]["export_file"]) == ("success", 100, name), job
     assert job["start_at"] >= job["create_at"] > 0
+    assert "exported " in job["data"]["result"] and str(site.files) not in str(job)
     assert await admin.get("/exports") == [name]
     answer = await admin.request("GET", f"/exports/{name}")
     assert answer.headers["Content-Disposition"].startswith("attachment")
@@ -98,6 +99,7 @@ async def test_an_upload_for_an_import_is_listed_and_deleted(site: Site) -> None
     await admin.get(f"/uploads/{upload['id']}", expect=404)
     job = await ended(admin, await admin.post("/jobs", {"type": "import_process", "data": {"import_file": name}}))
     assert job["status"] == "error" and job["data"]["error"]  # it is no zip
+    assert str(site.files) not in str(job)
     await admin.delete(f"/imports/{name}")
     assert await admin.get("/imports") == []
     job = await ended(admin, await admin.post("/jobs", {"type": "import_process", "data": {"import_file": name}}))

@@ -146,8 +146,15 @@ class Workspace:
             user |= {"link_previews": "false", "message_display": "compact", "collapse_consecutive_messages": "false"}
             user |= {"colorize_usernames": "true", "channel_display_mode": "centered", "tutorial_step": "5"}
             user |= {"email_interval": "fifteen"}
+        if name == "bert":
+            later = {"duration": "date_and_time", "expires_at": "2099-01-01T00:00:00Z"}
+            user["custom_status"] = {"emoji": "hammer", "text": "baut", **later}
         zone = {"useAutomaticTimezone": "false", "automaticTimezone": "", "manualTimezone": "Europe/Berlin"}
-        return user | {"password_hash": HASHES[number % 2], "email_verified": name != "bert", "timezone": zone}
+        if name == "carla.d":
+            own = {"auth_service": "gitlab", "auth_data": "4711"}
+        else:
+            own = {"password_hash": HASHES[number % 2]}
+        return user | own | {"email_verified": name != "bert", "timezone": zone}
 
     def _memberships(self, name: str, teams: list[str]) -> list[Object]:
         kind = "guest" if name == self.guest else "user"
