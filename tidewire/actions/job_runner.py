@@ -30,6 +30,7 @@ EVERY_S = 15.0  # how long a job may wait that another worker was told of, and t
 BEAT_S = 2.0
 LOST_MS = 60_000  # how long nothing is heard of a job that is given up
 STOP_S = 5.0  # how long a process may take to clear up
+LEAVE_S = 0.05  # the same where this one stops; below its share of the worker's end (start.py)
 LEFTOVERS_S = 86_400
 OPTIONS = "attachments", "archived_channels", "profile_pictures"  # what is left out of an export unless asked for
 TAIL_BYTES = 4_000  # of what a process said, in the job's data
@@ -67,13 +68,18 @@ class Jobs:
             self._woken.clear()
             try:
                 await store.give_up(services.db, now_ms() - LOST_MS, {"error": "The worker that did it died."})
-                while job := await store.take(services.db, now_ms()):
+                while job := await _take(services):
                     await _do(services, job)
             except Unavailable as error:
                 _log.warning("jobs wait", waits_for=error.service)
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY_S):
                     await self._woken.wait()
+
+
+async def _take(services: Services) -> Job | None:
+    async with services.db.transaction() as tx:
+        return await store.take(tx, now_ms())
 
 
 def _folder(services: Services) -> Path:
@@ -124,6 +130,9 @@ async def _watched(services: Services, job: Job) -> dict[str, str]:
                 raise _Stopped
     except asyncio.CancelledError:  # this process stops, and has little time
         work.cancel()
+        await asyncio.wait([work], timeout=LEAVE_S)
+        work.cancel()  # who still clears up is killed: as long as an import lives, nobody can begin it anew
+        await asyncio.wait([work])
         with suppress(Unavailable):
             await store.put_back(services.db, job.id)
         raise
@@ -183,20 +192,22 @@ async def _command(services: Services, scratch: Path, words: list[str]) -> dict[
             await process.wait()
         except asyncio.CancelledError:
             process.terminate()  # it clears up
-            if not await _ended(process, STOP_S):
-                process.kill()
-                await process.wait()
+            try:
+                await _ended(process, STOP_S)
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
             raise
         if process.returncode:
             return {"error": _tail(errors, scratch) or f"ended with status {process.returncode}"}
         return {"result": _tail(output, scratch)}
 
 
-async def _ended(process: asyncio.subprocess.Process, within_s: float) -> bool:
+async def _ended(process: asyncio.subprocess.Process, within_s: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s):
             await process.wait()
-    return process.returncode is not None
 
 
 def _tail(file: IO[bytes], scratch: Path) -> str:

@@ -1,7 +1,7 @@
 """Rows of jobs."""
 
 from tidewire.store import sql
-from tidewire.store.db import Database
+from tidewire.store.db import Database, Transaction
 from tidewire.wire.jobs import Job
 
 _Q = sql.load("jobs")
@@ -29,9 +29,10 @@ async def count_open(db: Database) -> int:
     return count
 
 
-async def take(db: Database, now: int) -> Job | None:
-    """Take the oldest job that waits, unless one is being done."""
-    found = sql.structs(Job, await db.fetch(_Q["take"], now))
+async def take(tx: Transaction, now: int) -> Job | None:
+    """Take the oldest job that waits, unless one is being done; two workers ask one after the other."""
+    await tx.execute(_Q["wait_to_take"])
+    found = sql.structs(Job, await tx.fetch(_Q["take"], now))
     return found[0] if found else None
 
 

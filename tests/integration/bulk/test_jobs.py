@@ -4,15 +4,20 @@ import asyncio
 import json
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zipfile import ZipFile
 
+import psutil
 import pytest
 
 from tests.fixtures.api import Client
 from tests.integration.bulk.conftest import Site
 from tests.integration.bulk.town import channel, team, write
-from tidewire.wire.ids import new_id
+from tidewire.actions import job_runner
+from tidewire.store import jobs
+from tidewire.wire.ids import new_id, now_ms
+from tidewire.wire.jobs import Job
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 NO = "api.context.permissions.app_error"
@@ -146,3 +151,48 @@ async def test_a_job_can_be_stopped(site: Site) -> None:
         assert (await ended(admin, job))["status"] == "canceled"
     assert await admin.get("/exports") == []
     assert not list((site.files / "jobs").iterdir())
+
+
+async def test_two_workers_take_one_job(site: Site) -> None:
+    ids = [new_id(), new_id()]
+    insert = "INSERT INTO jobs (id, type, user_id, create_at) VALUES ($1, 'import_process', '', $2)"
+
+    async def take() -> Job | None:
+        async with site.db.transaction() as tx:
+            return await jobs.take(tx, now_ms())
+
+    async with site.db.transaction() as tx:
+        assert await jobs.take(tx, now_ms()) is None
+        await tx.execute(insert, ids[0], 1)
+        await site.db.execute(insert, ids[1], 2)
+        taken = await jobs.take(tx, now_ms())
+        assert taken is not None and taken.id == ids[0]
+        other = asyncio.create_task(take())
+        await asyncio.wait([other], timeout=0.2)
+    assert await other is None
+    await site.db.execute("DELETE FROM jobs WHERE id = ANY($1)", ids)
+
+
+async def test_a_stopping_worker_leaves_no_process(site: Site, tmp_path: Path) -> None:
+    services: Any = SimpleNamespace(
+        db=site.db, settings=site.people.api.settings, files=SimpleNamespace(directory=site.files, objects=site.objects)
+    )
+    job = Job(new_id(), "import_process", 1, 0, 0, "pending", 0, {"import_file": "a.zip"})
+    await site.objects.put("import/a.zip", write(tmp_path / "a.zip", team("gulls")).read_bytes())
+    insert = "INSERT INTO jobs (id, type, user_id, create_at, last_activity_at, status) VALUES ($1, $2, '', 1, $3, $4)"
+    await site.db.execute(insert, job.id, job.type, now_ms(), "in_progress")
+    async with site.db.connection() as lock, lock.transaction():
+        await lock.execute("LOCK TABLE teams IN ACCESS EXCLUSIVE MODE")
+        work = asyncio.create_task(job_runner._watched(services, job))
+        async with asyncio.timeout(20):
+            while not (imports := [one for one in psutil.Process().children() if "import" in one.cmdline()]):
+                await asyncio.sleep(0.05)
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'teams'::regclass"
+            while not await site.db.fetchval(waits):
+                await asyncio.sleep(0.05)
+        work.cancel()
+        await asyncio.wait([work], timeout=0.3)  # what a worker that ends has for it
+        assert work.cancelled()
+        assert not imports[0].is_running()
+    assert await site.db.fetchval("DELETE FROM jobs WHERE id = $1 RETURNING status", job.id) == "pending"
+    await site.objects.delete(["import/a.zip"])

@@ -17,6 +17,10 @@ ORDER BY create_at DESC, id DESC LIMIT $3 OFFSET $4;
 -- name: count_open
 SELECT count(*) FROM jobs WHERE status IN ('pending', 'in_progress', 'cancel_requested');
 
+-- name: wait_to_take
+-- What another one takes is seen by the next statement only.
+SELECT pg_advisory_xact_lock(7813011341);
+
 -- name: take
 -- The oldest, unless one is being done.
 UPDATE jobs SET status = 'in_progress', start_at = $1, last_activity_at = $1 WHERE id = (
