@@ -17,7 +17,7 @@ _json = msgspec.json.Encoder().encode
 
 
 async def write_posts(kit: "Kit", tx: Transaction, rows: list["Row"]) -> set[str]:
-    """Write posts, threads, followers, reactions, counters, search and who saved them; return new posts' channels."""
+    """Write posts, what hangs on them, and the channels' counters; return the channels where anything changed."""
     now = now_ms()
     new = [row for row in rows if row.before is None]
     known = [row for row in rows if row.before is not None]
@@ -51,7 +51,7 @@ async def write_posts(kit: "Kit", tx: Transaction, rows: list["Row"]) -> set[str
     await store.put_rows(tx, "add_to_channels", _channels(new))
     if new:
         await store.index(tx, kit.language, [row.id for row in new])
-    return {row.channel_id for row in new}
+    return {row.channel_id for row in (*new, *changed, *(row for row in known if row.id in reacted))}
 
 
 def _post(row: "Row") -> tuple[Any, ...]:

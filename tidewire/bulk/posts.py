@@ -341,7 +341,7 @@ class Posts:
     # -- writing
 
     async def write(self, tx: Transaction) -> set[str]:
-        """Write all of it; return the channels that got posts."""
+        """Write all of it; return the channels that got posts, or whose posts changed."""
         await self._directs.write(tx)
         await self._directs.write_members(tx)
         await self._files.write(tx)

@@ -7,7 +7,7 @@ from tidewire.actions.copies import announce
 from tidewire.actions.post_rules import UNCOUNTED
 from tidewire.bulk.kit import Kit
 from tidewire.bus.cache import EVERYTHING
-from tidewire.bus.envelope import Resync, user_key
+from tidewire.bus.envelope import Resync, channel_key, user_key
 from tidewire.store import imports as store
 from tidewire.wire.ids import now_ms
 
@@ -23,11 +23,14 @@ async def settle(kit: Kit) -> None:
     while channels := await store.uncounted(kit.db, kit.digest, CHANNELS_AT_ONCE):
         async with kit.db.transaction() as tx:
             await store.count_read(tx, kit.digest, channels, sorted(UNCOUNTED))
+            for channel_id in channels:  # with their numbers the tags change by which clients know lists of posts again
+                stale = [EVERYTHING] if channel_id == channels[0] else []
+                announce(tx, channel_key(channel_id), invalidates=stale)
     last = ""
     while users := await store.connected_members(kit.db, kit.digest, last, now_ms(), USERS_AT_ONCE):
         async with kit.db.transaction() as tx:
             for user_id in users:
-                announce(tx, user_key(user_id), effects=[Resync(user_id)], invalidates=[EVERYTHING])
+                announce(tx, user_key(user_id), effects=[Resync(user_id)])
         last = users[-1]
     async with kit.db.transaction() as tx:
         await store.finish(tx, kit.digest, now_ms())
