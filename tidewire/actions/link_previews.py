@@ -32,7 +32,7 @@ WAITING_PER_HOST = 64  # addresses; beyond, they are not looked at
 URLS_MAX = 12  # of one post, with the images of the page that it links to
 # How long what was found goes for other posts: pages change, and what was not there may have been restarted.
 FOUND_MS, NONE_MS = 24 * 3_600_000, 600_000
-PRUNE_EVERY_S, PRUNE_ROWS = 60.0, 1000
+PRUNE_EVERY_S, PRUNE_ROWS = 60.0, 10_000  # 166 addresses a second and worker
 _LOOKS = Counter("tidewire_link_looks", "Addresses in posts that were asked what they are.", ["result"])
 log = structlog.get_logger("links")
 

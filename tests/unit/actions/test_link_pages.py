@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewire.actions.link_pages import IMAGES_MAX, decode, metas, open_graph
+from tidewire.actions.link_pages import IMAGES_MAX, STEP, decode, metas, open_graph
 from tidewire.wire.links import PageImage
 
 
@@ -41,6 +41,12 @@ def test_a_page() -> None:
 def test_pages_that_say_nothing() -> None:
     for text in ("", "<title>x</title>", "<meta property=og:description content=x>", "<meta property=og:title"):
         assert open_graph(text, "http://a", join) is None
+
+
+def test_pages_are_read_in_steps() -> None:
+    for before in range(STEP - 12, STEP + 3):
+        page = open_graph("x" * before + "<title></title><meta property=og:title content=t>", "http://a", join)
+        assert page is not None and page.title == "t"
 
 
 def test_limits() -> None:
