@@ -5,6 +5,7 @@ from api.routing import OK, Created, Raw, route
 from tidewire.actions import post_lists, posts
 from tidewire.actions.permissions import check_self
 from tidewire.actions.post_lists import ThreadPage, View
+from tidewire.actions.post_refs import may_refer
 from tidewire.actions.post_rules import NewPostBody, PostChange
 from tidewire.wire.errors import AppError, body_param, url_param
 from tidewire.wire.models import Post, PostList
@@ -34,7 +35,7 @@ async def get_post(call: Call) -> Post | Raw:
     """Get a post."""
     deleted = call.flag("include_deleted")
     post = await post_lists.get_post(call.services, call.login, call.path_id("post_id"), deleted=deleted)
-    if post.refs is not None:  # what it refers to changes without it
+    if may_refer(post):  # what it refers to changes without it
         return post
     return (
         NOT_MODIFIED if call.not_modified(f"{call.services.version_id}.{post.id}.{post.update_at}") else post
@@ -194,9 +195,9 @@ def _time(text: str, name: str) -> int:
 
 
 def _versioned(call: Call, found: PostList) -> PostList:
-    """Return a list, without its tag if a post in it refers to what changes without the channel."""
+    """Return a list, without its tag if a post in it may refer to what changes without the channel."""
     for post in found.posts.values():
-        if post.refs is not None:
+        if may_refer(post):
             call.without_version()
             break
     return found

@@ -5,7 +5,7 @@ Source: Mattermost API v4, PostMetadata, `embeds` and `images`.
 
 from collections.abc import Collection
 
-from tidewire.actions import link_fetch, link_text
+from tidewire.actions import link_fetch, link_text, post_links
 from tidewire.actions.link_text import Links
 from tidewire.actions.services import Services
 from tidewire.store import links as store
@@ -20,7 +20,10 @@ def wanted_of(services: Services, post: Post) -> Links:
         return link_text.NONE
     found = link_text.find(post.message, post.props)
     first = ""
-    if "attachments" not in post.props and services.config.flag("ServiceSettings.EnableLinkPreviews"):
+    site_url = services.config.text("ServiceSettings.SiteURL").rstrip("/")
+    # Of a link to a post nothing is said here: not every reader may know whether there is such a post.
+    may_show = "attachments" not in post.props and post_links.permalink_in(post.message, site_url) is None
+    if may_show and services.config.flag("ServiceSettings.EnableLinkPreviews"):
         first = next((url for url in found.links if link_fetch.permits(services, url)), "")
     images = tuple(url for url in found.images if link_fetch.permits(services, url))
     return Links((first,) if first else (), images)

@@ -55,6 +55,13 @@ def _shows_linked(services: Services) -> bool:
     return services.config.flag("ServiceSettings.EnablePermalinkPreviews")
 
 
+def may_refer(post: Post) -> bool:
+    """Tell, at next to no cost, whether a post may refer to something: whether it does, not every reader may know."""
+    if "~" in post.message or "/pl/" in post.message or post.refs is not None:
+        return True
+    return "attachments" in post.props and any("~" in text for text in texts_of("", post.props))
+
+
 async def refer(
     services: Services, source: Database | Transaction, session: Session, channel: Channel, post: Post
 ) -> Found | None:
@@ -65,7 +72,7 @@ async def refer(
     """
     if post.refs is not None:
         post.refer(None)
-    if not ("~" in post.message or "/pl/" in post.message or "attachments" in post.props):
+    if not may_refer(post):
         return None
     texts = texts_of(post.message, post.props)
     names = post_links.channel_names(texts) if channel.team_id else []
@@ -78,8 +85,10 @@ async def refer(
         found.add(services, session, places)
         private = 0
         for place in sorted(places, key=lambda place: names.index(place.name)):
+            if place.id not in found.readable:
+                continue  # as if it were not there
             private += place.type == "P"
-            if place.id in found.readable and (place.type == "O" or private <= PRIVATE_MAX):
+            if place.type == "O" or private <= PRIVATE_MAX:
                 shown = {"display_name": place.display_name, "team_name": place.team_name}
                 refs.channels[place.name] = {"id": place.id, **shown}
     if link is not None:

@@ -197,6 +197,13 @@ async def test_what_is_named(place: Place) -> None:
         read = await place.owner.get(f"/posts/{made['id']}")
         assert (named(read), read["props"]["more"]) == (known, 1)
         assert named(await place.teammate.get(f"/posts/{made['id']}")) == known - {"cellar"}
+    private = [await place.owner.new_channel(place.team["id"], f"private-{i}", "P") for i in range(6)]
+    every = " ".join("~" + one["name"] for one in private)
+    assert named(await place.say(place.owner, every)) == {one["name"] for one in private[:5]}
+    for one in private[3:]:
+        await place.owner.post(f"/channels/{one['id']}/members", {"user_id": place.teammate.id}, expect=201)
+    # Others' channels do not count, so he does not learn which names are taken.
+    assert named(await place.say(place.teammate, every)) == {one["name"] for one in private[3:]}
     direct = await place.owner.post("/channels/direct", [place.owner.id, place.member.id])
     assert named(await place.say(place.owner, "~harbour", direct["id"])) == set()
 
@@ -270,6 +277,11 @@ async def test_what_is_not_shown(place: Place) -> None:
     assert shown(await place.teammate.get(f"/posts/{post['id']}")) == ""
     blind = await place.say(place.teammate, place.link(secret))  # he shows others what he may not see
     assert shown(blind) == ""
+    # Nor does he learn that it is there.
+    nothing = await place.say(place.teammate, place.link({"id": "b" * 26}))
+    assert (blind["props"], blind["metadata"]) == (nothing["props"], nothing["metadata"]) == ({}, {})
+    for post in (blind, nothing):
+        assert "ETag" not in (await place.teammate.request("GET", f"/posts/{post['id']}")).headers
     assert shown(await place.member.get(f"/posts/{blind['id']}")) == "text"
 
 
