@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from tidewire.actions.mention_text import texts_of, without_code
+from tidewire.actions.mention_text import attachments_of, texts_of, without_code
 
 LINKS_MAX, IMAGES_MAX = 20, 10  # of a post that are looked at
 URL_MAX = 2048
@@ -46,10 +46,8 @@ def find(message: str, props: Mapping[str, Any]) -> Links:
             if number == 0:
                 found = islice(_URL.finditer(rest), LINKS_MAX)
                 _add(links, (_trimmed(match[0]) for match in found), LINKS_MAX)
-    attachments = props.get("attachments")
-    for one in attachments if isinstance(attachments, list) else ():
-        if isinstance(one, dict):
-            _add(images, (one.get(name) for name in _PICTURES), IMAGES_MAX)
+    for one in attachments_of(props):
+        _add(images, (one.get(name) for name in _PICTURES), IMAGES_MAX)
     return Links(tuple(links), tuple(images))
 
 

@@ -13,6 +13,9 @@ from msgspec import Struct, field
 NAME_MAX = 64  # characters of a username
 # Distinct names looked up for one post: 16,383 characters hold 5,000, and nobody means so many.
 NAMES_MAX = 500
+# What is looked at of a post whenever it is listed: two of the longest messages. Props hold 800,000 characters, and who
+# read sixty posts with such attachments kept a worker busy for 10 s.
+TEXTS_MAX, ATTACHMENTS_MAX = 32_768, 100
 _EVERYBODY = frozenset({"@all", "@channel"})
 _HERE = "@here"
 _ENDS = ".-:_"  # may stand in a username, or end the sentence after it
@@ -33,19 +36,28 @@ class Found(Struct):
 
 
 def texts_of(message: str, props: Mapping[str, Any]) -> list[str]:
-    """Return the texts of a post that can name people: the message and what its attachments say."""
+    """Return the texts of a post that can name people: the message and what its attachments say, as far as we read."""
+    if not props or "attachments" not in props:
+        return [message] if message else []
     texts: list[Any] = [message]
-    attachments = props.get("attachments") if props else None
-    for attachment in attachments if isinstance(attachments, list) else ():
-        if isinstance(attachment, dict):
-            texts += [attachment.get("pretext"), attachment.get("text")]
-            fields = attachment.get("fields")
-            texts += (
-                [one.get("value") for one in fields if isinstance(one, dict)]
-                if isinstance(fields, list)
-                else []
-            )
-    return [text for text in texts if isinstance(text, str) and text]
+    for attachment in attachments_of(props):
+        texts += [attachment.get("pretext"), attachment.get("text")]
+        fields = attachment.get("fields")
+        if isinstance(fields, list):
+            texts += [one.get("value") for one in fields[:ATTACHMENTS_MAX] if isinstance(one, dict)]
+    found, room = [], TEXTS_MAX
+    for text in texts:
+        if isinstance(text, str) and text and room > 0:
+            found.append(text[:room])
+            room -= len(text)
+    return found
+
+
+def attachments_of(props: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the attachments in a post's props, as far as they are read."""
+    given = props.get("attachments")
+    some = given[:ATTACHMENTS_MAX] if isinstance(given, list) else ()
+    return [one for one in some if isinstance(one, dict)]
 
 
 def without_code(text: str) -> str:

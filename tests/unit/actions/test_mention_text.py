@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tidewire.actions.mention_text import NAMES_MAX, find, names_in, texts_of
+from tidewire.actions.mention_text import ATTACHMENTS_MAX, NAMES_MAX, TEXTS_MAX, find, names_in, texts_of
 
 NAMES = {name: name.upper() for name in ("bob", "eve", "bob-smith", "a.b", "under_score", "x")}
 KEYWORDS = {"tide": ["K1"], "@ops": ["K2"], "潮": ["K3"], "deploy": ["K1", "K4"]}
@@ -107,6 +107,15 @@ def test_names_to_look_up_are_all_forms_and_few() -> None:
 )  # fmt: skip
 def test_attachments_speak_too(props: dict[str, Any], texts: list[str]) -> None:
     assert texts_of("hi", props) == texts
+
+
+def test_of_endless_attachments_the_beginning_is_read() -> None:
+    long = {"text": "x" * TEXTS_MAX, "fields": [{"value": "y"}]}
+    assert texts_of("hi", {"attachments": [long]}) == ["hi", "x" * (TEXTS_MAX - 2)]
+    many = [{"text": str(i), "fields": [{"value": "f"}] * 1000} for i in range(1000)]
+    found = texts_of("hi", {"attachments": many})
+    assert found[:2] == ["hi", "0"] and found[-101] == str(ATTACHMENTS_MAX - 1)
+    assert len(found) == 1 + ATTACHMENTS_MAX * (1 + ATTACHMENTS_MAX)
 
 
 @pytest.mark.parametrize(
