@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Raw, Struct, json, structs
 
-from tidewire.actions import files, link_shown, post_refs, post_variants
+from tidewire.actions import files, link_shown, post_emojis, post_refs, post_variants
 from tidewire.actions.copies import to_user
 from tidewire.actions.post_variants import MarkedPost
 from tidewire.actions.services import Services
@@ -71,6 +71,7 @@ async def load_views(services: Services, tx: Transaction, roots: list[str]) -> d
         known = await reactions.of_posts(tx, [post.id for post in reacted])
         for post in reacted:
             post.metadata.reactions = known.get(post.id, [])
+    await post_emojis.add_to_posts(services, tx, found)
     ids = list({user.id for post in found for user in post.participants or ()})
     show_email = services.config.flag("PrivacySettings.ShowEmailAddress")
     show_full_name = services.config.flag("PrivacySettings.ShowFullName")

@@ -250,3 +250,4 @@ async def delete(tx: Transaction, post: Post, at_ms: int, by: str) -> None:
         await connection.execute(_Q["recount_thread"], post.root_id)
     else:
         await connection.execute(_Q["end_thread"], post.id, at_ms)
+        await connection.execute(_Q["await_followers"], post.id)

@@ -77,6 +77,9 @@ async def test_an_emoji_is_made_found_told_and_gone(crew: Crew) -> None:
     assert listed["posts"][post["id"]]["metadata"]["emojis"] == [emoji, other]
     edited = await who.put(f"/posts/{post['id']}/patch", {"message": "nothing"})
     assert edited["metadata"]["emojis"] == [emoji, other]  # of the reactions
+    await people.owner.post("/posts", {"channel_id": direct, "message": "re", "root_id": post["id"]}, expect=201)
+    thread = json.loads((await listening[0].event("thread_updated"))["data"]["thread"])
+    assert thread["post"]["metadata"]["emojis"] == [emoji, other]
     await people.member.delete(f"/emoji/{emoji['id']}")
     for path in (f"/emoji/{emoji['id']}", "/emoji/name/sea_gull", f"/emoji/{emoji['id']}/image"):
         gone = await who.get(path, expect=404)

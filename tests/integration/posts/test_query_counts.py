@@ -39,7 +39,7 @@ async def test_statements_of_each_action(statements: Statements, people: People)
         await me.put(f"/posts/{roots[0]['id']}/patch", {"message": "edited"})
     with statements.count(7):  # post; lock, distinct emojis, insert, touch; number, outbox
         await react(me, roots[1]["id"], "wave")
-    with statements.count(7):  # post; lock, read, delete with replies, end of the thread; number, outbox
+    with statements.count(8):  # post; lock, read, delete with replies, end of the thread, followers; number, outbox
         await me.delete(f"/posts/{roots[2]['id']}")
 
 

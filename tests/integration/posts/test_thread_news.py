@@ -19,6 +19,7 @@ from tests.fixtures.api import Client, People
 from tests.fixtures.ports import free_port
 from tests.integration.posts.chat import Announced, say
 from tidewire.settings import child_environment
+from tidewire.store import threads
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -140,3 +141,19 @@ async def test_what_is_told_is_not_told_again(people: People, announced: Announc
         while await announced.db.fetchval("SELECT count(*) FROM outbox WHERE news IS NOT NULL"):
             await asyncio.sleep(0.1)
     assert told == [1] and await heard(announced, ann, root["id"]) == []
+
+
+async def test_a_thread_ends_when_those_who_are_being_told_have_been(people: People, announced: Announced) -> None:
+    """Else they would hear of the thread after its end, and show it again."""
+    owner, ann = people.owner, people.member
+    root = await say(owner, people.channel["id"], f"for @{ann.me['username']}")
+    await say(owner, people.channel["id"], "reply", root_id=root["id"])
+    async with asyncio.timeout(5):
+        while not await heard(announced, ann, root["id"]):
+            await asyncio.sleep(0.05)
+    async with announced.db.transaction() as tx:
+        page = await threads.hold_followers(tx, [root["id"]], ("", ""), 10)  # as the news does
+        assert ann.id in [user_id for _, user_id in page]
+        deletion = asyncio.create_task(owner.delete(f"/posts/{root['id']}"))
+        assert not (await asyncio.wait([deletion], timeout=0.3))[0]
+    assert await deletion == {"status": "OK"}

@@ -130,6 +130,10 @@ WHERE delete_at = 0 AND post_id IN (SELECT id FROM gone WHERE file_ids <> '{}');
 -- The row stays for those who ask which of their threads were deleted; its followers count nothing of it any more.
 UPDATE threads SET delete_at = $2, reply_count = 0, participants = '{}' WHERE root_id = $1;
 
+-- name: await_followers
+-- Until those who are being told of the thread have been told: what they hear after its end must not bring it back.
+SELECT 1 FROM thread_members WHERE root_id = $1 AND following ORDER BY user_id FOR NO KEY UPDATE;
+
 -- name: lock_thread
 SELECT root_id FROM threads WHERE root_id = $1 FOR NO KEY UPDATE;
 
