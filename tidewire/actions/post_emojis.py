@@ -19,7 +19,10 @@ NAMES_MAX = 64  # different ones looked up for one post
 
 def names_in(post: Post) -> list[str]:
     """Return names that may be custom emojis', in the order in which they come."""
-    texts = texts_of(post.message, post.props) if ":" in post.message or "attachments" in post.props else ()
+    written = ":" in post.message or "attachments" in post.props
+    if not written and not post.metadata.reactions:  # as most
+        return []
+    texts = texts_of(post.message, post.props) if written else ()
     named = [name.lower() for text in texts for name in _NAMED.findall(text)]
     named += [reaction.emoji_name for reaction in post.metadata.reactions]
     return [name for name in dict.fromkeys(named) if not is_system_emoji(name)][:NAMES_MAX]
