@@ -32,7 +32,9 @@ async def list_exports(call: Call) -> list[str]:
 async def get_export(call: Call) -> Raw | Stream:
     """Fetch an export, or a part of it."""
     shown = await transfers.access_export(call.services, call.login, call.param("export_name"))
-    return await send(call, shown, download=True)
+    answer = await send(call, shown, download=True)
+    call.set_header("Cache-Control", "no-store")  # all that was ever written is not to lie in a browser's cache
+    return answer
 
 
 @route("DELETE", "/exports/{export_name}", audit=True)

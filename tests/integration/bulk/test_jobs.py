@@ -45,6 +45,7 @@ async def test_an_export_is_made_fetched_and_deleted(site: Site) -> None:
     assert await admin.get("/exports") == [name]
     answer = await admin.request("GET", f"/exports/{name}")
     assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["Cache-Control"] == "no-store"
     with ZipFile(BytesIO(answer.content)) as archive:
         lines = [json.loads(line) for line in archive.read("import.jsonl").splitlines()]
         assert any(path.startswith("data/attachments/") for path in archive.namelist())
