@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
-from tidewire.actions.copies import announce
 from tidewire.bulk.archive import BadArchive
 from tidewire.bulk.decoding import BadLine, Decoded, decode_line
 from tidewire.bulk.directs import Directs
@@ -22,12 +21,9 @@ from tidewire.bulk.places import Channels, Teams
 from tidewire.bulk.posts import Posts
 from tidewire.bulk.reading import RawLine, read_lines
 from tidewire.bulk.report import Report
-from tidewire.bulk.settling import settle
+from tidewire.bulk.settling import settle, tell_caches
 from tidewire.bulk.streams import READ_ERRORS
-from tidewire.bus.cache import EVERYTHING
-from tidewire.bus.envelope import user_key
 from tidewire.store import imports as store
-from tidewire.store.db import Transaction
 from tidewire.wire.ids import now_ms
 
 # Lines of a batch, with what is in them (see _weight), and their bytes. Of 2,000 posts a transaction takes some 200 ms.
@@ -247,13 +243,6 @@ class Importer:
         finally:
             if batch is not None and not kit.dry:
                 await batch.close()
-
-
-async def tell_caches(tx: Transaction) -> None:
-    """Let caches forget what they have: names, roles and memberships changed. Numbers come from somebody's row."""
-    keeper = await tx.fetchval("SELECT id FROM users LIMIT 1")
-    if keeper:
-        announce(tx, user_key(keeper), invalidates=[EVERYTHING])
 
 
 def _weight(value: Shape) -> int:

@@ -9,9 +9,11 @@ from tidewire.bulk.kit import Kit
 from tidewire.bus.cache import EVERYTHING
 from tidewire.bus.envelope import Resync, channel_key, user_key
 from tidewire.store import imports as store
+from tidewire.store.db import Transaction
 from tidewire.wire.ids import now_ms
 
-CHANNELS_AT_ONCE = 100
+# Who posts in one of them waits until all are counted: 80 ms for 300 members each; 190 for a hundred channels at once.
+CHANNELS_AT_ONCE = 10
 USERS_AT_ONCE = 500
 
 
@@ -24,8 +26,9 @@ async def settle(kit: Kit) -> None:
         async with kit.db.transaction() as tx:
             await store.count_read(tx, kit.digest, channels, sorted(UNCOUNTED))
             for channel_id in channels:  # with their numbers the tags change by which clients know lists of posts again
-                stale = [EVERYTHING] if channel_id == channels[0] else []
-                announce(tx, channel_key(channel_id), invalidates=stale)
+                announce(tx, channel_key(channel_id))
+    async with kit.db.transaction() as tx:
+        await tell_caches(tx)
     last = ""
     while users := await store.connected_members(kit.db, kit.digest, last, now_ms(), USERS_AT_ONCE):
         async with kit.db.transaction() as tx:
@@ -34,3 +37,10 @@ async def settle(kit: Kit) -> None:
         last = users[-1]
     async with kit.db.transaction() as tx:
         await store.finish(tx, kit.digest, now_ms())
+
+
+async def tell_caches(tx: Transaction) -> None:
+    """Let caches forget what they have: names, roles and memberships changed. Numbers come from somebody's row."""
+    keeper = await tx.fetchval("SELECT id FROM users LIMIT 1")
+    if keeper:
+        announce(tx, user_key(keeper), invalidates=[EVERYTHING])
