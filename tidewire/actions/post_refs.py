@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from msgspec import Struct, field
 
-from tidewire.actions import files, link_shown, permissions, post_links
+from tidewire.actions import files, link_shown, permissions, post_emojis, post_links
 from tidewire.actions.mention_text import texts_of
 from tidewire.actions.services import Services
 from tidewire.store import acknowledgements, post_refs, reactions
@@ -141,6 +141,7 @@ async def _add_linked(
         of_posts = await reactions.of_posts(source, [post.id for post in reacted])
         for post in reacted:
             post.metadata.reactions = of_posts.get(post.id, [])
+    await post_emojis.add_to_posts(services, source, posts)
     await link_shown.add_to_posts(services, source, posts)
     for post in posts:
         post.metadata.embeds = other_embeds(post)

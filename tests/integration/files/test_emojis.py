@@ -92,6 +92,17 @@ async def test_an_emoji_is_made_found_told_and_gone(crew: Crew) -> None:
         await people.admin.delete(f"/emoji/{one['id']}")
 
 
+async def test_a_linked_post_names_its_emojis_too(crew: Crew, config: dict[str, Any]) -> None:
+    config["ServiceSettings.SiteURL"] = "https://chat.example.org"
+    me, channel = crew.people.member, crew.people.channel["id"]
+    emoji = await made(me, "puffin")
+    linked = await me.post("/posts", {"channel_id": channel, "message": "a :puffin:"}, expect=201)
+    link = {"channel_id": channel, "message": f"https://chat.example.org/seagulls/pl/{linked['id']}"}
+    [embed] = (await me.post("/posts", link, expect=201))["metadata"]["embeds"]
+    assert embed["data"]["post"]["metadata"]["emojis"] == [emoji]
+    await me.delete(f"/emoji/{emoji['id']}")
+
+
 async def test_pictures_move_or_stand(crew: Crew) -> None:
     me = crew.people.member
     for name, image, kind, size, frames in (
