@@ -77,6 +77,8 @@ async def _for_browser(call: Call, data: bytes, *, answered: bool) -> Raw:
             if answered and form.get("answer") != "allow":
                 return go(call, oauth_requests.send_back(request, error="access_denied"))
         except OAuthFault as fault:
+            if app.is_dynamically_registered is True:
+                raise  # nobody has looked at the address: nobody is sent there unasked (RFC 9700 4.11.2)
             told = {"error": fault.code, "error_description": fault.message}
             return go(call, oauth_requests.send_back(request, **told))
         if answered or app.is_trusted:

@@ -431,6 +431,8 @@ async def test_apps_that_register_themselves(office: Office) -> None:
         await (await client.caller(member)).get("/users/me")
         browser = await browser_of(office, "member")
         assert "registered itself" in (await browser.http.get(in_query(asks))).text
+        answer = await browser.http.get(in_query(asks | {"response_type": "token"}))  # no way to send users anywhere
+        assert (answer.status_code, "Location" in answer.headers) == (400, False)
         kept = await office.crew.people.admin.get(f"/oauth/apps/{client.id}")
         assert (kept["is_dynamically_registered"], kept["creator_id"], kept["is_trusted"]) == (
             True,
