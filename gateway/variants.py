@@ -46,6 +46,7 @@ def split(
     chosen: dict[int, list[int]] = {}
     everything = (1 << len(variants.channels)) - 1
     members, teams = _groups(variants.channels, listeners)
+    rest: dict[int, list[_Group]] = {}  # by what one reads without being a member: where else he may be one
     for slot in slots:
         connection = seats[slot]
         roles = connection.bits if connection is not None else GUEST
@@ -54,8 +55,10 @@ def split(
             for group, bits in teams:
                 if slot in group:
                     readable |= bits
-        for group, bit in members:
-            if not readable & bit and slot in group:
+        if readable not in rest:
+            rest[readable] = [(group, bit) for group, bit in members if not readable & bit]
+        for group, bit in rest[readable]:
+            if slot in group:
                 readable |= bit
         if readable in chosen:
             chosen[readable].append(slot)
