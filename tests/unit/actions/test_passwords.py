@@ -25,6 +25,7 @@ def pbkdf2(password: str, *, name: str = "SHA256", rounds: int = 1000, length: i
         pbkdf2("passé"),
         pbkdf2("passé", name="SHA512", length=64),
     ],
+    ids=["2b", "2a", "sha256", "sha512"],  # salts differ, and every worker must know the test by the same name
 )
 async def test_known_hashes_are_checked_and_outdated(stored: str) -> None:
     assert passwords.is_hash(stored)
