@@ -41,9 +41,10 @@ async def get_job(services: Services, session: Session, job_id: str) -> Job:
 
 
 async def do_create(services: Services, session: Session, new: NewJob) -> Job:
-    """Let a job be done. Raises: 403; 400 for a type that there is not, or where too many wait."""
+    """Let a job be done. Raises: 403, to every OAuth app; 400 for a type that there is not, or where too many wait."""
     if new.type not in TYPES:
         raise AppError("api.job.unable_to_create_job.incorrect_job_type", 400, "There is no such type of job.")
+    permissions.check_not_oauth(session)  # an export holds what every user wrote, an import may change all of it
     permissions.check_system(session, "manage_jobs")
     data = new.data or {}
     if sum(len(name) + len(value) for name, value in data.items()) > _DATA_MAX:

@@ -17,6 +17,12 @@ Folder = Literal["import", "export"]
 ZIP = "application/zip"
 
 
+def check_may(session: Session) -> None:
+    """Raise 403 unless the caller may take a workspace out or bring one: an admin himself, through no OAuth app."""
+    permissions.check_not_oauth(session)
+    permissions.check_system(session, "manage_system")
+
+
 def key(folder: Folder, name: str) -> str:
     """Return the object of a name. Raises: 400 for what is none: a path, or one that hides."""
     if name != clean_name(name) or name.startswith("."):
@@ -26,14 +32,14 @@ def key(folder: Folder, name: str) -> str:
 
 async def list_names(services: Services, session: Session, folder: Folder) -> list[str]:
     """Return the names in a folder. Raises: 403; Unavailable."""
-    permissions.check_system(session, "manage_system")
+    check_may(session)
     found = await services.files.objects.keys(folder)
     return [one.removeprefix(f"{folder}/") for one in found]
 
 
 async def access_export(services: Services, session: Session, name: str) -> Shown:
     """Return an export, to be sent. Raises: 400, 403, 404; Unavailable."""
-    permissions.check_system(session, "manage_system")
+    check_may(session)
     wanted = key("export", name)
     try:
         found = await services.files.objects.facts(wanted)
@@ -44,5 +50,5 @@ async def access_export(services: Services, session: Session, name: str) -> Show
 
 async def do_delete(services: Services, session: Session, folder: Folder, name: str) -> None:
     """Delete a file; one that is not there is no error. Raises: 400, 403; Unavailable."""
-    permissions.check_system(session, "manage_system")
+    check_may(session)
     await services.files.objects.delete([key(folder, name)])

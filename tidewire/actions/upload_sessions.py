@@ -53,7 +53,7 @@ async def do_create(services: Services, session: Session, new: NewUpload) -> Upl
     """Begin an upload, for a channel or for an import. Raises: 400, 403, 413; 501 where files are switched off."""
     check_enabled(services)
     if new.type == IMPORT:
-        permissions.check_system(session, "manage_system")
+        transfers.check_may(session)
     elif new.type == "attachment":
         await _check_channel(services, session, new.channel_id)
     else:
@@ -110,7 +110,7 @@ async def access_upload(services: Services, session: Session, upload_id: str) ->
     if upload.user_id != session.user_id:
         raise AppError("api.context.permissions.app_error", 403)
     if upload.type == IMPORT:
-        permissions.check_system(session, "manage_system")
+        transfers.check_may(session)
         return upload
     await permissions.access_channel(services, session, upload.channel_id, "upload_file")
     return upload

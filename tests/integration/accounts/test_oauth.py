@@ -288,11 +288,13 @@ async def test_what_redeems_nothing(office: Office) -> None:
 
 
 async def test_an_app_is_not_the_account_s_owner(office: Office) -> None:
-    """An access token changes no e-mail, password or second factor, makes no token and agrees to no app."""
+    """It changes no e-mail, password or second factor, makes no token, agrees to no app and moves no workspace."""
     admin = office.crew.people.admin
     client = await OAuthClient.register(office)
     caller = await client.caller(admin)
     app = f"/oauth/apps/{client.id}"
+    brought = {"filename": "a.zip", "file_size": 1, "type": "import"}
+    begun = await admin.post("/uploads", brought, expect=201)
     refused: list[tuple[str, str, Any]] = [
         ("PUT", "/users/me/patch", {"email": "new@example.org", "password": PASSWORD}),
         ("PUT", f"/users/{office.bot.id}/patch", {"email": "new@example.org"}),
@@ -304,9 +306,14 @@ async def test_an_app_is_not_the_account_s_owner(office: Office) -> None:
         ("POST", "/oauth/apps", {**APP, "callback_urls": [CALLBACK]}),
         ("GET", "/oauth/apps", None), ("GET", app, None), ("PUT", app, client.app), ("DELETE", app, None),
         ("POST", app + "/regen_secret", None),
+        ("POST", "/jobs", {"type": "export_process"}), ("POST", "/jobs", {"type": "import_process"}),
+        ("GET", "/exports", None), ("GET", "/exports/a.zip", None), ("DELETE", "/exports/a.zip", None),
+        ("POST", "/uploads", brought), ("POST", f"/uploads/{begun['id']}", None),
+        ("GET", "/imports", None), ("DELETE", "/imports/a.zip", None),
     ]  # fmt: skip
     for method, path, body in refused:
         await office.fails(caller, method, path, body, 403, NO)
+    assert await admin.get("/jobs") == []
     await office.fails(caller, "PUT", "/users/sessions/device", {"device_id": "x"}, 400,
                        "api.context.invalid_body_param.app_error")  # fmt: skip
     for path, body in (("/oauth/authorize", client.asks), ("/oauth/deauthorize", {"client_id": client.id})):
