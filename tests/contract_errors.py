@@ -26,6 +26,7 @@ _CONFIG = API + "test_config.py::test_what_may_not_be_set"
 _OAUTH_OFF = ACCOUNTS + "test_oauth_ends.py::test_switched_off"
 _IMAGES = "tests/integration/links/test_image_proxy.py::"
 _ADMINS_ONLY = "tests/integration/bulk/test_jobs.py::test_only_administrators_may"
+_NO_PATH = "tests/integration/bulk/test_jobs.py::test_a_name_is_no_path"
 _FILES = FILES + "test_files.py::test_what_is_refused"
 _EMOJIS = FILES + "test_emojis.py::test_what_is_refused"
 _COMMANDS = PROGRAMS + "test_commands.py::test_a_command_is_managed_by_who_may"
@@ -268,6 +269,17 @@ LISTED: list[tuple[str, str, int, str, str]] = [
     ("GET", "/jobs/type/{job_type}", 400, "api.job.retrieve.nopermissions", ROWS),
     ("GET", "/exports/{export_name}", 404, "api.export.export_not_found.app_error",
      "tests/integration/bulk/test_jobs.py::test_an_export_is_made_fetched_and_deleted"),
+    *[(method, path, 403, "api.context.permissions.app_error", _ADMINS_ONLY) for method, path in (
+        ("GET", "/exports"), ("GET", "/exports/{export_name}"), ("DELETE", "/exports/{export_name}"),
+        ("GET", "/imports"), ("DELETE", "/imports/{import_name}"),
+        ("GET", "/jobs/{job_id}"), ("POST", "/jobs/{job_id}/cancel"),
+    )],
+    *[(method, path, 400, "api.context.invalid_url_param.app_error", _NO_PATH) for method, path in (
+        ("GET", "/exports/{export_name}"), ("DELETE", "/exports/{export_name}"), ("DELETE", "/imports/{import_name}"),
+    )],
+    ("GET", "/files/{file_id}/public", 404, "app.file_info.get.app_error", FILES + "test_files.py::test_public_links"),
+    ("POST", "/notifications/ack", 404, "app.post.get.app_error",
+     "tests/integration/push/test_acks.py::test_the_text_of_a_push_that_had_ids_only"),
     ("GET", "/data_retention/policy", 501, "ent.data_retention.generic.license.error", ROWS),
     ("GET", "/reports/users", 400, "api.getUsersForReporting.invalid_page_size", ROWS),
     ("GET", "/usage/posts", 500, "app.post.analytics_posts_count.app_error", NO_SUCH_STEP),

@@ -38,6 +38,7 @@ NO_BODY = frozenset(
     {
         "/bots/{bot_user_id}/assign/{user_id}", "/bots/{bot_user_id}/disable", "/bots/{bot_user_id}/enable",
         "/caches/invalidate", "/channels/{channel_id}/restore", "/config/reload", "/notifications/test",
+        "/jobs/{job_id}/cancel",
         "/oauth/apps/{app_id}/regen_secret",
         "/commands/{command_id}/regen_token", "/hooks/outgoing/{hook_id}/regen_token",
         "/posts/{post_id}/pin", "/posts/{post_id}/unpin", "/posts/{post_id}/restore/{restore_version_id}",
@@ -57,6 +58,7 @@ SCHEDULED = "/posts/schedule"
 NOT_COMING: list[tuple[int, str, str]] = [
     (403, "whatever one may not read looks as if it were not there: 404", """
         GET /posts/{post_id}/files/info, GET /posts/{post_id}/reactions, GET /posts/{post_id}/thread,
+        POST /posts/{post_id}/actions/{action_id},
         POST /posts/{post_id}/pin, POST /posts/{post_id}/unpin, GET /teams/{team_id}/channels/name/{channel_name},
         GET /teams/name/{team_name}/channels/name/{channel_name}, GET /bots/{bot_user_id}, PUT /bots/{bot_user_id},
         POST /bots/{bot_user_id}/disable, POST /bots/{bot_user_id}/enable, POST /teams/{team_id}/channels/search"""),
@@ -64,7 +66,7 @@ NOT_COMING: list[tuple[int, str, str]] = [
         POST /posts/ids, POST /posts/ids/reactions, GET /config/environment, POST /teams/search,
         GET /teams/{team_id}/channels/search_autocomplete"""),
     (403, "every account may do this", """
-        GET /emoji, GET /emoji/autocomplete, GET /emoji/{emoji_id}/image, POST /emoji/search,
+        GET /emoji, GET /emoji/autocomplete, GET /emoji/{emoji_id}/image, POST /emoji/search, POST /files/search,
         GET /limits/server, GET /users/stats, POST /client_perf, POST /notifications/test, GET /trial-license/prev"""),
     (403, "the refusal is a 400 with an id of its own, as the list of errors has it", """
         GET /jobs, GET /jobs/type/{job_type}, PUT /posts/{post_id}"""),
@@ -75,9 +77,11 @@ NOT_COMING: list[tuple[int, str, str]] = [
         POST /users/login, POST /users/login/switch, POST /users/logout, POST /users/password/reset,
         POST /users/password/reset/send, GET /plugins/webapp"""),
     (401, "they need no session", """
-        POST /users/login/switch, POST /users/password/reset, POST /users/password/reset/send, GET /plugins/webapp"""),
+        POST /users/login/switch, POST /users/password/reset, POST /users/password/reset/send, GET /plugins/webapp,
+        GET /files/{file_id}/public"""),
     (400, "nothing in such a request can be wrong: pages and words that are none count as the default", """
-        GET /analytics/old, GET /bots, GET /config, GET /config/environment, GET /limits/server, GET /oauth/apps,
+        GET /analytics/old, GET /bots, GET /config, GET /config/environment, GET /exports, GET /imports,
+        GET /limits/server, GET /oauth/apps,
         GET /plugins/webapp,
         GET /roles, GET /teams, GET /teams/name/{team_name}, GET /teams/name/{team_name}/exists, GET /terms_of_service,
         GET /trial-license/prev, GET /users/email/{email}, GET /users/stats, GET /users/tokens, POST /users/logout,
@@ -85,14 +89,17 @@ NOT_COMING: list[tuple[int, str, str]] = [
     (404, "what is not there is an empty list, or false", """
         GET /teams/name/{team_name}/exists, GET /teams/{team_id}/channels/search_autocomplete, GET /users/stats,
         GET /users/{user_id}/channel_members, GET /users/{user_id}/channels, GET /users/{user_id}/teams/members,
-        POST /channels/{channel_id}/members/ids, POST /roles/names, POST /teams/search, GET /redirect_location"""),
+        POST /channels/{channel_id}/members/ids, POST /roles/names, POST /teams/search, GET /redirect_location,
+        GET /imports"""),
     (404, "an account that does not switch says nothing of who has one", "POST /users/login/switch"),
     (404, "preferences need no row of the account", "PUT /users/{user_id}/preferences"),
     (404, "a team that is not there is one in which nobody may do anything: 403", """
         GET /hooks/outgoing, POST /hooks/outgoing"""),
+    (404, "uploads are for their user only, whoever else there is: 403", "GET /users/{user_id}/uploads"),
     (501, "files are always kept somewhere; attachments that are switched off are a 403 here", """
         POST /files, GET /files/{file_id}, GET /files/{file_id}/info, GET /files/{file_id}/link,
-        GET /files/{file_id}/preview, GET /files/{file_id}/thumbnail, GET /uploads/{upload_id}"""),
+        GET /files/{file_id}/preview, GET /files/{file_id}/thumbnail, GET /files/{file_id}/public,
+        GET /uploads/{upload_id}"""),
     (501, "pictures are rows of the database, whatever stores files", """
         DELETE /teams/{team_id}/image, DELETE /users/{user_id}/image, GET /teams/{team_id}/image,
         GET /users/{user_id}/image, GET /users/{user_id}/image/default, POST /teams/{team_id}/image,

@@ -261,4 +261,5 @@ async def test_public_links(crew: Crew, config: dict[str, Any]) -> None:
     assert (await http.get(link)).status_code == 403
     config["FileSettings.EnablePublicLink"] = True
     await people.member.delete(f"/posts/{post['id']}")
-    assert (await http.get(link)).status_code == 404
+    gone = await http.get(link)
+    assert (gone.status_code, gone.json()["id"]) == (404, "app.file_info.get.app_error")

@@ -95,7 +95,7 @@ async def test_the_text_of_a_push_that_had_ids_only(phones: Phones) -> None:
     what = await people.owner.post("/notifications/ack", ack)
     assert (what["type"], what["channel_name"], what["message"]) == ("message", "Hidden", "@member: @owner secret")
     assert (what["post_id"], what["ack_id"], what["sender_id"]) == (made["id"], ACK["id"], people.member.id)
-    await people.teammate.post("/notifications/ack", ack, expect=404)
+    assert (await people.teammate.post("/notifications/ack", ack, expect=404))["id"] == "app.post.get.app_error"
     await people.owner.post("/notifications/ack", {**ack, "post_id": "b" * 26}, expect=404)
     assert await people.owner.post("/notifications/ack", {**ack, "type": "clear"}) == {"status": "OK"}
     await people.member.delete(f"/posts/{made['id']}")
