@@ -2,7 +2,7 @@
 
 from api.call import PER_PAGE_DEFAULT, PER_PAGE_MAX, Call
 from api.routing import OK, Created, Raw, route
-from tidewire.actions import post_lists, posts
+from tidewire.actions import post_emojis, post_lists, posts
 from tidewire.actions.permissions import check_self
 from tidewire.actions.post_lists import ThreadPage, View
 from tidewire.actions.post_refs import may_refer
@@ -34,12 +34,12 @@ async def create_post(call: Call) -> Created:
 async def get_post(call: Call) -> Post | Raw:
     """Get a post."""
     deleted = call.flag("include_deleted")
+    emojis = await post_emojis.version(call.services)  # before the post: it may be newer than its tag, never older
     post = await post_lists.get_post(call.services, call.login, call.path_id("post_id"), deleted=deleted)
     if may_refer(post):  # what it refers to changes without it
         return post
-    return (
-        NOT_MODIFIED if call.not_modified(f"{call.services.version_id}.{post.id}.{post.update_at}") else post
-    )
+    etag = f"{call.services.version_id}.{post.id}.{post.update_at}.{emojis}"
+    return NOT_MODIFIED if call.not_modified(etag) else post
 
 
 @route("POST", "/posts/ids")

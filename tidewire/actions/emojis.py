@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tidewire.actions.copies import announce, to_all
 from tidewire.actions.permissions import has_system, own_team_roles, permits
+from tidewire.actions.post_emojis import VERSION_KEY
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import user_key
 from tidewire.pictures.squares import NotAPicture, TooManyPixels
@@ -61,7 +62,8 @@ async def do_create(services: Services, session: Session, name: str, creator_id:
     async with services.db.transaction() as tx:
         if not await store.insert(tx, emoji, image.type, image.data):
             raise AppError("api.emoji.create.duplicate.app_error", 400, "The name is taken by another emoji.")
-        announce(tx, user_key(session.user_id), [to_all("emoji_added", {"emoji": as_text(emoji)})])
+        copies = [to_all("emoji_added", {"emoji": as_text(emoji)})]
+        announce(tx, user_key(session.user_id), copies, invalidates=[VERSION_KEY])
     return emoji
 
 
@@ -138,3 +140,4 @@ async def do_delete(services: Services, session: Session, emoji_id: str) -> None
     async with services.db.transaction() as tx:
         if not await store.delete(tx, emoji_id, max(now_ms(), emoji.update_at + 1)):
             raise AppError("app.emoji.get.no_result", 404, "There is no such emoji.")
+        announce(tx, user_key(session.user_id), invalidates=[VERSION_KEY])

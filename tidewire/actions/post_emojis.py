@@ -14,6 +14,7 @@ from tidewire.wire.emoji_names import is_system_emoji
 from tidewire.wire.models import Post
 
 _NAMED = re.compile(r":([a-zA-Z0-9_+-]{1,64}):")
+VERSION_KEY = "emojis"  # what makes and deletes emojis invalidates it
 NAMES_MAX = 64  # different ones looked up for one post
 
 
@@ -26,6 +27,18 @@ def names_in(post: Post) -> list[str]:
     named = [name.lower() for text in texts for name in _NAMED.findall(text)]
     named += [reaction.emoji_name for reaction in post.metadata.reactions]
     return [name for name in dict.fromkeys(named) if not is_system_emoji(name)][:NAMES_MAX]
+
+
+async def version(services: Services) -> int:
+    """Return a number that changes when an emoji is made or deleted. Cost: from memory; a query after each change."""
+
+    async def load() -> int:
+        return await store.count_changes(services.db)
+
+    known: int | None = services.cache.peek(VERSION_KEY)
+    if known is None:
+        known = await services.cache.get(VERSION_KEY, load)
+    return known or 0
 
 
 async def add_to_posts(services: Services, source: Source, posts: Collection[Post]) -> None:

@@ -53,14 +53,15 @@ async def access_list(services: Services, session: Session, channel_id: str, vie
 
 
 async def version(services: Services, session: Session, channel_id: str, view: View) -> str:
-    """Return an ETag for lists of a channel: every change of what they show is a numbered event of it.
+    """Return an ETag for lists of a channel: nearly every change of what they show is a numbered event of it.
 
-    Which threads the caller follows, as collapsed ones say, changes with his own events too.
-    Ask before loading the list: it may be newer than its tag, never older.
+    Which threads the caller follows, as collapsed ones say, changes with his own events too; which words are custom
+    emojis, with those. Ask before loading the list: it may be newer than its tag, never older.
     """
     n, own_n = await store.event_numbers(services.db, channel_id, session.user_id if view.roots_only else "")
     own = f".{own_n}" if view.roots_only else ""
-    return f"{services.version_id}.{channel_id}.{n}.{int(view.roots_only)}{int(view.deleted)}{own}"
+    emojis = await post_emojis.version(services)
+    return f"{services.version_id}.{channel_id}.{n}.{int(view.roots_only)}{int(view.deleted)}.{emojis}{own}"
 
 
 async def get_page(

@@ -29,6 +29,12 @@ async def by_names(source: Source, names: Sequence[str]) -> list[Emoji]:
     return sql.structs(Emoji, await source.fetch(_Q["by_names"], names))
 
 
+async def count_changes(db: Database) -> int:
+    """Return how many emojis were ever made and deleted: never the same after a change. Cost: reads all rows."""
+    found: int = await db.fetchval(_Q["count_changes"])
+    return found
+
+
 async def page(db: Database, limit: int, offset: int, *, by_name: bool) -> list[Emoji]:
     """Return some of all emojis, the oldest first or by name."""
     return sql.structs(Emoji, await db.fetch(_Q["page"], limit, offset, by_name))

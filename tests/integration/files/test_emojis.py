@@ -103,6 +103,35 @@ async def test_a_linked_post_names_its_emojis_too(crew: Crew, config: dict[str, 
     await me.delete(f"/emoji/{emoji['id']}")
 
 
+async def test_an_emoji_changes_the_lists_that_name_it(crew: Crew) -> None:
+    """A post and lists are sent again once one of its words is an emoji, and once it is none any more."""
+    me = crew.people.member
+    channel = (await me.new_channel(crew.people.team["id"], "auks"))["id"]
+    post = await me.post("/posts", {"channel_id": channel, "message": "an :auk:"}, expect=201)
+    await me.post(f"/posts/{post['id']}/pin")
+    paths = [f"/posts/{post['id']}", f"/posts/{post['id']}/thread"]
+    paths += [f"/channels/{channel}/{end}" for end in ("posts", "posts?collapsedThreads=true", "pinned")]
+    tags = {path: (await me.request("GET", path)).headers["ETag"] for path in paths}
+
+    async def change_to(emojis: list[dict[str, Any]]) -> None:
+        for path in paths:
+            known = {"If-None-Match": tags[path]}
+            async with asyncio.timeout(5):  # until every cache has heard of it
+                while (answer := await me.request("GET", path, headers=known)).status_code == 304:
+                    await asyncio.sleep(0.02)
+            shown = answer.json()
+            shown = shown["posts"][post["id"]] if "posts" in shown else shown
+            assert shown["metadata"].get("emojis", []) == emojis
+            tags[path] = answer.headers["ETag"]
+
+    emoji = await made(me, "auk")
+    await change_to([emoji])
+    unchanged = await me.request("GET", paths[0], headers={"If-None-Match": tags[paths[0]]})
+    assert unchanged.status_code == 304
+    await me.delete(f"/emoji/{emoji['id']}")
+    await change_to([])
+
+
 async def test_pictures_move_or_stand(crew: Crew) -> None:
     me = crew.people.member
     for name, image, kind, size, frames in (

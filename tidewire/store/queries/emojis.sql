@@ -12,6 +12,10 @@ SELECT id, create_at, update_at, delete_at, creator_id, name FROM emojis WHERE i
 SELECT id, create_at, update_at, delete_at, creator_id, name FROM emojis WHERE name = ANY($1::text[]) AND delete_at = 0
 ORDER BY name;
 
+-- name: count_changes
+-- Rows stay: each counts when it comes, and once more when it is deleted.
+SELECT count(*) + count(*) FILTER (WHERE delete_at > 0) FROM emojis;
+
 -- name: page
 SELECT id, create_at, update_at, delete_at, creator_id, name FROM emojis WHERE delete_at = 0
 ORDER BY CASE WHEN $3 THEN name ELSE id END LIMIT $1 OFFSET $2;
