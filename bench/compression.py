@@ -21,12 +21,14 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from bench.machine import ROOT, Watch, Window, conditions
 from bench.pairs import INVALID, LOAD_CORE, SERVER_CORE, Pairs, Target, spread
 from hotpath import Event, Gate, SlotSet
 from tidewire.actions.mentions import Audience
 from tidewire.actions.post_events import posted
+from tidewire.actions.services import Services
 from tidewire.bus.envelope import decode
 from tidewire.wire.ids import new_id, now_ms
 from tidewire.wire.models import Channel, Post
@@ -51,7 +53,16 @@ class Messages:
         at = self._places.randrange(len(self._text) - MESSAGE_CHARACTERS)
         message = self._text[at : at + MESSAGE_CHARACTERS]
         post = Post(new_id(), self._channel.id, self._author, now_ms(), now_ms(), message=message)
-        encoded = posted(post, self._channel, "somebody", system=False, set_online=True, audience=Audience())
+        encoded = posted(
+            cast(Services, None),  # asked for what a post refers to; this one names nothing
+            post,
+            self._channel,
+            "somebody",
+            system=False,
+            set_online=True,
+            audience=Audience(),
+            found=None,
+        )
         return decode(encoded).copies[0].body
 
 
