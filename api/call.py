@@ -237,7 +237,3 @@ class Call:
         """
         self.resp.set_header("ETag", etag)
         return self.header("If-None-Match").removesuffix('"').removesuffix("-gzip") == etag
-
-    def without_version(self) -> None:
-        """Take the ETag back: the answer holds what changes without it."""
-        self.resp.delete_header("ETag")

@@ -1,6 +1,7 @@
 """One channel: create, find, change. Lists and searches are channel_lists; members have a module of their own."""
 
 from api.call import Call
+from api.post_tags import NOT_MODIFIED, tagged
 from api.routing import OK, Created, Raw, route
 from tidewire.actions import (
     channel_changes,
@@ -154,5 +155,6 @@ async def list_pinned(call: Call) -> PostList | Raw:
     channel_id = call.path_id("channel_id")
     await permissions.access_channel(call.services, call.login, channel_id, "read_channel_content")
     if call.not_modified(await post_lists.version(call.services, call.login, channel_id, View())):
-        return Raw(b"", "application/json", 304)
-    return await post_lists.get_pinned(call.services, call.login, channel_id)
+        return NOT_MODIFIED
+    found = await post_lists.get_pinned(call.services, call.login, channel_id)
+    return tagged(call, found, found.posts.values())

@@ -1,16 +1,15 @@
 """Posts and their lists. Source: Mattermost API v4, posts."""
 
 from api.call import PER_PAGE_DEFAULT, PER_PAGE_MAX, Call
+from api.post_tags import NOT_MODIFIED, tagged
 from api.routing import OK, Created, Raw, route
 from tidewire.actions import post_emojis, post_lists, posts
 from tidewire.actions.permissions import check_self
 from tidewire.actions.post_lists import ThreadPage, View
-from tidewire.actions.post_refs import may_refer
 from tidewire.actions.post_rules import NewPostBody, PostChange
 from tidewire.wire.errors import AppError, body_param, url_param
 from tidewire.wire.models import Post, PostList
 
-NOT_MODIFIED = Raw(b"", "application/json", 304)
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
@@ -36,10 +35,8 @@ async def get_post(call: Call) -> Post | Raw:
     deleted = call.flag("include_deleted")
     emojis = await post_emojis.version(call.services)  # before the post: it may be newer than its tag, never older
     post = await post_lists.get_post(call.services, call.login, call.path_id("post_id"), deleted=deleted)
-    if may_refer(post):  # what it refers to changes without it
-        return post
-    etag = f"{call.services.version_id}.{post.id}.{post.update_at}.{emojis}"
-    return NOT_MODIFIED if call.not_modified(etag) else post
+    seen = call.not_modified(f"{call.services.version_id}.{post.id}.{post.update_at}.{emojis}")
+    return NOT_MODIFIED if seen else tagged(call, post, [post])
 
 
 @route("POST", "/posts/ids")
@@ -121,7 +118,7 @@ async def get_channel_posts(call: Call) -> PostList | Raw:
         found = await post_lists.get_before(services, session, channel_id, view, before, page, per_page)
     else:
         found = await post_lists.get_page(services, session, channel_id, view, page, per_page)
-    return _versioned(call, found)
+    return tagged(call, found, found.posts.values())
 
 
 @route("GET", "/users/{user_id}/channels/{channel_id}/posts/unread")
@@ -141,7 +138,8 @@ async def get_unread_posts(call: Call) -> PostList | Raw:
         return found
     if await _seen(call, channel_id, view):
         return NOT_MODIFIED
-    return _versioned(call, await post_lists.get_page(services, session, channel_id, view, 0, before))
+    found = await post_lists.get_page(services, session, channel_id, view, 0, before)
+    return tagged(call, found, found.posts.values())
 
 
 @route("GET", "/posts/{post_id}/thread")
@@ -152,7 +150,8 @@ async def get_thread(call: Call) -> PostList | Raw:
     post, channel = await posts.access_post(services, session, post_id, deleted=view.deleted)
     if await _seen(call, channel.id, view):
         return NOT_MODIFIED
-    return _versioned(call, await post_lists.get_thread(services, session, post, view, page))
+    found = await post_lists.get_thread(services, session, post, view, page)
+    return tagged(call, found, found.posts.values())
 
 
 def _thread_page(call: Call) -> ThreadPage:
@@ -192,15 +191,6 @@ def _time(text: str, name: str) -> int:
     if len(digits) > 16 or not (digits.isascii() and digits.isdigit()):
         raise body_param(name)
     return max(0, int(text))
-
-
-def _versioned(call: Call, found: PostList) -> PostList:
-    """Return a list, without its tag if a post in it may refer to what changes without the channel."""
-    for post in found.posts.values():
-        if may_refer(post):
-            call.without_version()
-            break
-    return found
 
 
 async def _seen(call: Call, channel_id: str, view: View) -> bool:

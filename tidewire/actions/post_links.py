@@ -11,10 +11,16 @@ from tidewire.actions.mention_text import plain, without_code
 # Names looked up for one post: 16,383 characters hold 5,000 and more, and nobody means so many.
 NAMES_MAX = 20
 _NAMED = re.compile(r"\B~([a-z0-9][a-z0-9_-]{0,63})(?![a-z0-9_-])", re.A | re.I)
+_MAY_NAME = re.compile(r"\B~[\w-]", re.A)
 _LINK = re.compile(r"https?://[^\s<>]+", re.I)
 _PATH = re.compile(r"/[0-9a-z_-]{1,64}/pl/([a-z0-9]{26})")
 _PATH_MAX = 128  # of a link to a post, with what ends the sentence
 _ENDS = "?!.,:;*_~'\"|"  # may stand in an address, or end the sentence after it
+
+
+def may_name(text: str) -> bool:
+    """Tell, at less cost than channel_names, whether a text may name a channel: true for every text that does."""
+    return "~" in text and _MAY_NAME.search(text) is not None
 
 
 def channel_names(texts: Sequence[str]) -> list[str]:

@@ -57,9 +57,10 @@ def _shows_linked(services: Services) -> bool:
 
 def may_refer(post: Post) -> bool:
     """Tell, at next to no cost, whether a post may refer to something: whether it does, not every reader may know."""
-    if "~" in post.message or "/pl/" in post.message or post.refs is not None:
+    message = post.message
+    if post.refs is not None or "/pl/" in message or ("~" in message and post_links.may_name(message)):
         return True
-    return "attachments" in post.props and any("~" in text for text in texts_of("", post.props))
+    return "attachments" in post.props and any(map(post_links.may_name, texts_of("", post.props)))
 
 
 async def refer(

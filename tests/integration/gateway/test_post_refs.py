@@ -6,6 +6,7 @@ where teammate and a guest are members too. teammate may read public channels, t
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -239,9 +240,17 @@ async def test_what_is_shown_is_what_is_there_now(place: Place) -> None:
     again = await place.say(place.member, f"again {place.link(post)}")
     inner = again["metadata"]["embeds"][0]["data"]["post"]
     assert (inner["props"], inner["metadata"]) == ({}, {})  # a shown post shows none
-    for path in (f"/posts/{post['id']}", f"/channels/{place.channel['id']}/posts", f"/posts/{post['id']}/thread"):
-        assert "ETag" not in (await place.member.request("GET", path)).headers  # the same answer may be another soon
+    await place.member.post(f"/posts/{post['id']}/pin")
+    channel = f"/channels/{place.channel['id']}"
+    paths = (f"/posts/{post['id']}", f"/posts/{post['id']}/thread", f"{channel}/posts", f"{channel}/pinned")
+    tags = {path: (await place.member.request("GET", path)).headers["ETag"] for path in paths}
+    for path, tag in tags.items():
+        same = await place.member.request("GET", path, headers={"If-None-Match": tag})
+        assert (same.status_code, same.headers["ETag"]) == (304, tag), path
     await place.owner.put(f"/posts/{first['id']}/patch", {"message": "second words"})
+    for path, tag in tags.items():  # nothing happened to the post nor in its channel
+        other = await place.member.request("GET", path, headers={"If-None-Match": tag})
+        assert other.status_code == 200 and "second words" in other.text and other.headers["ETag"] != tag, path
     assert shown(await place.member.get(f"/posts/{post['id']}")) == "second words"
     await place.admin.put("/config/patch", {"ServiceSettings": {"EnablePermalinkPreviews": False}})
     assert (await place.member.get("/config/client"))["EnablePermalinkPreviews"] == "false"
@@ -281,7 +290,8 @@ async def test_what_is_not_shown(place: Place) -> None:
     nothing = await place.say(place.teammate, place.link({"id": "b" * 26}))
     assert (blind["props"], blind["metadata"]) == (nothing["props"], nothing["metadata"]) == ({}, {})
     for post in (blind, nothing):
-        assert "ETag" not in (await place.teammate.request("GET", f"/posts/{post['id']}")).headers
+        tag = (await place.teammate.request("GET", f"/posts/{post['id']}")).headers["ETag"]
+        assert re.fullmatch(r"[0-9a-f]{32}", tag.rpartition(".")[2]), "of the bytes, for both"
     assert shown(await place.member.get(f"/posts/{blind['id']}")) == "text"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewire.actions.post_links import NAMES_MAX, channel_names, permalink_in
+from tidewire.actions.post_links import NAMES_MAX, channel_names, may_name, permalink_in
 
 SITE = "https://chat.example.org"
 ID = "abcdefghijklmnopqrstuvwxy1"
@@ -26,6 +26,16 @@ LINK = f"{SITE}/gulls/pl/{ID}"
 )
 def test_channel_names(text: str, names: list[str]) -> None:
     assert channel_names([text]) == names
+
+
+@given(st.text("~aZ5_- .`[](]\n\té", max_size=30))
+def test_no_name_is_missed_by_the_first_look(text: str) -> None:
+    assert may_name(text) or not channel_names([text])
+
+
+@pytest.mark.parametrize("text", ["", "in a ~ b", "a~b", "~ 5", "~~~\ncode\n~~~", "~/notes", "x ~"])
+def test_what_names_nothing_at_first_look(text: str) -> None:
+    assert not may_name(text)
 
 
 def test_no_more_names_than_the_limit() -> None:
