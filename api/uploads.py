@@ -2,15 +2,15 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import IO, Any
 
 import falcon
 from falcon.media import MultipartFormHandler
 
 from api.call import Call
-from tidewire.wire.errors import AppError
+from tidewire.wire.errors import AppError, Unavailable
 
 FORM_BYTES = 64 << 10  # what a form may have around the file
 TIMEOUT_S = 300.0  # 100 MiB at 3 Mbit/s
@@ -28,26 +28,43 @@ async def uploaded(call: Call, field: str, family: str, *, too_large: int = 413)
     """Give the path of the file that a form's field holds; it is gone when the context ends.
 
     family: first words of error ids, as in "api.team.set_team_icon"; too_large: status for a file over the limit.
-    Raises: 400 for what is no form or has no such file. Memory: a chunk, however large the file.
+    Raises: 400 for what is no form or has no such file; Unavailable for a full disk. Memory: a chunk, however large
+    the file.
     """
     limit = call.services.config.number("FileSettings.MaxFileSize")
     oversize = AppError(f"{family}.too_large.app_error", too_large, "The file is too large.")
     if (call.req.content_length or 0) > limit + FORM_BYTES:
         raise oversize
-    with tempfile.NamedTemporaryFile(prefix="tidewire-") as file:
+    with _temporary() as file:
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                found = await _receive(call, field, file.file, limit)
+                found = await _receive(call, field, file, limit)
+                file.flush()
         except _TooLarge as error:
             raise oversize from error
         except (falcon.HTTPError, ValueError, TimeoutError) as error:
             raise AppError(f"{family}.parse.app_error", 400, "Could not parse the multipart form.") from error
+        except OSError as error:
+            raise Unavailable("files") from error
         if found is None:
             raise AppError(f"{family}.no_file.app_error", 400, f"No file under '{field}' in the request.")
         if not found:
             raise AppError(f"{family}.array.app_error", 400, f"Empty array under '{field}' in the request.")
-        file.flush()
         yield file.name
+
+
+@contextmanager
+def _temporary() -> Iterator[IO[bytes]]:
+    """Give a file that is gone at the end. Raises: Unavailable for a full disk."""
+    try:
+        file = tempfile.NamedTemporaryFile(prefix="tidewire-")  # noqa: SIM115  (closed below)
+    except OSError as error:
+        raise Unavailable("files") from error
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # on a full disk the buffer is tried once more, and nobody wants it
+            file.close()
 
 
 async def _receive(

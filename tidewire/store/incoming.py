@@ -8,6 +8,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -90,7 +91,8 @@ class Incoming:
             await asyncio.wait([self._job])  # the thread must not write to a closed file
             self._job = None
         self.path.unlink(missing_ok=True)
-        self._file.close()
+        with suppress(OSError):  # on a full disk the buffer is tried once more, and nobody wants it
+            self._file.close()
 
 
 def _open_locked(directory: Path) -> tuple["tempfile._TemporaryFileWrapper[bytes]", Path]:

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import errno
 import io
+import json
 import os
 import random
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -244,6 +247,47 @@ async def test_a_store_that_fails_leaves_nothing(
     monkeypatch.setattr(file_rows, "insert", insert)
     assert (await send(me, channel, ("a.png", drawn()))).status_code == 503
     await nothing_left(crew, config, before)
+
+
+async def test_a_full_disk_is_a_503(crew: Crew, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    me, channel = crew.people.member, crew.people.channel["id"]
+    before = await stored(crew, "disk", config)
+    emoji = {"emoji": (None, json.dumps({"name": "full", "creator_id": me.id})), "image": ("a.png", drawn())}
+    raw = f"/files?channel_id={channel}&filename=a"
+    body = {"channel_id": channel, "filename": "a", "file_size": 10}
+    session = (await me.post("/uploads", body, expect=201))["id"]
+
+    async def attempts() -> list[httpx.Response]:
+        return [
+            await send(me, channel, ("a", b"small")),
+            await send(me, channel, ("a", bytes(3 << 20))),
+            await me.request("POST", raw, content=b"small"),
+            await me.request("POST", f"/uploads/{session}", content=b"0123456789"),
+            await me.request("POST", "/emoji", files=emoji),
+        ]
+
+    make = tempfile.NamedTemporaryFile
+
+    def make_full(*args: Any, **more: Any) -> Any:
+        file, device = make(*args, **more), os.open("/dev/full", os.O_RDWR)
+        os.dup2(device, file.fileno())
+        os.close(device)
+        return file
+
+    def refuse(*args: Any, **more: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/place")
+
+    for fault in (make_full, refuse):
+        monkeypatch.setattr(tempfile, "NamedTemporaryFile", fault)
+        for answer in await attempts():
+            assert (answer.status_code, answer.json()["id"]) == (503, "api.context.server_busy.app_error")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert not {word for word in ("space", "secret", "/dev") if word in answer.text}
+    monkeypatch.undo()
+    await nothing_left(crew, config, before)
+    answers = await attempts()  # nobody has to start anything again
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 200, 200]
+    await me.delete(f"/emoji/{answers[-1].json()['id']}")
 
 
 async def test_s3_that_is_away_is_a_503(crew: Crew, config: dict[str, Any]) -> None:
