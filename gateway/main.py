@@ -32,7 +32,7 @@ from tidewire.bus.redis_client import RedisClient
 from tidewire.bus.redis_reader import RedisReader
 from tidewire.closing import Closing
 from tidewire.log import setup as setup_log
-from tidewire.settings import Settings
+from tidewire.settings import Settings, exposed
 from tidewire.store.connections import load_numbers
 from tidewire.store.db import Database
 from tidewire.wire.errors import Unavailable
@@ -111,6 +111,8 @@ def _say_ready(descriptor: int) -> None:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
     """Run a gateway as long as the context lasts; yields it with the port it listens on."""
+    for why in exposed(settings):
+        log.warning("others may reach what we believe", why=why)
     async with Closing(CLOSE_S) as closing:
         db = Database(settings.database.url, size=DATABASE_CONNECTIONS)
         closing.add("database", db.close, 0.2)

@@ -1,5 +1,5 @@
-"""Which tests show which attack case is repelled: cases on sockets and sessions (A), rights (C), logins (D), files (E),
-requests that the server makes (F), and on what leaks or stops (G).
+"""Which tests show which attack case is repelled: cases on sockets and sessions (A), frames and load (B), rights (C),
+logins (D), files (E), requests that the server makes (F), and on what leaks or stops (G).
 
 Rows are data; tests/unit/test_security_cases.py sees to it that each named test exists. What a case asks for that this
 server does not have is said beside it.
@@ -10,7 +10,8 @@ API, PEOPLE, TEAMS = "tests/integration/api/", "tests/integration/people/", "tes
 POSTS, FILES = "tests/integration/posts/", "tests/integration/files/"
 PROGRAMS, OUTBOUND = "tests/integration/programs/", "tests/integration/outbound/"
 LINKS = "tests/integration/links/"
-SERVE, PROTOCOL = "tests/serve/", "tests/protocol/"
+SERVE, PROTOCOL, HOTPATH = "tests/serve/", "tests/protocol/", "tests/unit/hotpath/"
+BUS = "tests/integration/bus/"
 
 # case: (what is tried, the tests)
 CASES: dict[str, tuple[str, list[str]]] = {
@@ -88,6 +89,109 @@ CASES: dict[str, tuple[str, list[str]]] = {
             GATEWAY + "test_resume.py::test_impossible_numbers_make_a_fresh_connection",
             GATEWAY + "test_resume.py::test_a_number_far_ahead_makes_a_fresh_connection_and_drops_the_old",
             GATEWAY + "test_resume.py::test_malformed_resumes_are_closed_right_behind_the_101",
+        ],
+    ),
+    "B1": (
+        "Autobahn's cases, over TCP and TLS",
+        [
+            PROTOCOL + "test_autobahn.py::test_autobahn",
+            PROTOCOL + "test_autobahn.py::test_autobahn_over_tls",
+            PROTOCOL + "test_autobahn.py::test_autobahn_with_large_messages_over_tls",
+        ],
+    ),
+    "B2": (
+        "a length of 2^62",
+        [PROTOCOL + "test_limits.py::test_a_huge_frame_is_refused_when_it_is_announced"],
+    ),
+    "B3": (
+        "fragments without an end, together above the limit",
+        [
+            PROTOCOL + "test_limits.py::test_fragments_count_together",
+            HOTPATH + "test_frames.py::test_the_message_limit_counts_all_fragments",
+        ],
+    ),
+    "B4": (
+        "a million fragments that hold nothing",
+        [
+            PROTOCOL + "test_limits.py::test_tiny_fragments_are_counted",
+            HOTPATH + "test_frames.py::test_the_fragment_limit",
+        ],
+    ),
+    "B5": (
+        "deflated zeros, and streams that never end",
+        [
+            HOTPATH + "test_deflate.py::test_bombs_and_nonsense_end_the_connection",
+            HOTPATH + "test_deflate.py::test_any_bytes_inflate_within_the_limit_or_are_refused",
+            HOTPATH + "test_deflate.py::test_compressed_bytes_have_a_limit_too",
+        ],
+    ),
+    "B6": (
+        "the largest window: nothing is kept between messages, whatever a client asks for",
+        [
+            PROTOCOL + "test_compression.py::test_offers",
+            HOTPATH + "test_deflate.py::test_compressed_forms_count_in_the_budget",
+        ],
+    ),
+    "B7": (
+        "a large frame on each socket, then nothing",
+        [
+            HOTPATH + "test_frames.py::test_nothing_is_kept_of_whole_messages_and_only_what_has_come_of_others",
+            HOTPATH + "test_resume.py::test_memory_of_idle_rings_shrinks",
+            "tests/soak/test_soak.py::test_nothing_is_kept_of_what_came_and_went",
+        ],
+    ),
+    "B8": (
+        "a socket that reads nothing of 100 MiB",
+        [PROTOCOL + "test_limits.py::test_a_reader_that_stopped_is_bounded_and_costs_the_others_nothing"],
+    ),
+    "B9": (
+        "floods of typing, pings and actions that there are not",
+        [
+            GATEWAY + "test_actions.py::test_a_flood_closes_the_socket",
+            GATEWAY + "test_actions.py::test_typing_reaches_the_others_once_per_interval",
+            PROTOCOL + "test_limits.py::test_a_flood_of_pings_that_reads_nothing_is_cut",
+            PROTOCOL + "test_limits.py::test_every_socket_is_served_beside_a_hog",
+        ],
+    ),
+    "B10": (
+        "malformed JSON and MessagePack",
+        [
+            GATEWAY + "test_actions.py::test_undecodable_frames_close_this_socket_only",
+            GATEWAY + "test_actions.py::test_duplicated_keys_and_unknown_members_do_no_harm",
+            GATEWAY + "test_actions.py::test_what_is_no_action",
+        ],
+    ),
+    "B11": (
+        "sockets without end from one address and of one user",
+        [
+            GATEWAY + "test_login.py::test_addresses_are_counted_behind_trusted_proxies",
+            GATEWAY + "test_login.py::test_strangers_of_one_address_keep_nobody_else_out",
+            GATEWAY + "test_login.py::test_a_user_with_too_many_sockets_loses_the_oldest",
+            PROTOCOL + "test_handshake.py::test_too_many_sockets",
+        ],
+    ),
+    "B12": (
+        "handshakes that never end, of HTTP and of TLS",
+        [
+            PROTOCOL + "test_handshake.py::test_slow_handshakes_are_cut_and_do_not_delay_others",
+            PROTOCOL + "test_tls.py::test_handshakes_that_hang_are_cut_in_time",
+            PROTOCOL + "test_tls.py::test_the_number_of_handshakes_is_bounded",
+        ],
+    ),
+    "B13": (
+        "everybody comes back at once: a thousand here, ten thousand by `tidewire loadtest run storm`",
+        [
+            SERVE + "test_handover.py::test_a_thousand_cut_sockets_come_back_to_random_processes",
+            PROTOCOL + "test_handshake.py::test_too_many_handshakes",
+            GATEWAY + "test_login.py::test_many_logins_at_once_are_few_queries",
+            API + "test_nodes.py::test_too_many_logins_at_once_are_told_to_come_again",
+        ],
+    ),
+    "B14": (
+        "malformed handshakes",
+        [
+            PROTOCOL + "test_handshake.py::test_bad_handshakes",
+            PROTOCOL + "test_handshake.py::test_what_a_client_proposes_is_not_reflected",
         ],
     ),
     "C1": (
@@ -336,4 +440,35 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "G5": ("request smuggling", [API + "test_smuggling.py::test_ambiguous_requests_are_refused"]),
+    "G6": (
+        "metrics from outside, words of one process to another forged, databases that others can reach",
+        [
+            SERVE + "test_serve.py::test_metrics_of_all_processes",
+            SERVE + "test_serve.py::test_nobody_else_reaches_the_databases",
+            BUS + "test_redis.py::test_who_has_no_password_tells_nobody_anything",
+            BUS + "test_redis.py::test_passwords_and_databases_of_the_url",
+            "tests/unit/gateway/test_relay.py::test_unreadable_entries_count_as_missing",
+            "tests/unit/settings/test_peers.py::test_postgresql",
+            "tests/unit/settings/test_peers.py::test_redis",
+            GATEWAY + "test_config.py::test_the_start_tells_of_databases_that_others_can_reach",
+        ],
+    ),
+    "G7": (
+        "a full disk, no connection, a Redis without memory, no DNS, a certificate that cannot be used",
+        [
+            FILES + "test_hostile.py::test_a_full_disk_is_a_503",
+            FILES + "test_hostile.py::test_a_store_that_fails_leaves_nothing",
+            FILES + "test_hostile.py::test_s3_that_is_away_is_a_503",
+            "tests/integration/store/test_db.py::test_no_free_connection_in_time_is_unavailable",
+            "tests/integration/store/test_db.py::test_a_killed_server_is_unavailable_and_back_after_its_restart",
+            API + "test_nodes.py::test_without_the_database_nobody_gets_in_and_it_heals",
+            BUS + "test_publisher.py::test_a_full_redis_costs_no_commit",
+            "tests/chaos/test_degraded.py::test_redis_stands_still",
+            "tests/chaos/test_degraded.py::test_postgres_stands_still",
+            OUTBOUND + "test_fetch.py::test_a_name_that_nobody_knows_is_no_fault_of_ours",
+            PROTOCOL + "test_tls.py::test_a_new_certificate_is_for_those_who_come",
+            PROTOCOL + "test_tls.py::test_certificates_that_cannot_be_used",
+            GATEWAY + "test_process.py::test_it_serves_counts_and_stops",
+        ],
+    ),
 }

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from tests.fixtures.serve import ROOT, Runner, Serve
 from tests.serve.compression import check_compression
 from tests.serve.conftest import Launch
 from tests.serve.talk import log_in, make_user, wait_answer
+from tidewire.settings import exposed, read
 
 
 def test_a_second_start_keeps_the_data(launch: Launch, data: Path, runner: Runner) -> None:
@@ -71,6 +73,13 @@ def test_metrics_of_all_processes(running: Serve) -> None:
     assert len(helps) == len(set(helps))
     assert httpx.get(f"{running.metrics}/health").status_code == 200
     assert "# TYPE" not in httpx.get(f"{running.url}/metrics").text, "never on the public origin"
+
+
+def test_nobody_else_reaches_the_databases(running: Serve) -> None:
+    urls = {name: (running.data_dir / f"{name}.url").read_text().strip() for name in ("database", "redis")}
+    assert exposed(read({name: {"url": url} for name, url in urls.items()})) == []
+    places = [Path(parse_qs(urlsplit(urls["database"]).query)["host"][0]), Path(urlsplit(urls["redis"]).path).parent]
+    assert [place.stat().st_mode & 0o777 for place in places] == [0o700, 0o700]
 
 
 def test_a_data_directory_in_use(running: Serve) -> None:

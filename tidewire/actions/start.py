@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
 
+import structlog
+
 from tidewire.actions.choose_status import DndSweep
 from tidewire.actions.config import Config
 from tidewire.actions.file_janitor import Janitor
@@ -30,17 +32,20 @@ from tidewire.bus.redis_client import RedisClient
 from tidewire.closing import Closing
 from tidewire.outbound import Outbound
 from tidewire.pictures.workshop import Workshop
-from tidewire.settings import Settings
+from tidewire.settings import Settings, exposed
 from tidewire.store.db import Database
 from tidewire.store.outbox import Outbox
 from tidewire.wire.ids import new_id
 
+log = structlog.get_logger("start")
 CLOSE_S = 2.5  # what all parts may take to close; below the least api.stop_s
 
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Open everything; a database that does not answer raises Unavailable, an absent Redis does not."""
+    for why in exposed(settings):
+        log.warning("others may reach what we believe", why=why)
     worker = (
         new_id()
     )  # a process that starts again is another worker: its rows are told apart from its predecessor's

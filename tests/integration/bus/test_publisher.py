@@ -289,6 +289,23 @@ async def test_a_frozen_redis_costs_no_commit(database_url: str, own_redis: Redi
     await worker.close()
 
 
+async def test_a_full_redis_costs_no_commit(database_url: str, own_redis: Redis) -> None:
+    """Security case G7: it refuses every write for want of memory, until it has some again."""
+    await seed(database_url)
+    worker = await Worker(database_url, own_redis.url).start()
+    async with inbox_of(own_redis.url) as inbox:
+        await worker.announce(CHANNELS[0])
+        own_redis.command("CONFIG", "SET", "maxmemory", "1")
+        assert own_redis.command("SET", "a", "b").startswith(b"-OOM")
+        for _ in range(20):
+            await worker.announce(CHANNELS[0])
+        await worker.until(lambda: not worker.publisher.live)
+        own_redis.command("CONFIG", "SET", "maxmemory", "0")
+        await worker.until(lambda: worker.publisher.live)
+        await check_complete(inbox, database_url)
+    await worker.close()
+
+
 async def decided_on(client: RedisClient) -> list[str]:
     """Return the posts that wait for the push worker."""
     entries = await client.call("XRANGE", DECIDE, "-", "+")

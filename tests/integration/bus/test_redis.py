@@ -205,6 +205,28 @@ async def test_passwords_and_databases_of_the_url(redis: Redis, redis_url: str) 
     redis.command("ACL", "DELUSER", "tidewire")
 
 
+async def test_who_has_no_password_tells_nobody_anything(own_redis: Redis) -> None:
+    """Security case G6: events and questions of one process to another."""
+    own_redis.command("CONFIG", "SET", "requirepass", "s3cret")
+    for words in (("XADD", events_stream(0), "*", "e", "forged"), ("PUBLISH", "tw", "forged"), ("KEYS", "*")):
+        assert own_redis.command(*words).startswith(b"-NOAUTH"), words
+    stranger, wrong, ours = (
+        RedisProducer(f"unix://{login}{own_redis.socket}") for login in ("", ":guessed@", ":s3cret@")
+    )
+    for producer in (stranger, wrong):
+        with pytest.raises(Unavailable):
+            await producer.connect()
+        with pytest.raises(Unavailable):
+            await producer.publish(entries_of(KEYS, range(1, 2)))
+    assert await ours.connect()
+    await ours.publish(entries_of(KEYS, range(1, 2)))
+    link = await Link.open(f"unix://:s3cret@{own_redis.socket}")
+    assert await link.call("XLEN", events_stream(0), timeout_s=5) == len(KEYS)
+    link.close()
+    for producer in (stranger, wrong, ours):
+        await producer.close()
+
+
 async def test_commands_in_flight_fail_with_the_connection(own_redis: Redis) -> None:
     link = await Link.open(own_redis.url)
     waiting = [asyncio.create_task(link.call("BLPOP", "nothing", 0, timeout_s=30)) for _ in range(3)]

@@ -10,6 +10,17 @@ import websockets
 from tests.fixtures.api import Api, new_settings
 from tests.integration.gateway.world import world
 from tidewire.actions.revisions import RECHECK_S
+from tidewire.actions.start import open_services
+
+
+async def test_the_start_tells_of_databases_that_others_can_reach(database_url: str) -> None:
+    settings = new_settings(database_url, "redis://:s3cret@redis.invalid")
+    with structlog.testing.capture_logs() as logs:
+        async with open_services(settings):
+            pass
+    [said] = [one for one in logs if one["event"] == "others may reach what we believe"]
+    assert said["log_level"] == "warning" and said["why"].startswith("Redis is asked over the network without TLS")
+    assert "s3cret" not in str(logs)
 
 
 async def test_changes_reach_sockets_and_the_next_hello(database_url: str, redis_url: str) -> None:

@@ -100,6 +100,25 @@ async def test_a_name_that_changes_is_asked_at_the_address_that_was_checked(monk
     assert not places
 
 
+async def test_a_name_that_nobody_knows_is_no_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS that fails, and is there again."""
+
+    async def handler(request: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply(b"end"))
+
+    async with server(handler) as url, outbound() as client:
+        url = url.replace("127.0.0.1", "nowhere.invalid")
+        with pytest.raises(FetchError) as caught:
+            await client.fetch("GET", url, timeout_s=5, limit=100)
+        assert not caught.value.refused
+
+        async def look_up(host: str, port: int) -> list[str]:
+            return ["127.0.0.1"]
+
+        monkeypatch.setattr(client_module, "look_up", look_up)
+        assert (await client.fetch("GET", url, timeout_s=5, limit=100)).body == b"end"
+
+
 async def test_redirects_are_checked_counted_and_told_no_secrets() -> None:
     seen: list[str] = []
 

@@ -1,0 +1,52 @@
+"""Which URLs of the databases leave them open to others. Security case G6."""
+
+import pytest
+
+from tidewire.settings import exposed, read
+
+SOCKET = "unix:///run/tidewire/redis.sock"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://tidewire@/tidewire?host=/run/postgresql", []),
+        ("postgresql:///tidewire", []),
+        ("postgresql://tidewire@%2Frun%2Fpostgresql/tidewire", []),
+        ("postgresql://u:p@localhost/tidewire", []),
+        ("postgresql://u:p@[::1]:5432/tidewire", []),
+        ("postgresql://u:p@db.example:5432/tidewire?sslmode=verify-full", []),
+        ("postgresql://u@db.example/tidewire?sslmode=require&sslcert=/etc/a.pem", []),
+        ("postgresql://u@127.0.0.1/tidewire", ["password"]),
+        ("postgresql://u@/tidewire?host=10.0.0.1&password=p", ["TLS"]),
+        ("postgresql://u:p@db.example/tidewire?sslmode=prefer", ["TLS"]),
+        ("postgresql://u:p@localhost,db.example/tidewire", ["TLS"]),
+        ("postgresql://u@db.example:5432/tidewire", ["password", "TLS"]),
+    ],
+)
+def test_postgresql(url: str, words: list[str]) -> None:
+    check(url, SOCKET, "PostgreSQL", words)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", []),
+        (SOCKET, []),
+        ("redis://:p@localhost:6379/1", []),
+        ("rediss://u:p@redis.example", []),
+        ("redis://127.0.0.1:6379", ["password"]),
+        ("rediss://redis.example", ["password"]),
+        ("redis://:p@10.0.0.2", ["TLS"]),
+        ("redis://redis.example/0", ["password", "TLS"]),
+    ],
+)
+def test_redis(url: str, words: list[str]) -> None:
+    check("", url, "Redis", words)
+
+
+def check(database: str, redis: str, name: str, words: list[str]) -> None:
+    found = exposed(read({"database": {"url": database}, "redis": {"url": redis}}))
+    assert len(found) == len(words)
+    for sentence, word in zip(found, words, strict=True):
+        assert name in sentence and word in sentence
