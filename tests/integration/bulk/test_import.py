@@ -308,7 +308,10 @@ async def test_a_file_that_is_done_changes_nothing(harbour: Harbour) -> None:
     before = await harbour.place.everything()
     again = await town.run(harbour.place.settings, harbour.path)
     assert again.made == harbour.report.made
-    assert await harbour.place.everything() == before
+    after = await harbour.place.everything()
+    # The API indexes what other tests posted; the test below has no API, and compares the index too.
+    del before["search"], after["search"]
+    assert after == before
 
 
 async def test_another_file_of_the_same_brings_it_up_to_date(
