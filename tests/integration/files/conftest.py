@@ -12,7 +12,6 @@ from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tests.fixtures.seaweed import Seaweed
 from tests.integration.gateway.world import world
-from tests.integration.people.conftest import config  # noqa: F401  (a fixture)
 from tests.integration.people.crew import Crew, enlist
 
 
@@ -49,7 +48,7 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
 
 
 @pytest.fixture(params=["disk", "s3"])
-def place(request: pytest.FixtureRequest, config: dict[str, Any]) -> str:  # noqa: F811
+def place(request: pytest.FixtureRequest, config: dict[str, Any]) -> str:
     """Where files are during the test: everything that touches bytes is tried in both."""
     if request.param == "s3":
         config |= request.getfixturevalue("seaweed").config

@@ -1,29 +1,25 @@
 """A small world whose server may ask one web site on this machine, and not its neighbour."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest_asyncio
 
-from tests.fixtures.api import Api, People, new_settings, settle
-from tests.fixtures.postgres import Postgres, cloned
+from tests.fixtures.api import People, settled
+from tests.fixtures.postgres import Postgres
 from tests.fixtures.redis import Redis
 from tests.integration.links.site import Heard, Site, site_at
-from tests.integration.people.conftest import config  # noqa: F401  (a fixture)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def people(postgres: Postgres, redis: Redis) -> AsyncIterator[People]:
     """The module's world."""
-    redis.flush()
-    async with cloned(postgres) as url:
-        api = Api(new_settings(url, redis.url))
-        await api.start()
-        world = await settle(api)
-        switches = {"ServiceSettings": {"AllowedUntrustedInternalConnections": "127.0.0.1"}}
-        switches["ExperimentalSettings"] = {"LinkMetadataTimeoutMilliseconds": 1000}  # type: ignore[dict-item]
-        await world.admin.put("/config/patch", switches)
-        yield world
-        await api.stop()
+    config: dict[str, dict[str, Any]] = {
+        "ServiceSettings": {"AllowedUntrustedInternalConnections": "127.0.0.1"},
+        "ExperimentalSettings": {"LinkMetadataTimeoutMilliseconds": 1000},
+    }
+    async with settled(postgres, redis, config) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module")

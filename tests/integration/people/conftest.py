@@ -1,9 +1,7 @@
 """One world and one gateway for all tests of this folder: they take seconds to start."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
 
 from tests.fixtures.api import Api, new_settings, settle
@@ -11,7 +9,6 @@ from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tests.integration.gateway.world import world
 from tests.integration.people.crew import Crew, enlist, new_bot
-from tidewire.actions.config import Config
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -36,17 +33,3 @@ async def crew(shared_crew: Crew) -> AsyncIterator[Crew]:
     """The folder's world. Sockets are the test's own; they are cut at its end."""
     yield shared_crew
     shared_crew.town.cut_clients()
-
-
-@pytest.fixture
-def config(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Keys of the run-time configuration that are different for this test, in the API and the gateway."""
-    values: dict[str, Any] = {}
-    for kind in ("flag", "number", "text", "words"):
-        real = getattr(Config, kind)
-
-        def look(self: Config, name: str, real: Callable[[Config, str], Any] = real) -> Any:
-            return values[name] if name in values else real(self, name)
-
-        monkeypatch.setattr(Config, kind, look)
-    return values

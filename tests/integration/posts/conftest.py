@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from tests.fixtures.api import Api, People, new_settings, settle
-from tests.fixtures.postgres import Postgres, cloned
+from tests.fixtures.api import People, settled
+from tests.fixtures.postgres import Postgres
 from tests.fixtures.redis import Redis
 from tests.integration.posts.chat import Announced
 
@@ -13,12 +13,8 @@ from tests.integration.posts.chat import Announced
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def people(postgres: Postgres, redis: Redis) -> AsyncIterator[People]:
     """The module's world."""
-    redis.flush()
-    async with cloned(postgres) as url:
-        api = Api(new_settings(url, redis.url))
-        await api.start()
-        yield await settle(api)
-        await api.stop()
+    async with settled(postgres, redis) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module")

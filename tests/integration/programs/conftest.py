@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 
 import pytest_asyncio
 
-from tests.fixtures.api import Api, People, new_settings, settle
-from tests.fixtures.postgres import Postgres, cloned
+from tests.fixtures.api import People, settled
+from tests.fixtures.postgres import Postgres
 from tests.fixtures.redis import Redis
 from tests.integration.posts.chat import Announced
 
@@ -81,20 +81,14 @@ class Program:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def people(postgres: Postgres, redis: Redis) -> AsyncIterator[People]:
     """The module's world: programs on this machine are allowed, and may choose their names and pictures."""
-    redis.flush()
-    async with cloned(postgres) as url:
-        api = Api(new_settings(url, redis.url))
-        await api.start()
-        world = await settle(api)
-        switches = {
-            "AllowedUntrustedInternalConnections": "127.0.0.1",
-            "EnablePostUsernameOverride": True,
-            "EnablePostIconOverride": True,
-            "OutgoingIntegrationRequestsTimeout": 3,
-        }
-        await world.admin.put("/config/patch", {"ServiceSettings": switches})
-        yield world
-        await api.stop()
+    switches = {
+        "AllowedUntrustedInternalConnections": "127.0.0.1",
+        "EnablePostUsernameOverride": True,
+        "EnablePostIconOverride": True,
+        "OutgoingIntegrationRequestsTimeout": 3,
+    }
+    async with settled(postgres, redis, {"ServiceSettings": switches}) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

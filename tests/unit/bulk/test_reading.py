@@ -6,6 +6,7 @@ import pytest
 
 from tidewire.bulk import reading
 from tidewire.bulk.decoding import BadLine, decode_line
+from tidewire.bulk.lines import PostLine
 from tidewire.bulk.reading import RawLine, read_lines
 
 POST = '"team":"a","channel":"b","user":"u","message":"m","create_at":3'
@@ -102,6 +103,9 @@ def test_unknown_members_are_left_out_and_named_wherever_they_are() -> None:
         (f'{{"type":"post","colour":1,"post":{{{POST},"shape":null,"replies":[{reply}]}}}}').encode()
     )
     assert found.unknown == ["colour", "post.shape", "post.replies.likes", "post.replies.reactions.id"]
-    assert found.value.replies[0].reactions[0].emoji_name == "x"  # type: ignore[union-attr]
+    assert isinstance(found.value, PostLine)
+    [reply_line] = found.value.replies or []
+    [reaction] = reply_line.reactions or []
+    assert reaction.emoji_name == "x"
     props = f'{{"type":"post","post":{{{POST},"props":{{"anything":{{"goes":[1]}}}}}}}}'
     assert decode_line(props.encode()).unknown == []
