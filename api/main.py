@@ -3,19 +3,16 @@
 import gc
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import falcon.asgi
 import structlog
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
-from granian.http import HTTP1Settings
+from granian.constants import HTTPModes
 
 from api.app import Api, build
 from api.proxies import Proxies
 from api.webapp import WebApp
-from tidewire import log, metrics
+from tidewire import log, metrics, workers
 from tidewire.actions.start import open_services
 from tidewire.settings import Settings, load
 
@@ -67,23 +64,14 @@ def run(settings: Settings) -> None:
     structlog.get_logger("api").info(
         "start", workers=api.workers, address=api.uds or f"{api.host}:{api.port}"
     )
-    Granian(
+    workers.serve(
         "api.main:create",
-        factory=True,
-        interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
-        address=api.host,
+        host=api.host,
         port=api.port,
-        uds=Path(api.uds) if api.uds else None,
-        uds_permissions=0o660 if api.uds else None,
+        uds=api.uds,
+        http=HTTPModes.http1,
         workers=api.workers,
-        websockets=False,
         backlog=max(1024, api.backlog),
         backpressure=api.backlog,
-        log_access=False,
-        respawn_failed_workers=True,
-        respawn_interval=0.2,
-        workers_kill_timeout=api.stop_s,  # requests under way and, after them, the worker's parts (start.CLOSE_S)
-    ).serve()
+        stop_s=api.stop_s,  # requests under way and, after them, the worker's parts (start.CLOSE_S)
+    )

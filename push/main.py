@@ -9,19 +9,17 @@ from typing import Any
 
 import falcon.asgi
 import structlog
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
-from granian.http import HTTP1Settings
+from granian.constants import HTTPModes
 
 from push.app import Proxy, build
 from push.effective import effective
 from push.sender import open_sender, settle
 from push.start import providers_of
 from push.targets import BadConfig
-from tidewire import log, metrics
+from tidewire import log, metrics, workers
 from tidewire.gathering import gather, merge
 from tidewire.settings import Settings, export, load
-from tidewire.settings.tree import Metrics, Push
+from tidewire.settings.tree import Metrics
 
 
 class NoTargets(BadConfig):
@@ -100,27 +98,15 @@ def run(settings: Settings) -> None:
     )
     with tempfile.TemporaryDirectory(prefix="tidewire-push-") as folder:
         export(None, {"push": {"figures_dir": folder}})
-        _serve(push)
-
-
-def _serve(push: Push) -> None:
-    Granian(
-        "push.main:create",
-        factory=True,
-        interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
-        http=HTTPModes.auto,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
-        address=push.host,
-        port=push.port,
-        ssl_cert=Path(push.tls_cert) if push.tls_cert else None,
-        ssl_key=Path(push.tls_key) if push.tls_key else None,
-        workers=push.workers,
-        websockets=False,
-        backlog=4096,
-        backpressure=4096,
-        log_access=False,
-        respawn_failed_workers=True,
-        respawn_interval=0.2,
-        workers_kill_timeout=int(push.drain_s) + 8,
-    ).serve()
+        workers.serve(
+            "push.main:create",
+            host=push.host,
+            port=push.port,
+            http=HTTPModes.auto,
+            tls_cert=push.tls_cert,
+            tls_key=push.tls_key,
+            workers=push.workers,
+            backlog=4096,
+            backpressure=4096,
+            stop_s=int(push.drain_s) + 8,
+        )

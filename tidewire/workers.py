@@ -1,0 +1,54 @@
+"""The parent of Granian's worker processes, with what is the same for every process that speaks HTTP.
+
+Knows Granian; knows nothing of what the workers do.
+"""
+
+from pathlib import Path
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+
+
+def serve(
+    factory: str,
+    *,
+    host: str,
+    port: int,
+    uds: str = "",
+    http: HTTPModes,
+    tls_cert: str = "",
+    tls_key: str = "",
+    workers: int,
+    backlog: int,
+    backpressure: int,
+    stop_s: int,
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    factory: "module:function", called once in each worker, which has the parent's environment; uds: a socket's path,
+    instead of host and port; backlog: connections that the kernel holds; backpressure: that a worker holds;
+    stop_s: what a worker has for its requests under way and for closing its parts.
+    """
+    Granian(
+        factory,
+        factory=True,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        http=http,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        address=host,
+        port=port,
+        uds=Path(uds) if uds else None,
+        uds_permissions=0o660 if uds else None,
+        ssl_cert=Path(tls_cert) if tls_cert else None,
+        ssl_key=Path(tls_key) if tls_key else None,
+        workers=workers,
+        websockets=False,
+        backlog=backlog,
+        backpressure=backpressure,
+        log_access=False,
+        respawn_failed_workers=True,
+        respawn_interval=0.2,
+        workers_kill_timeout=stop_s,
+    ).serve()
