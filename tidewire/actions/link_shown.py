@@ -10,6 +10,7 @@ from tidewire.actions.link_text import Links
 from tidewire.actions.services import Services
 from tidewire.store import links as store
 from tidewire.store.db import Database, Transaction
+from tidewire.store.links import Look
 from tidewire.wire.links import Preview
 from tidewire.wire.models import Post, PostEmbed
 
@@ -34,10 +35,13 @@ def asks(services: Services, wanted: Links) -> bool:
     return bool(wanted.images) or any(not link_fetch.is_own(services, url) for url in wanted.links)
 
 
-def begin(services: Services, post: Post) -> None:
-    """Put into a post that is being written what it shows at first."""
-    if link_text.may_have(post.message, post.props):
-        _put(post, wanted_of(services, post), None)
+def begin(services: Services, post: Post) -> Links:
+    """Put into a post that is being written what it shows at first; return what may be looked at."""
+    if not link_text.may_have(post.message, post.props):
+        return link_text.NONE
+    wanted = wanted_of(services, post)
+    _put(post, wanted, None)
+    return wanted
 
 
 async def add_to_posts(services: Services, source: Database | Transaction, posts: Collection[Post]) -> None:
@@ -69,9 +73,14 @@ def _put(post: Post, wanted: Links, preview: Preview | None) -> None:
     post.metadata.images = {url: image for url, image in images.items() if url in shown}
 
 
-async def do_rename(services: Services, tx: Transaction, before: Links, post: Post) -> bool:
-    """Forget what a locked post showed if it names other addresses than `before`; tell whether it does."""
-    changed = wanted_of(services, post) != before
-    if changed and before != link_text.NONE:
+async def do_rename(services: Services, tx: Transaction, before: Links, post: Post) -> Links | None:
+    """Forget what a locked post showed if it names other addresses than `before`; return those to look at, if any."""
+    wanted = wanted_of(services, post)
+    if wanted == before:
+        return None
+    if before != link_text.NONE:
         await store.forget(tx, post.id)
-    return changed
+    if not services.links.takes(wanted):
+        return None
+    await store.begin(tx, Look(post.id, services.db.worker, post.update_at))
+    return wanted

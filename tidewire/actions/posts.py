@@ -120,7 +120,8 @@ async def do_write(
     Raises: 400 for a channel or root that is gone meanwhile; Unavailable.
     """
     audience = await mentions.audience_of(services, session, channel, post, root)
-    link_shown.begin(services, post)
+    wanted = link_shown.begin(services, post)
+    looks = services.links.takes(wanted)
     await post_emojis.add_to_posts(services, services.db, [post])
     found = await post_refs.refer(services, services.db, session, channel, post)
     envelope = post_events.posted(
@@ -141,6 +142,7 @@ async def do_write(
         auto_follow=services.config.flag("ServiceSettings.ThreadAutoFollow"),
         mentions=audience.mentions,
         followers=audience.followers,
+        awaits_preview=looks,
         committed=None if root is None else partial(services.news.replied, post, audience.mentions),
     )
     if root is None:
@@ -155,7 +157,8 @@ async def do_write(
         _note_root(post.id, _root(post, audience.mentions if channel.type not in "DG" else None))
     if found is not None:
         post_refs.put(services, [post], found)
-    services.links.written(post)
+    if looks:
+        services.links.written(post.id, post.create_at, wanted)
     return post
 
 
@@ -410,9 +413,9 @@ async def do_change(
             raise post_missing()
         # Clients keep the state with the later update_at: it must grow with every change, whatever the clocks say.
         post.update_at = max(now_ms(), post.update_at + 1)
-        wanted = link_shown.wanted_of(services, post)
+        before = link_shown.wanted_of(services, post)
         keep = await change(tx, post, post.update_at)
-        others = await link_shown.do_rename(services, tx, wanted, post)
+        wanted = await link_shown.do_rename(services, tx, before, post)
         await store.update(tx, post, keep=keep)
         if post.has_reactions:
             post.metadata.reactions = await reactions.of_locked(tx, post_id)
@@ -424,8 +427,8 @@ async def do_change(
         tx.announce(channel_key(post.channel_id), post_events.edited(services, post, found))
     if found is not None:
         post_refs.put(services, [post], found)
-    if others:
-        services.links.written(post)
+    if wanted is not None:
+        services.links.written(post.id, post.update_at, wanted)
     return post
 
 

@@ -42,8 +42,8 @@ class NewPost:
     thereby read what it stands in: the channel if reads_channel, with a reply the thread, which he follows. mentions:
     members whose mention counts grow, with a reply also those of the thread, which they follow from now on. followers:
     who follows the thread unless he chose otherwise. auto_follow: whether replies make anybody follow.
-    needs_live_channel: fails in an archived one. committed: called once the post is written, whether or not its author
-    still waits, with the id of its outbox row, 0 if that is not known.
+    needs_live_channel: fails in an archived one. awaits_preview: its links are to be looked at. committed: called once
+    the post is written, whether or not its author still waits, with the id of its outbox row, 0 if that is not known.
     """
 
     post: Post
@@ -55,6 +55,7 @@ class NewPost:
     followers: Sequence[str] = ()
     auto_follow: bool = True
     needs_live_channel: bool = True
+    awaits_preview: bool = False
     committed: Callable[[int], None] | None = None
 
 
@@ -163,6 +164,7 @@ class Batch:
                 for one in p.file_ids
             ]
         )
+        self._awaiting = [new.post.id for new in posts if new.awaits_preview]
         self._channels = [
             (key, c.events, c.counted, c.counted_root, c.at, c.root_at, c.alive)
             for key, c in sorted(channels.items())
@@ -174,8 +176,9 @@ class Batch:
         Raises: asyncpg errors. DivisionByZeroError: some post of the batch cannot be written, and none was.
         UniqueViolationError on posts_pkey: this very batch was written before.
         """
+        linked = bool(self._awaiting)
         row = await connection.fetchrow(
-            _Q["create_batch"],
+            _Q["create_batch_with_links" if linked else "create_batch"],
             *self._rows,
             published,
             self._channels,
@@ -183,6 +186,7 @@ class Batch:
             self.worker,
             self.payload,
             self._files,
+            *([self._awaiting] if linked else ()),
         )
         assert row is not None
         return self._committed(row)

@@ -69,7 +69,7 @@ def make(channel_id: str, user_id: str, **members: Any) -> NewPost:
     now = now_ms()
     how = {
         name: members.pop(name)
-        for name in ("counted", "views", "mentions", "followers", "needs_live_channel")
+        for name in ("counted", "views", "mentions", "followers", "needs_live_channel", "awaits_preview")
         if name in members
     }
     post = Post(**{"id": new_id(now), "create_at": now, "update_at": now, "message": "hi", **members},
@@ -335,6 +335,34 @@ async def test_authors_hear_soon_that_the_database_is_away(
         await writer.write(make(channel, ada))
 
 
+async def test_only_posts_with_links_pay_for_them(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Posts without run the statement that knows of no links; of one with, its row comes or fails with it."""
+    asked: list[str] = []
+    connect = Database.connect
+
+    async def noting(self: Database, **settings: str) -> asyncpg.Connection:
+        connection = await connect(self, **settings)
+        connection.add_query_logger(lambda record: asked.append(record.query))
+        return connection
+
+    monkeypatch.setattr(Database, "connect", noting)
+    async with opened(database_url) as (db, writer, _):
+        (channel,), (ada, _) = await add_channels(db, 1)
+        names = {text: name for name, text in sql.load("post_writes").items()}
+        linked, plain = make(channel, ada, awaits_preview=True), make(channel, ada)
+        lost = make(channel, ada, awaits_preview=True, root_id="x" * 26)
+        await asyncio.gather(writer.write(plain), writer.write(make(channel, ada)))
+        assert [names[text] for text in asked if text in names] == ["create_batch"]
+        results = await asyncio.gather(
+            writer.write(linked), writer.write(lost), writer.write(make(channel, ada)), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [type(None), Refused, type(None)]
+        assert "create_batch_with_links" in [names[text] for text in asked if text in names]
+        rows = [tuple(row) for row in await db.fetch("SELECT post_id, worker, at, since, tries FROM awaited_previews")]
+        at = linked.post.create_at
+        assert rows == [(linked.post.id, db.worker, at, at, 0)]
+
+
 async def test_marks_travel_with_the_next_flush(database_url: str) -> None:
     async with opened(database_url) as (db, _, published):
         (channel,), (ada, _) = await add_channels(db, 1)
@@ -348,8 +376,13 @@ async def test_marks_travel_with_the_next_flush(database_url: str) -> None:
         assert [r["published"] for r in rows] == [True, False]
 
 
-@pytest.mark.parametrize("filled", [False, True])
-async def test_row_locks_are_taken_in_the_order_of_the_arrays(database_url: str, filled: bool) -> None:
+@pytest.mark.parametrize(
+    ("filled", "statement", "arguments"),
+    [(False, "create_batch", 11), (True, "create_batch", 11), (True, "create_batch_with_links", 12)],
+)
+async def test_row_locks_are_taken_in_the_order_of_the_arrays(
+    database_url: str, filled: bool, statement: str, arguments: int
+) -> None:
     """Every update must be a nested loop: the array's function scan outside, an index scan inside."""
     async with opened(database_url) as (db, writer, _):
         if filled:
@@ -362,9 +395,9 @@ async def test_row_locks_are_taken_in_the_order_of_the_arrays(database_url: str,
             await db.execute("ANALYZE")
         connection = await db.connect(**PLANNING)
         try:
-            await connection.execute("PREPARE batch AS " + sql.load("post_writes")["create_batch"])
+            await connection.execute("PREPARE batch AS " + sql.load("post_writes")[statement])
             plan = await connection.fetchval(
-                f"EXPLAIN (FORMAT JSON) EXECUTE batch({', '.join(['NULL'] * 11)})"
+                f"EXPLAIN (FORMAT JSON) EXECUTE batch({', '.join(['NULL'] * arguments)})"
             )
         finally:
             await connection.close()

@@ -1,90 +1,25 @@
 """News of threads across workers: what one that was killed did not tell, another one tells."""
 
 import asyncio
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import asyncpg
-import httpx
 import msgspec
-import psutil
 import pytest
 import pytest_asyncio
 
 from tests.fixtures.api import Client, People
-from tests.fixtures.ports import free_port
+from tests.fixtures.doomed import Doomed, doomed_beside
 from tests.integration.posts.chat import Announced, say
-from tidewire.settings import child_environment
 from tidewire.store import threads
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-class Doomed:
-    """An API process of its own, on the world's database and bus."""
-
-    def __init__(self, people: People) -> None:
-        settings = people.api.settings
-        self.port = free_port()
-        values = {
-            "database": {"url": settings.database.url},
-            "redis": {"url": settings.redis.url},
-            "files": {"directory": settings.files.directory},
-            "api": {"port": self.port, "workers": 1},
-        }
-        with (Path(tempfile.gettempdir()) / f"doomed-{self.port}.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tidewire", "api"],
-                env=child_environment(values),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self._clients: list[httpx.AsyncClient] = []
-
-    async def ready(self) -> None:
-        async with asyncio.timeout(30), httpx.AsyncClient() as probe:
-            while True:
-                try:
-                    url = f"http://127.0.0.1:{self.port}/api/v4/system/ping"
-                    if (await probe.get(url)).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-
-    def caller(self, who: Client) -> Client:
-        """Return the same login at this process."""
-        headers = {"Authorization": who.http.headers["Authorization"]}
-        client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers)
-        self._clients.append(client)
-        return Client(client, me=who.me)
-
-    def kill(self) -> None:
-        """SIGKILL the workers, then their parent."""
-        family = [psutil.Process(self._process.pid)]
-        family += family[0].children(recursive=True)
-        for process in family[::-1]:
-            process.send_signal(signal.SIGKILL)
-        psutil.wait_procs(family, timeout=10)
-
-    async def close(self) -> None:
-        if self._process.poll() is None:
-            self.kill()
-        self._process.wait()
-        for client in self._clients:
-            await client.aclose()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def doomed(people: People) -> AsyncIterator[Doomed]:
-    process = Doomed(people)
-    await process.ready()
-    yield process
-    await process.close()
+    async with doomed_beside(people) as process:
+        yield process
 
 
 async def heard(announced: Announced, who: Client, root_id: str) -> list[int]:

@@ -1,13 +1,5 @@
--- name: create_batch
--- The group commit: all that a batch of new posts changes, in one round trip and one commit.
--- Every array is one of rows, sorted by its key, and names a row once: that is the lock order (pending ids, posts, files,
--- threads, thread members, channel members, channels, outbox), and PostgreSQL silently loses the second change of a row
--- within one statement. The sum of counts makes the parts run in the written order, the channels (hottest rows) last;
--- without it no order is promised.
--- All or nothing: a repeated pending id, a root that is gone, a file that is not to be had, a missing or archived channel
--- divide by zero.
--- It wants plan_cache_mode = force_generic_plan: re-planning costs more than the statement (580 against 280 µs for one post).
-WITH q AS (
+-- part: batch
+q AS (
     INSERT INTO pending_posts AS x (user_id, pending_post_id, post_id, at)
     SELECT g.user_id, g.pending_post_id, g.post_id, g.at
     FROM unnest($1::batch_pending[]) g
@@ -96,7 +88,28 @@ SELECT $8::bigint / (count(*) = cardinality($7) AND (SELECT count(*) FROM q) = c
     $9, $10, array_agg('c:' || c.id ORDER BY c.id), array_agg(c.event_n ORDER BY c.id),
     (SELECT array_agg(h.id) FROM unnest($3::batch_thread[]) h)
 FROM c
-RETURNING id, keys, ns;
+RETURNING id, keys, ns
+
+-- name: create_batch
+-- The group commit: all that a batch of new posts changes, in one round trip and one commit.
+-- Every array is one of rows, sorted by its key, and names a row once: that is the lock order (pending ids, posts, files,
+-- threads, thread members, channel members, channels, outbox), and PostgreSQL silently loses the second change of a row
+-- within one statement. The sum of counts makes the parts run in the written order, the channels (hottest rows) last;
+-- without it no order is promised.
+-- All or nothing: a repeated pending id, a root that is gone, a file that is not to be had, a missing or archived channel
+-- divide by zero.
+-- It wants plan_cache_mode = force_generic_plan: re-planning costs more than the statement (580 against 280 µs for one post).
+WITH {batch};
+
+-- name: create_batch_with_links
+-- The same, and $12: ids of those of the posts whose links are to be looked at. A statement of its own: posts without links
+-- pay nothing for it.
+WITH l AS (
+    INSERT INTO awaited_previews (post_id, worker, at, since)
+    SELECT g.id, $9, g.at, g.at FROM unnest($2::batch_marked_post[]) g WHERE g.id = ANY($12::text[])
+    RETURNING 1
+), {batch};
+
 
 -- name: find_batch
 -- A batch whose answer was lost. The payload holds the posts' ids, so no two rows are equal.
