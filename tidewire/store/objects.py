@@ -21,6 +21,7 @@ from tidewire.wire.ids import new_id
 INCOMING = "incoming"
 # What one read or write of the store has in memory: a part of S3's uploads is at least 5 MiB.
 READ_BYTES, PART_BYTES, PARTS_AT_ONCE = 1 << 20, 8 << 20, 2
+ANSWER_TIME = timedelta(days=1)  # of S3; whoever reads one may be slow, S3 itself has `timeout_ms` for each piece
 
 
 class Missing(Exception):
@@ -171,11 +172,13 @@ def _can_be(place: Place) -> bool:
 
 def _s3(place: Place) -> dict[str, Any]:
     scheme = "https" if place.tls else "http"
+    patience = timedelta(milliseconds=place.timeout_ms)
     options: dict[str, Any] = {
         "region": place.region or "us-east-1",
-        "client_options": {"allow_http": not place.tls, "timeout": timedelta(milliseconds=place.timeout_ms)},
+        # `timeout` is for all of an answer, and a slow client takes his time to read one.
+        "client_options": {"allow_http": not place.tls, "read_timeout": patience, "timeout": ANSWER_TIME},
         "virtual_hosted_style_request": False,
-        "retry_config": {"max_retries": 3, "retry_timeout": timedelta(milliseconds=place.timeout_ms)},
+        "retry_config": {"max_retries": 3, "retry_timeout": patience},
     }
     if place.endpoint:
         options["endpoint"] = f"{scheme}://{place.endpoint}"
