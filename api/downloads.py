@@ -24,14 +24,8 @@ async def send(call: Call, shown: Shown, *, download: bool = False) -> Raw | Str
     """
     objects = call.services.files.objects
     etag, modified_s = f'"{shown.version}"', shown.at // 1000
-    call.set_header("ETag", etag)
-    call.set_header("Last-Modified", formatdate(modified_s, usegmt=True))
-    call.set_header("Cache-Control", CACHE)
-    call.set_header("Content-Security-Policy", POLICY)
-    call.set_header("X-Frame-Options", "DENY")
-    call.set_header("Content-Disposition", disposition(shown.name, inline=shown.inline and not download))
-    call.set_header("Accept-Ranges", "bytes")
     if (known := call.header("If-None-Match")) and ranges.is_known(etag, known):
+        _describe(call, shown, etag, modified_s, download=download)
         return Raw(b"", shown.type, 304)
     try:
         size = await objects.size(shown.key) if shown.size is None else shown.size
@@ -39,16 +33,30 @@ async def send(call: Call, shown: Shown, *, download: bool = False) -> Raw | Str
         if (wanted := call.header("Range")) and ranges.may_continue(etag, modified_s, call.header("If-Range")):
             part = ranges.parse(wanted, size)
         start, end = part or (0, size)
-        call.set_header("Content-Length", str(end - start))
-        if part:
-            call.set_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
-        status = 206 if part else 200
         if call.req.method == "HEAD" or start == end:
-            return Raw(b"", shown.type, status)
-        opened = await objects.get(shown.key, *(part or ()))
-        return Stream(opened.pieces, shown.type, status)
+            await objects.size(shown.key)  # there as GET would find it
+            opened = None
+        else:
+            opened = await objects.get(shown.key, *(part or ()))
     except ranges.Unsatisfiable:
         call.set_header("Content-Range", f"bytes */{size}")
         return Raw(b"", shown.type, 416)
     except Missing:
         raise missing() from None
+    # Not before: who is told that there is nothing must not keep that for a month.
+    _describe(call, shown, etag, modified_s, download=download)
+    call.set_header("Content-Length", str(end - start))
+    if part:
+        call.set_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+    status = 206 if part else 200
+    return Raw(b"", shown.type, status) if opened is None else Stream(opened.pieces, shown.type, status)
+
+
+def _describe(call: Call, shown: Shown, etag: str, modified_s: int, *, download: bool) -> None:
+    call.set_header("ETag", etag)
+    call.set_header("Last-Modified", formatdate(modified_s, usegmt=True))
+    call.set_header("Cache-Control", CACHE)
+    call.set_header("Content-Security-Policy", POLICY)
+    call.set_header("X-Frame-Options", "DENY")
+    call.set_header("Content-Disposition", disposition(shown.name, inline=shown.inline and not download))
+    call.set_header("Accept-Ranges", "bytes")

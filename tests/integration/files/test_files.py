@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.integration.files.shelf import BYTES, drawn, send, stored, upload
+from tests.integration.files.shelf import BYTES, drawn, objects, send, stored, upload
 from tests.integration.people.crew import Crew
 from tidewire.wire.ids import new_id
 
@@ -52,6 +52,20 @@ async def test_a_file_comes_back_as_it_was(crew: Crew, place: str, config: dict[
     assert row is not None
     assert row["sha256"] == hashlib.sha256(content).digest()
     assert "ber" not in row["key"]
+
+
+async def test_what_is_gone_is_not_kept_as_gone(crew: Crew, place: str, config: dict[str, Any]) -> None:
+    me = crew.people.member
+    info = await upload(me, crew.people.channel["id"])
+    row = await crew.town.db.fetchrow("SELECT key FROM files WHERE id = $1", info["id"])
+    assert row is not None
+    await objects(crew, place, config).delete([row["key"]])
+    for method in ("GET", "HEAD"):
+        answer = await me.request(method, f"/files/{info['id']}")
+        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/json")
+        # It may be there again: who keeps the answer for a month would not see that.
+        kept = {"Cache-Control", "ETag", "Last-Modified", "Content-Disposition", "Accept-Ranges"}
+        assert not {name for name in kept if name in answer.headers}
 
 
 async def test_raw_bodies(crew: Crew) -> None:
