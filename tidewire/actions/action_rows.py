@@ -15,6 +15,8 @@ from tidewire.wire.models import Post
 EPHEMERAL_MS = 24 * 3600 * 1000  # how long the buttons of a post that nobody keeps go on working
 INTEGRATION_BYTES = 64 << 10
 DATA_SOURCE = "data_source"  # of a menu: the users or the channels; the integration is told which
+TYPE = "type"
+MENU = "select"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -38,10 +40,33 @@ def take_integrations(attachments: list[dict[str, Any]]) -> dict[str, dict[str, 
                 action["id"] = new_id()
             integration = action.pop("integration", None)
             if integration is not None:
-                taken[action["id"]] = {**integration, DATA_SOURCE: action.get(DATA_SOURCE, "")}
+                taken[action["id"]] = row_of(action, integration)
     if taken and len(msgspec.json.encode(taken)) > INTEGRATION_BYTES:
         raise body_param("props")
     return taken
+
+
+def row_of(action: dict[str, Any], integration: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of an action and what it calls, whatever types their members have."""
+    url, context = integration.get("url"), integration.get("context")
+    source, kind = action.get(DATA_SOURCE), action.get(TYPE)
+    return {
+        "url": url if isinstance(url, str) else "",
+        "context": context if isinstance(context, dict) else {},
+        DATA_SOURCE: source if isinstance(source, str) else "",
+        TYPE: kind if kind and isinstance(kind, str) else MENU if source or action.get("options") else "button",
+    }
+
+
+def has(post: Post, action_id: str) -> bool:
+    """Tell whether a post shows an action: an integration that has taken one away wants to hear of it no more."""
+    attachments = post.props.get("attachments")
+    for attachment in attachments if isinstance(attachments, list) else ():
+        actions = attachment.get("actions") if isinstance(attachment, dict) else None
+        for action in actions if isinstance(actions, list) else ():
+            if isinstance(action, dict) and action.get("id") == action_id:
+                return True
+    return False
 
 
 async def keep(services: Services, post: Post, integrations: dict[str, dict[str, Any]], seen_by: str = "") -> None:

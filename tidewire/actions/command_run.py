@@ -158,7 +158,12 @@ async def _say(
     root_id: str,
     further: bool = False,
 ) -> None:
-    """Post what a command answers, to the channel or for the user alone. command: None for a built-in one."""
+    """Post what a command answers, to the channel or for the user alone. command: None for a built-in one.
+
+    The response's attachments become what was posted: what their buttons call is for nobody else.
+    """
+    extra = [] if further else _extra(response)
+    response.extra_responses = extra or None
     names = await integration_posts.usernames_in(services, response.text, response.attachments)
     attachments = integration_text.clean_attachments(response.attachments, names)
     text = response.text if response.skip_slack_parsing else integration_text.to_markdown(response.text, names)
@@ -189,9 +194,9 @@ async def _say(
                 services, user.id, place.id, text[: post_rules.MESSAGE_RUNES], root_id=root_id, props=given
             )
             await action_rows.keep(services, shown, integrations, seen_by=user.id)
-    if not further:
-        for one in _extra(response):
-            await _say(services, user, channel, one, command, root_id=root_id, further=True)
+    response.attachments = attachments or None
+    for one in extra:
+        await _say(services, user, channel, one, command, root_id=root_id, further=True)
 
 
 def _extra(response: CommandResponse) -> list[CommandResponse]:

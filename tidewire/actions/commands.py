@@ -11,6 +11,7 @@ from msgspec import structs
 from tidewire.actions import builtin_commands, permissions
 from tidewire.actions.permissions import has_team
 from tidewire.actions.services import Services
+from tidewire.actions.users import get_user
 from tidewire.outbound import FetchError
 from tidewire.outbound.client import parse
 from tidewire.store import commands as store
@@ -29,15 +30,20 @@ _TRIGGER = re.compile(r"[^\s/]\S*\Z")
 
 
 async def do_create(services: Services, session: Session, new: Command) -> Command:
-    """Store a command of the caller in a team. Raises: 400, 403, 501."""
+    """Store a command in a team, of the caller or, for who may manage others', of another user. Raises: 400 to 501."""
     check_on(services)
     if not is_id(new.team_id):
         raise body_param("team_id")
     if not await has_team(services, session, new.team_id, OWN):
         raise forbidden()
+    creator_id = new.creator_id or session.user_id
+    if creator_id != session.user_id:
+        if not await has_team(services, session, new.team_id, OTHERS):
+            raise forbidden()
+        await get_user(services, creator_id)
     now = now_ms()
     command = structs.replace(
-        new, id=new_id(now), token=new_token(), create_at=now, update_at=now, delete_at=0, creator_id=session.user_id,
+        new, id=new_id(now), token=new_token(), create_at=now, update_at=now, delete_at=0, creator_id=creator_id,
         trigger=new.trigger.strip().lower(), plugin_id="",
     )  # fmt: skip
     _check(command)
@@ -64,7 +70,8 @@ async def list_commands(
             raise forbidden()
         return [one for one in custom if others or one.creator_id == session.user_id]
     found = [*builtin_commands.listed(), *(one for one in custom if one.auto_complete)]
-    return [one if own and one.token else _public(one) for one in found]
+    mine = session.user_id if own else None
+    return [one if one.token and (others or one.creator_id == mine) else _public(one) for one in found]
 
 
 async def autocomplete(services: Services, session: Session, team_id: str) -> list[Command]:

@@ -6,7 +6,7 @@ Source: Mattermost API v4, interactive dialogs and the event `open_dialog`.
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from tidewire.actions import outgoing_call, permissions, triggers
 from tidewire.actions.copies import announce, to_user
@@ -41,6 +41,12 @@ class Element(Struct):
     data_source: str = ""
     options: list[dict[str, Any]] | None = None
     multiselect: bool = False
+    data_source_url: str | UnsetType = UNSET
+    refresh: bool | UnsetType = UNSET
+    datetime_config: dict[str, Any] | UnsetType = UNSET
+    min_date: str | UnsetType = UNSET
+    max_date: str | UnsetType = UNSET
+    time_interval: int | UnsetType = UNSET
 
 
 class Dialog(Struct):
@@ -54,6 +60,7 @@ class Dialog(Struct):
     submit_label: str = ""
     notify_on_cancel: bool = False
     state: str = ""
+    source_url: str | UnsetType = UNSET
 
 
 class DialogRequest(Struct):
@@ -79,18 +86,17 @@ class Submission(Struct):
 
 
 class Verdict(Struct, omit_defaults=True):
-    """What the integration has against it: a text for all, texts by field."""
+    """What the integration has against it: a text for all, texts by field; or the next form to be filled in."""
 
     error: str = ""
     errors: dict[str, str] = {}
+    type: str = ""
+    form: Dialog | None = None
 
 
 async def do_open(services: Services, request: DialogRequest) -> None:
     """Show a dialog to the user of a trigger id. Needs no login: the signed trigger id is one. Raises: 400."""
-    dialog = request.dialog
-    if dialog is None or not 1 <= len(dialog.title) <= TITLE_MAX or len(dialog.elements or ()) > ELEMENTS_MAX:
-        raise body_param("dialog")
-    if any(len(element.options or ()) > OPTIONS_MAX for element in dialog.elements or ()):
+    if request.dialog is None or not _is_form(request.dialog):
         raise body_param("dialog")
     _check_url(request.url)
     user_id = await triggers.user_of(services, request.trigger_id)
@@ -113,7 +119,18 @@ async def do_submit(services: Services, session: Session, given: Submission) -> 
     url, given.url = given.url, ""
     verdict = await outgoing_call.call(services, url, msgspec.json.encode(given), Verdict, ERROR)
     assert isinstance(verdict, Verdict)
+    if verdict.form is not None and not _is_form(verdict.form):
+        raise AppError(ERROR, 400, "The integration's next form cannot be shown.")
     return verdict
+
+
+def _is_form(dialog: Dialog) -> bool:
+    elements = dialog.elements or ()
+    return (
+        1 <= len(dialog.title) <= TITLE_MAX
+        and len(elements) <= ELEMENTS_MAX
+        and all(len(element.options or ()) <= OPTIONS_MAX for element in elements)
+    )
 
 
 def _check_url(url: str) -> None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from tidewire.actions.post_rules import MESSAGE_RUNES
 from tidewire.wire.errors import AppError
 
@@ -75,7 +77,7 @@ def _field(given: Any, usernames: dict[str, str] | None) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise _bad()
     value = given.get("value")
-    text = value if isinstance(value, str) else "" if value is None else str(value)[:10_000]
+    text = value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()[:10_000]
     return {
         "title": to_markdown(_text(given.get("title")), usernames),
         "value": to_markdown(text, usernames),

@@ -12,6 +12,7 @@ from tidewire.actions.copies import announce
 from tidewire.actions.hook_calls import cache_key
 from tidewire.actions.permissions import has_team
 from tidewire.actions.services import Services
+from tidewire.actions.users import get_user
 from tidewire.bus.envelope import team_key
 from tidewire.outbound import FetchError
 from tidewire.outbound.client import parse
@@ -31,15 +32,20 @@ Change = Callable[[OutgoingWebhook], None]
 
 
 async def do_create(services: Services, session: Session, new: OutgoingWebhook) -> OutgoingWebhook:
-    """Store a webhook of the caller. Raises: 400, 403, 501."""
+    """Store a webhook of the caller, or of another user for who may manage others'. Raises: 400, 403, 404, 501."""
     _check_on(services)
     if not is_id(new.team_id):
         raise body_param("team_id")
     if not await has_team(services, session, new.team_id, OWN):
         raise forbidden()
+    creator_id = new.creator_id or session.user_id
+    if creator_id != session.user_id:
+        if not await has_team(services, session, new.team_id, OTHERS):
+            raise forbidden()
+        await get_user(services, creator_id)
     now = now_ms()
     hook = structs.replace(
-        new, id=new_id(now), token=new_token(), create_at=now, update_at=now, delete_at=0, creator_id=session.user_id
+        new, id=new_id(now), token=new_token(), create_at=now, update_at=now, delete_at=0, creator_id=creator_id
     )
     await _check(services, session, hook)
     count = len(await _of_team(services, new.team_id))

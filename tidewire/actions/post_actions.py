@@ -74,15 +74,20 @@ async def do_click(services: Services, session: Session, post_id: str, action_id
     """
     action = await store.get(services.db, post_id, action_id, now_ms=now_ms())
     if action is None or action.user_id not in ("", session.user_id):
-        raise AppError("api.post.do_action.action_id.app_error", 404, "Invalid action id.")
+        raise _no_action()
     post = None if action.user_id else (await posts.access_post(services, session, post_id))[0]
+    if post is not None and not action_rows.has(post, action_id):
+        raise _no_action()
     channel = await access_channel_for_read(services, session, action.channel_id)
     team = await permissions.load_team(services, channel.team_id) if channel.team_id else None
     user = await get_user(services, session.user_id)
     trigger_id = await triggers.make(services, user.id)
     context = dict(action.integration.get("context") or {})
-    if click.selected_option:
-        context["selected_option"] = click.selected_option
+    # What was stored before types were is a menu if it is used as one.
+    kind = action.integration.get(action_rows.TYPE) or (action_rows.MENU if click.selected_option else "button")
+    chosen = click.selected_option if kind == action_rows.MENU else ""
+    if chosen:
+        context["selected_option"] = chosen
     request = ActionRequest(
         user.id,
         user.username,
@@ -92,8 +97,8 @@ async def do_click(services: Services, session: Session, post_id: str, action_id
         team.name if team else "",
         post_id,
         trigger_id,
-        "select" if click.selected_option else "button",
-        action.integration.get(action_rows.DATA_SOURCE, "") if click.selected_option else "",
+        kind,
+        action.integration.get(action_rows.DATA_SOURCE, "") if chosen else "",
         context,
     )
     url = action.integration.get("url", "")
@@ -107,6 +112,10 @@ async def do_click(services: Services, session: Session, post_id: str, action_id
         root_id = post.root_id or post.id if post is not None else ""
         await ephemeral.show(services, user.id, channel.id, text[: post_rules.MESSAGE_RUNES], root_id=root_id)
     return trigger_id
+
+
+def _no_action() -> AppError:
+    return AppError("api.post.do_action.action_id.app_error", 404, "Invalid action id.")
 
 
 async def _update(services: Services, channel: Channel, post: Post, update: _Update, *, skip: bool) -> None:

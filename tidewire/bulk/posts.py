@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from tidewire.actions import post_rules
+from tidewire.actions import action_rows, post_rules
 from tidewire.bulk.attachments import Attachments
 from tidewire.bulk.directs import NewDirects, people_of
 from tidewire.bulk.kit import Item, Kit
@@ -405,5 +405,5 @@ def _take_integrations(attachments: Any) -> dict[str, Any]:
             integration = action.pop("integration", None) if isinstance(action, dict) else None
             name = action.get("id") if isinstance(action, dict) else None
             if isinstance(integration, dict) and isinstance(name, str) and 1 <= len(name) <= 64:
-                taken[name] = integration
+                taken[name] = action_rows.row_of(action, integration)
     return taken

@@ -73,6 +73,34 @@ async def test_a_command_is_managed_by_who_may(people: People, program: Program)
     assert (await refusal(owner, "GET", path))[0] == 404
 
 
+async def test_commands_and_webhooks_of_others(people: People, program: Program) -> None:
+    """Who manages his own alone makes none for others, and sees no secrets of theirs."""
+    admin, member, team = people.admin, people.member, people.team["id"]
+    command = {"team_id": team, "trigger": "for-you", "method": "P", "url": program.url, "auto_complete": True}
+    hook = {"team_id": team, "trigger_words": ["for-you"], "callback_urls": [program.url]}
+    for path, body in (("/commands", command), ("/hooks/outgoing", hook)):
+        made = await admin.post(path, {**body, "creator_id": member.id}, expect=201)
+        assert made["creator_id"] == member.id
+        await admin.delete(f"{path}/{made['id']}")
+        unknown = {**body, "creator_id": "x" * 26}
+        assert (await refusal(admin, "POST", path, unknown))[0] == 404
+    theirs = await new_command(people, program, "theirs", auto_complete=True)
+    role = await admin.get("/roles/name/team_user")
+    more = ["manage_own_slash_commands", "manage_own_outgoing_webhooks"]
+    await admin.put(f"/roles/{role['id']}/patch", {"permissions": role["permissions"] + more})
+    try:
+        for path, body in (("/commands", command), ("/hooks/outgoing", hook)):
+            assert await refusal(member, "POST", path, {**body, "creator_id": people.owner.id}) == (403, NO)
+        mine = await member.post("/commands", command, expect=201)
+        listed = {one["trigger"]: one for one in await member.get(f"/commands?team_id={team}")}
+        assert listed["for-you"] == mine
+        assert (listed["theirs"]["token"], listed["theirs"]["url"], listed["theirs"]["creator_id"]) == ("", "", "")
+        await member.delete(f"/commands/{mine['id']}")
+    finally:
+        await admin.put(f"/roles/{role['id']}/patch", {"permissions": role["permissions"]})
+    await people.owner.delete(f"/commands/{theirs['id']}")
+
+
 @pytest.mark.parametrize(
     ("members", "error"),
     [

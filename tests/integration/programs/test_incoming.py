@@ -135,7 +135,10 @@ async def test_slack_attachments_are_posted(people: People) -> None:
                 "title": "Slack API Documentation",
                 "title_link": "https://api.slack.example/",
                 "text": "Optional text",
-                "fields": [{"title": "Priority", "value": 7, "short": True}, None, {"title": "x", "value": None}],
+                "fields": [
+                    {"title": "Priority", "value": 7, "short": True}, None, {"title": "x", "value": None},
+                    {"value": True},
+                ],
                 "ts": 123456789,
             },
         ],
@@ -148,6 +151,7 @@ async def test_slack_attachments_are_posted(people: People) -> None:
     assert attachment["fields"] == [
         {"title": "Priority", "value": "7", "short": True},
         {"title": "x", "value": "", "short": False},
+        {"title": "", "value": "true", "short": False},
     ]
 
 

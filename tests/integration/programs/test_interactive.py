@@ -16,6 +16,7 @@ from tidewire.wire.ids import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ACTION = "api.post.do_action.action_integration.app_error"
+NO_ACTION = "api.post.do_action.action_id.app_error"
 
 
 def attachments(url: str) -> list[dict[str, Any]]:
@@ -50,7 +51,8 @@ async def test_what_a_button_calls_stays_here(people: People, program: Program, 
     # An edit that sends back what clients see leaves the buttons as they are.
     await people.owner.put(f"/posts/{post['id']}/patch", {"message": "now?", "props": post["props"]})
     program.expect({})
-    clicked = await people.member.post(f"/posts/{post['id']}/actions/yes", {}, expect=200)
+    chosen = {"selected_option": "not for a button"}
+    clicked = await people.member.post(f"/posts/{post['id']}/actions/yes", chosen, expect=200)
     told = (await program.next()).json
     assert clicked["status"] == "OK" and told.pop("trigger_id") == clicked["trigger_id"]
     assert told == {
@@ -81,6 +83,11 @@ async def test_an_answer_changes_the_post_and_speaks_to_the_user(
     assert (edited["event"], edited["data"]["post"]["message"]) == ("post_edited", "asked")
     assert edited["data"]["post"]["props"] == {}
     assert (shown(said)["message"], shown(said)["root_id"]) == ("thanks", post["id"])
+    # The program has taken the buttons away: nobody who still shows them calls it.
+    program.expect({"ephemeral_text": "again"})
+    assert await refusal(people.member, "POST", f"/posts/{post['id']}/actions/yes", {}) == (404, NO_ACTION)
+    assert program.told == []
+    post = await say(people.owner, people.channel["id"], "ask", props={"attachments": attachments(program.url)})
     program.expect({"update": {"message": "without props"}})
     await people.member.post(f"/posts/{post['id']}/actions/yes", {}, expect=200)
     forged = {"from_webhook": "true", "attachments": attachments(program.url)}
@@ -123,6 +130,11 @@ async def test_a_button_of_a_commands_answer_is_its_users_alone(
     [event] = await announced.events()
     post = shown(event)
     assert post["props"]["attachments"][0]["actions"][0]["id"] == "yes"
+    # Nor does the answer to the request say what the buttons call.
+    program.expect({"text": "x", "extra_responses": [None, {"attachments": attachments(program.url)}]})
+    answer = await run(people.member, people, "/choose")
+    assert program.url not in json.dumps(answer) and "integration" not in json.dumps(answer)
+    assert answer["extra_responses"][0]["attachments"][0]["actions"][0]["id"] == "yes"
     program.expect({"ephemeral_text": "ok"})
     assert (await refusal(people.owner, "POST", f"/posts/{post['id']}/actions/yes", {}))[0] == 404
     await people.member.post(f"/posts/{post['id']}/actions/yes", {}, expect=200)
@@ -162,6 +174,43 @@ async def test_a_dialog_is_opened_by_a_trigger_and_submitted(
     elsewhere = {**filled, "channel_id": people.private["id"]}
     assert (await refusal(people.stranger, "POST", "/actions/dialogs/submit", elsewhere))[0] == 403
     assert (await refusal(people.member, "POST", "/actions/dialogs/submit", {**filled, "url": "x"}))[0] == 400
+
+
+async def test_every_kind_of_element_and_the_next_form(people: People, program: Program, announced: Announced) -> None:
+    await new_command(people, program, "steps")
+    program.expect({})
+    trigger = (await run(people.member, people, "/steps"))["trigger_id"]
+    given: list[dict[str, Any]] = [
+        {"type": "text", "subtype": "email", "min_length": 3, "max_length": 9, "default": "a@b", "placeholder": "p"},
+        {"type": "textarea", "help_text": "h", "optional": True},
+        {"type": "select", "data_source": "users", "multiselect": True},
+        {"type": "select", "data_source": "dynamic", "data_source_url": program.url + "/look", "refresh": True},
+        {"type": "bool"},
+        {"type": "radio", "options": [{"text": "A", "value": "a"}]},
+        {"type": "date", "min_date": "today", "max_date": "+7d"},
+        {"type": "datetime", "time_interval": 30, "datetime_config": {"time_interval": 30}},
+    ]
+    elements = [{"name": f"e{number}", **one} for number, one in enumerate(given)]
+    form = {"title": "One", "source_url": program.url, "elements": elements}
+    await announced.copies()
+    await people.anonymous.post(
+        "/actions/dialogs/open", {"trigger_id": trigger, "url": program.url, "dialog": form}, expect=200
+    )
+    [event] = await announced.events()
+    shown_form = msgspec.json.decode(event["data"]["dialog"])["dialog"]
+    assert shown_form["source_url"] == program.url
+    optional = {"data_source_url", "refresh", "datetime_config", "min_date", "max_date", "time_interval"}
+    for wanted, element in zip(elements, shown_form["elements"], strict=True):
+        assert wanted.items() <= element.items()
+        assert element.keys() - optional == shown_form["elements"][0].keys()
+    filled = {"url": program.url, "channel_id": people.channel["id"], "submission": {"e0": "x"}}
+    program.expect({"type": "form", "form": {**form, "title": "Two"}})
+    verdict = await people.member.post("/actions/dialogs/submit", filled, expect=200)
+    assert verdict["type"] == "form" and verdict["form"]["title"] == "Two"
+    assert verdict["form"]["elements"][3]["data_source_url"] == program.url + "/look"
+    program.expect({"type": "form", "form": {"title": ""}})
+    error = "app.submit_interactive_dialog.json_error"
+    assert await refusal(people.member, "POST", "/actions/dialogs/submit", filled) == (400, error)
 
 
 async def test_trigger_ids_are_not_forged_and_do_not_last(people: People, program: Program) -> None:
