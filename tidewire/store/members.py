@@ -149,7 +149,12 @@ class Viewed(NamedTuple):
 
 
 async def view(tx: Transaction, user_id: str, channel_ids: list[str], *, at: int) -> list[Viewed]:
-    """Mark channels read; return those that the user is in."""
+    """Mark channels read; return those that the user is in.
+
+    Who mentions him just now is waited for first, by a statement of its own: one that waited would clear that mention
+    and count the channel's posts as they were before.
+    """
+    await lock_own(tx, user_id, channel_ids)
     return [Viewed(*row) for row in await tx.fetch(_Q["view_channels"], user_id, channel_ids, at)]
 
 

@@ -13,8 +13,13 @@ _Q = sql.load("unread")
 
 
 class After(NamedTuple):
-    """Live posts from a time on: all and roots, those of them that others wrote, and urgent roots of others."""
+    """Live posts from a time on: all and roots, those of them that others wrote, and urgent roots of others.
 
+    total, total_roots: what the channel counted at that moment, read posts too.
+    """
+
+    total: int
+    total_roots: int
     posts: int
     roots: int
     by_others: int
@@ -93,16 +98,16 @@ async def set_unread(
     channel_id: str,
     user_id: str,
     *,
-    unread: int,
-    unread_root: int,
+    read: int,
+    read_root: int,
     mentions: int,
     mentions_root: int,
     urgent: int,
     viewed_at: int,
     at: int,
 ) -> ChannelUnreadAt:
-    """Set a locked member's read state to so many unread posts and mentions."""
-    values: list[Any] = [unread, unread_root, mentions, mentions_root, urgent, viewed_at, at]
+    """Set a locked member's read state to so many posts that he has read, and so many mentions."""
+    values: list[Any] = [read, read_root, mentions, mentions_root, urgent, viewed_at, at]
     row = await tx.fetchrow(_Q["set_unread"], channel_id, user_id, *values)
     assert row is not None, "the membership is locked"
     return ChannelUnreadAt(*row)

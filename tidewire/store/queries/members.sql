@@ -63,11 +63,12 @@ DELETE FROM channel_members m USING own WHERE m.channel_id = own.channel_id AND 
 
 -- name: view_channels
 -- Source: Mattermost API v4, "channel viewed": the counters reach the channel's, last_viewed_at its last post.
+-- The memberships are locked before, by a statement of its own.
 WITH own AS (
     SELECT m.channel_id, c.total_msg_count, c.total_msg_count_root, c.last_post_at,
         m.mention_count > 0 AS mentioned, m.msg_count < c.total_msg_count AS unread
     FROM channel_members m JOIN channels c ON c.id = m.channel_id
-    WHERE m.user_id = $1 AND m.channel_id = ANY($2::text[]) ORDER BY m.channel_id FOR NO KEY UPDATE OF m)
+    WHERE m.user_id = $1 AND m.channel_id = ANY($2::text[]))
 UPDATE channel_members m SET mention_count = 0, mention_count_root = 0, urgent_mention_count = 0,
     msg_count = greatest(m.msg_count, own.total_msg_count),
     msg_count_root = greatest(m.msg_count_root, own.total_msg_count_root),

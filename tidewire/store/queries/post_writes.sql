@@ -54,15 +54,20 @@ q AS (
     RETURNING 1
 ), m AS (
     -- seen: posts of this batch up to the author's last one; own: his own. Neither sum can pass the channel's total.
+    -- An author has read what this statement saw. Who mentions him at another worker is waited for, and ch is older then:
+    -- that mention stays, as its post stays unread.
     UPDATE channel_members x SET
         msg_count = CASE WHEN g.views THEN greatest(x.msg_count + g.own, ch.total_msg_count + g.seen)
             ELSE x.msg_count END,
         msg_count_root = CASE WHEN g.views THEN greatest(x.msg_count_root + g.own_root, ch.total_msg_count_root + g.seen_root)
             ELSE x.msg_count_root END,
         last_viewed_at = CASE WHEN g.views THEN greatest(x.last_viewed_at, ch.last_post_at, g.at) ELSE x.last_viewed_at END,
-        mention_count = CASE WHEN g.views THEN 0 ELSE x.mention_count END + g.mentions,
-        mention_count_root = CASE WHEN g.views THEN 0 ELSE x.mention_count_root END + g.mentions_root,
-        urgent_mention_count = CASE WHEN g.views THEN 0 ELSE x.urgent_mention_count END + g.urgent,
+        mention_count = x.mention_count + g.mentions - CASE WHEN g.views AND x.mention_count > 0 THEN least(x.mention_count,
+            (SELECT o.mention_count FROM channel_members o WHERE o.channel_id = g.channel_id AND o.user_id = g.user_id)) ELSE 0 END,
+        mention_count_root = x.mention_count_root + g.mentions_root - CASE WHEN g.views AND x.mention_count_root > 0 THEN least(x.mention_count_root,
+            (SELECT o.mention_count_root FROM channel_members o WHERE o.channel_id = g.channel_id AND o.user_id = g.user_id)) ELSE 0 END,
+        urgent_mention_count = x.urgent_mention_count + g.urgent - CASE WHEN g.views AND x.urgent_mention_count > 0 THEN least(x.urgent_mention_count,
+            (SELECT o.urgent_mention_count FROM channel_members o WHERE o.channel_id = g.channel_id AND o.user_id = g.user_id)) ELSE 0 END,
         last_update_at = greatest(x.last_update_at, g.at)
     FROM unnest($5::batch_member[]) g, channels ch
     WHERE ch.id = g.channel_id AND x.channel_id = g.channel_id AND x.user_id = g.user_id

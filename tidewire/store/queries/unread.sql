@@ -1,9 +1,11 @@
 -- What waits for a user, counted from the posts or summed up over his channels.
 
 -- name: count_after
--- Live posts of a channel from a time on (ms): all and roots; by others: what a direct or group channel mentions.
--- $3: types that do not count. $4: the reader.
-SELECT count(*) FILTER (WHERE type <> ALL($3::text[])) AS posts,
+-- Live posts of a channel from a time on (ms): all and roots; by others: what a direct or group channel mentions. With the
+-- channel's totals of the same moment. $3: types that do not count. $4: the reader.
+SELECT (SELECT total_msg_count FROM channels WHERE id = $1) AS total,
+    (SELECT total_msg_count_root FROM channels WHERE id = $1) AS total_roots,
+    count(*) FILTER (WHERE type <> ALL($3::text[])) AS posts,
     count(*) FILTER (WHERE type <> ALL($3::text[]) AND root_id = '') AS roots,
     count(*) FILTER (WHERE user_id <> $4 AND type NOT LIKE 'system\_%') AS by_others,
     count(*) FILTER (WHERE user_id <> $4 AND type NOT LIKE 'system\_%' AND root_id = '') AS roots_by_others,
@@ -34,9 +36,8 @@ ORDER BY create_at, id LIMIT $6;
 SELECT 1 FROM channel_members WHERE channel_id = $1 AND user_id = $2 FOR NO KEY UPDATE;
 
 -- name: set_unread
--- Returns the columns of ChannelUnreadAt.
-UPDATE channel_members m SET msg_count = greatest(c.total_msg_count - $3, 0),
-    msg_count_root = greatest(c.total_msg_count_root - $4, 0), mention_count = $5, mention_count_root = $6,
+-- Returns the columns of ChannelUnreadAt. $3, $4: what was read; the channel may have more posts by now.
+UPDATE channel_members m SET msg_count = $3, msg_count_root = $4, mention_count = $5, mention_count_root = $6,
     urgent_mention_count = $7, last_viewed_at = $8, last_update_at = $9
 FROM channels c WHERE c.id = m.channel_id AND m.channel_id = $1 AND m.user_id = $2
 RETURNING c.team_id, m.user_id, m.channel_id, m.msg_count, m.mention_count, m.mention_count_root,
