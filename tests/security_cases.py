@@ -439,7 +439,16 @@ CASES: dict[str, tuple[str, list[str]]] = {
             POSTS + "test_search.py::test_conditions",
         ],
     ),
-    "G5": ("request smuggling", [API + "test_smuggling.py::test_ambiguous_requests_are_refused"]),
+    "G5": (
+        "request smuggling, also behind nginx and HAProxy",
+        [
+            API + "test_smuggling.py::test_ambiguous_requests_are_refused",
+            SERVE + "test_proxies.py::test_ambiguous_requests_are_refused",
+            SERVE + "test_proxies.py::test_other_oddities_are_passed_on_as_one_or_refused",
+            SERVE + "test_proxies.py::test_nothing_behind_an_upgrade_is_a_request",
+            SERVE + "test_proxies.py::test_an_api_hears_of_no_upgrade",
+        ],
+    ),
     "G6": (
         "metrics from outside, words of one process to another forged, databases that others can reach",
         [

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.serve import Runner, Serve
+from tests.serve.balancers import haproxy, nginx
 from tests.serve.plain_user import open_folder, plain_runner
+
+__all__ = ["haproxy", "nginx"]  # fixtures of balancers.py
 
 Launch = Callable[..., Serve]
 
