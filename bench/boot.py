@@ -84,7 +84,7 @@ def balancer(scratch: Path, port: int, how: str) -> Iterator[tuple[list[int], in
         f"http://127.0.0.1:{front} {{\n\t{COMPRESSION}\n\treverse_proxy 127.0.0.1:{port}\n}}\n"
     )
     program = asyncio.run(caddy_programs())[0].path
-    words = [program, "run", "--adapter", "caddyfile", "--config", file]
+    words = [str(program), "run", "--adapter", "caddyfile", "--config", str(file)]
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
         try:
             while True:

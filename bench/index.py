@@ -19,6 +19,8 @@ from tidewire.wire.ids import new_id
 class _NoRoom:
     """Takes what the hub says to the gate."""
 
+    refused = 0
+
     def deliver(
         self,
         event: Event,

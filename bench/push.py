@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import msgspec
 
@@ -169,7 +170,7 @@ def endpoint_turns(
 ) -> list[str]:
     """Measure `tidewire push`; return lines."""
     own = free_port()
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "redis": {"url": redis.url},
         "push": {
             "port": own,

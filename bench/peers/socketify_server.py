@@ -7,6 +7,7 @@ libuv's loop runs alone: socketify's own `run()` would poll it from asyncio's.
 import ctypes
 import signal
 import sys
+from typing import Any
 
 from socketify import App, OpCode
 
@@ -15,7 +16,7 @@ PR_SET_PDEATHSIG = 1
 BACKPRESSURE = 16 << 20
 
 
-def on_open(ws):
+def on_open(ws: Any) -> None:
     """A subscriber came."""
     ws.subscribe("crowd")
     ws.send(HELLO, OpCode.TEXT)
@@ -26,7 +27,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     app = App()
 
-    def on_message(ws, message, opcode):
+    def on_message(ws: Any, message: str | bytes, opcode: int) -> None:
         app.publish("crowd", message, OpCode.TEXT)
 
     limits = {
