@@ -363,6 +363,53 @@ async def test_one_who_left_learns_nothing_more(place: Place) -> None:
             assert (shown(fresh), named(fresh)) == ("", set())
 
 
+async def test_what_is_gone_is_shown_by_no_read_and_no_event(place: Place) -> None:
+    """The linked post is deleted, with its thread or alone; the reader leaves its channel or team: C3.
+
+    A client that shows it is told nothing of it (Mattermost API v4 has no such event): its next read or event is right.
+    """
+    owner, reader = place.owner, place.teammate
+    team = await owner.new_team("terns")
+    harbour = await owner.new_channel(team["id"], "quay")
+    await owner.add_to_team(team["id"], reader)
+    for room in (harbour, place.private):
+        await owner.post(f"/channels/{room['id']}/members", {"user_id": reader.id}, expect=201)
+    root = await place.say(owner, "root", place.private["id"])
+    answer = await place.say(owner, "gone words", place.private["id"], root_id=root["id"])
+    alone = await place.say(owner, "gone words", place.private["id"])
+    left = await place.say(owner, "gone words", place.private["id"])
+    in_team = await place.say(owner, "gone words", harbour["id"])
+    causes = [
+        (alone, f"/posts/{alone['id']}"),
+        (answer, f"/posts/{root['id']}"),
+        (left, f"/channels/{place.private['id']}/members/{reader.id}"),
+        (in_team, f"/teams/{team['id']}/members/{reader.id}"),
+    ]
+    (socket,) = await place.listen(reader)
+    posts = [await place.say(owner, place.link(linked)) for linked, _ in causes]
+    for post in posts:
+        await reader.put(f"/users/me/teams/{place.team['id']}/threads/{post['id']}/following")
+        await owner.post(f"/posts/{post['id']}/pin")
+        assert shown(await event(socket, "post_edited")) == "gone words"
+    channel = f"/channels/{place.channel['id']}"
+    lists = (f"{channel}/posts", f"{channel}/pinned")
+    for post, (_, cause) in zip(posts, causes, strict=True):
+        paths = (f"/posts/{post['id']}", f"/posts/{post['id']}/thread", *lists)
+        tags = {path: (await reader.request("GET", path)).headers["ETag"] for path in paths}
+        assert shown(await reader.get(paths[0])) == "gone words"
+        await owner.delete(cause)
+        for path, tag in tags.items():
+            read = await reader.request("GET", path, headers={"If-None-Match": tag})
+            found = read.json()
+            assert read.status_code == 200, (cause, path)
+            assert shown(found if path == paths[0] else found["posts"][post["id"]]) == "", (cause, path)
+        await owner.post(f"/posts/{post['id']}/unpin")
+        assert shown(await event(socket, "post_edited")) == "", cause
+        await place.say(owner, "a reply", root_id=post["id"])
+        thread = json.loads((await socket.event("thread_updated"))["data"]["thread"])
+        assert (thread["id"], shown(thread["post"])) == (post["id"], ""), cause
+
+
 async def test_a_resumed_connection_gets_the_variants_that_it_missed(place: Place) -> None:
     secret = await place.say(place.owner, "while away", place.private["id"])
     who = [place.owner, place.teammate]
