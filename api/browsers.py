@@ -1,6 +1,6 @@
 """What browsers are told by headers and cookies: which other origins may call, that TLS is wanted, where cookies go.
 
-Source: Mattermost API v4, AllowCorsFrom, TLSStrictTransport, cookies.
+Source: Mattermost API v4, AllowCorsFrom, TLSStrictTransport, cookies; Fetch, the `Origin` header.
 """
 
 from typing import Literal, NamedTuple
@@ -46,6 +46,21 @@ def may_call(config: Config, origin: str) -> bool:
     """Tell whether pages of an origin besides the site's own may call. `*` among AllowCorsFrom: any."""
     allowed = config.text("ServiceSettings.AllowCorsFrom").lower().split()
     return "*" in allowed or origin.lower() in allowed
+
+
+def is_foreign(config: Config, req: falcon.asgi.Request) -> bool:
+    """Tell whether the browser says that a form was sent by a page of another site.
+
+    Over plain HTTP none sends Sec-Fetch-Site, and old ones send no Origin with forms: silence says nothing.
+    """
+    if req.get_header("Sec-Fetch-Site") not in (None, "same-origin"):
+        return True
+    origin = req.get_header("Origin")
+    # A page without a referrer, ours behind some proxies, hides its origin too.
+    if origin is None or origin == "null":
+        return False
+    site = urlsplit(config.text("ServiceSettings.SiteURL")).netloc
+    return origin.partition("://")[2].lower() not in {(req.get_header("Host") or "").lower(), site.lower()} - {""}
 
 
 def tell(config: Config, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:

@@ -1,11 +1,17 @@
-"""A log-in page for browsers where no web client is served. It leads to an app's question, and nowhere else."""
+"""A log-in page for browsers where no web client is served. It leads to an app's question, and nowhere else.
 
+A foreign page must not log a browser in as somebody else. Besides what the browser says of where a form is from, which
+over plain HTTP may be nothing, the form holds what only a page can that was shown with the browser's cookie.
+"""
+
+import hmac
+from hashlib import sha256
 from html import escape
 from urllib.parse import quote
 
 from msgspec import Struct
 
-from api import oauth_page
+from api import browsers, oauth_page
 from api.call import Call
 from api.oauth_forms import AUTHORIZE, chosen, go, page, read_form, site, sub
 from api.routing import Raw, outside
@@ -13,9 +19,12 @@ from api.webapp import serves_pages
 from tidewire.actions import logins
 from tidewire.actions.oauth_apps import check_on
 from tidewire.wire.errors import AppError
+from tidewire.wire.ids import is_id, new_token
 
 LOGIN = "/oauth/login"
+COOKIE = "TWLOGIN"  # a random secret, for this page only
 _FORM = """{told}<form method="post" action="{action}"><input type="hidden" name="redirect_to" value="{back}">
+<input type="hidden" name="proof" value="{proof}">
 <p><label>E-mail or username<br><input name="login_id" autocomplete="username" required></label></p>
 <p><label>Password<br><input name="password" type="password" autocomplete="current-password" required></label></p>
 <p><label>Code, if you use a second factor<br>
@@ -30,6 +39,7 @@ class Form(Struct):
     password: str = ""
     token: str = ""
     redirect_to: str = ""
+    proof: str = ""
 
 
 def way_to(call: Call, back: str) -> str:
@@ -55,10 +65,7 @@ async def login_by_form(call: Call) -> Raw:
     try:
         form: Form = chosen(Form, read_form(await call.read()))
         back = _checked(call, form.redirect_to)
-        if call.header("Sec-Fetch-Site") not in ("", "same-origin"):
-            raise AppError(
-                "api.context.permissions.app_error", 403, "Begin again in the app."
-            )  # a foreign page's form
+        _check_shown(call, back, form.proof)
     except AppError as error:
         return page(call, oauth_page.refusal(error.message, site(call)), error.status)
     try:
@@ -85,7 +92,34 @@ def _checked(call: Call, back: str) -> str:
     return back
 
 
+def _secret(call: Call) -> str:
+    """Return the secret of the browser's cookie, "" for none."""
+    secret = (call.req.get_cookie_values(COOKIE) or [""])[0]
+    return secret if is_id(secret) else ""
+
+
+def _proof(secret: str, back: str) -> str:
+    return hmac.new(secret.encode(), back.encode(), sha256).hexdigest()
+
+
+def _check_shown(call: Call, back: str, proof: str) -> None:
+    """Raise 403 for a form that this browser was not shown."""
+    secret = _secret(call)
+    shown = secret != "" and hmac.compare_digest(proof.encode(), _proof(secret, back).encode())
+    if not shown or browsers.is_foreign(call.services.config, call.req):
+        raise AppError("api.context.permissions.app_error", 403, "Begin again in the app.")
+
+
 def _shown(call: Call, back: str, error: AppError | None = None) -> Raw:
+    """Return the page. The cookie stays where there is one: forms in other tabs go on."""
+    secret = _secret(call)
+    if not secret:
+        secret = new_token()
+        call.resp.set_cookie(
+            COOKIE, secret, path=sub(call) + LOGIN, secure=call.https, http_only=True, same_site="Lax"
+        )
     told = "" if error is None else f"<p><b>{escape(error.message)}</b></p>"
-    body = _FORM.format(told=told, action=escape(sub(call) + LOGIN), back=escape(back))
+    body = _FORM.format(
+        told=told, action=escape(sub(call) + LOGIN), back=escape(back), proof=_proof(secret, back)
+    )
     return page(call, oauth_page.whole("Log in", body, site(call)), 200 if error is None else error.status)

@@ -24,7 +24,13 @@ and to write in your name.</p><dl>{facts}</dl><form method="post" action="{actio
 <button name="answer" value="deny">Deny</button></form>"""
 # Without form-action: browsers hold it against the redirect that answers the form too, and that leads to the app.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
-HEADERS = {"Cache-Control": "no-store", "X-Frame-Options": "DENY", "Content-Security-Policy": _POLICY}
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": _POLICY,
+    # With no referrer at all, a form's Origin is "null".
+    "Referrer-Policy": "same-origin",
+}
 KIND = "text/html; charset=utf-8"
 
 
