@@ -72,6 +72,12 @@ async def update(tx: Transaction, app: OAuthApp) -> None:
     )  # fmt: skip
 
 
+async def forget_unused(tx: Transaction, before_ms: int, limit: int) -> int:
+    """Delete the oldest apps that registered themselves before a time and that nobody uses; return how many."""
+    rows = await tx.fetch(_Q["lock_unused_oauth_apps"], before_ms, limit)
+    return len(await tx.fetch(_Q["delete_unused_oauth_apps"], [row["id"] for row in rows])) if rows else 0
+
+
 async def delete(tx: Transaction, app_id: str) -> None:
     """Delete an app that nobody has authorised any more."""
     await tx.execute(_Q["delete_oauth_app"], app_id)

@@ -37,6 +37,19 @@ UPDATE oauth_apps SET update_at = $2, client_secret = $3, name = $4, description
     callback_urls = $7, homepage = $8, is_trusted = $9
 WHERE id = $1;
 
+-- name: lock_unused_oauth_apps
+-- The oldest $2 of those that registered themselves before $1, that nobody has authorised and no administrator trusts.
+-- Whoever authorises one holds it: that one is left out.
+SELECT a.id FROM oauth_apps a
+WHERE a.creator_id = '' AND a.is_dynamically_registered AND NOT a.is_trusted AND a.create_at < $1
+    AND NOT EXISTS (SELECT FROM oauth_authorized o WHERE o.app_id = a.id)
+ORDER BY a.create_at, a.id LIMIT $2 FOR UPDATE OF a SKIP LOCKED;
+
+-- name: delete_unused_oauth_apps
+-- Of locked ones. Asked again: one may have been authorised between the other statement's look and its lock.
+DELETE FROM oauth_apps a WHERE a.id = ANY($1::text[]) AND NOT EXISTS (SELECT FROM oauth_authorized o WHERE o.app_id = a.id)
+RETURNING a.id;
+
 -- name: delete_oauth_app
 WITH codes_ AS (DELETE FROM oauth_codes WHERE app_id = $1),
     authorized_ AS (DELETE FROM oauth_authorized WHERE app_id = $1)
