@@ -15,6 +15,7 @@ from tidewire.actions.services import Services
 from tidewire.wire.errors import AppError, Unavailable, body_param, logged_out, url_param
 from tidewire.wire.ids import is_id, now_ms
 from tidewire.wire.models import Session
+from tidewire.wire.nul import has_nul
 
 PER_PAGE_DEFAULT, PER_PAGE_MAX = 60, 200
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})  # Go's ParseBool, which the contract names
@@ -135,8 +136,7 @@ class Call:
                 if len(chunks) > limit:
                     raise _too_large()
             data = bytes(chunks)
-        # PostgreSQL stores no NUL. An escaped backslash before "u0000" is refused too; nobody writes that by accident.
-        if b"\\u0000" in data:
+        if has_nul(data):
             raise body_param("body")
         return data
 

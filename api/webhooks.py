@@ -15,6 +15,7 @@ from tidewire.actions.incoming_hooks import Payload
 from tidewire.wire.errors import AppError, url_param
 from tidewire.wire.ids import is_id
 from tidewire.wire.integrations import IncomingWebhook, OutgoingWebhook
+from tidewire.wire.nul import has_nul
 
 T = TypeVar("T")
 FIELDS_MAX = 20
@@ -153,11 +154,13 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 def decode_program(data: bytes, shape: type[T], error_id: str) -> T:
     """Return a program's JSON as `shape`, members that are null left out. Raises: 400."""
     try:
+        if has_nul(data):  # of a form, where reading the body does not see it
+            raise ValueError
         raw = msgspec.json.decode(data)
         if isinstance(raw, dict):
             raw = {name: value for name, value in raw.items() if value is not None}
         return msgspec.convert(raw, shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise AppError(error_id, 400, "Unable to parse the incoming data.") from None
 
 

@@ -7,6 +7,7 @@ import msgspec
 from tidewire.actions.services import Services
 from tidewire.outbound import FetchError
 from tidewire.wire.errors import AppError
+from tidewire.wire.nul import has_nul
 
 ANSWER_BYTES = 1 << 20
 HOPS = 3
@@ -47,7 +48,7 @@ async def call(
     if text and not answer.body.strip():
         return ""
     try:
-        if b"\\u0000" in answer.body:
+        if has_nul(answer.body):
             raise ValueError
         return msgspec.convert(_without_nulls(msgspec.json.decode(answer.body or b"{}")), shape)
     except (msgspec.DecodeError, ValueError, RecursionError):

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from tidewire.bulk.lines import TYPES, VERSION, Line, Shape
+from tidewire.wire.nul import has_nul
 
 _decode = msgspec.json.Decoder(Line).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -33,7 +34,7 @@ class BadLine(Exception):
 
 def decode_line(data: bytes) -> Decoded:
     """Return what a line says. Raises: BadLine."""
-    if b"\\u0000" in data:  # PostgreSQL stores none
+    if has_nul(data):
         raise BadLine("a text has a NUL in it")
     try:
         return _result(_decode(data), [])

@@ -24,6 +24,7 @@ HASHES = (
 WORDS = (
     "hello", "Grüße", "日本語", "🧀", "👩‍👩‍👧", "e\u0301", "\u202eright to left", "مرحبا", "line\nbreak", "tab\there",
     "\u2028", '"quoted"', "back\\slash", "<b>html</b>", "@anna", "#tag", ":cheddar:", "`code`", " ", "~dev",
+    "\\u0000",
 )  # fmt: skip
 PROPS: tuple[dict[str, Any], ...] = (
     {}, {}, {},

@@ -98,12 +98,16 @@ async def test_what_is_sent_is_posted(people: People) -> None:
     assert post["props"] == props
     member = await people.member.get(f"/channels/{people.channel['id']}/members/me")
     assert member["mention_count"] >= 1
+    nul = await send(people, hook["id"], data={"payload": json.dumps({"text": "a \0"})})
+    assert (nul.status_code, nul.json()["id"]) == (400, "web.incoming_webhook.parse.app_error")
     forms: list[dict[str, Any]] = [
         {"data": {"payload": json.dumps({"text": "form", "username": "u", "icon_emoji": "tada"})}},
         {"files": {"payload": (None, json.dumps({"text": "multipart"}))}},
         {"content": json.dumps({"text": "no type"})},
+        {"content": json.dumps({"text": "how to write NUL: \\u0000"})},
     ]
-    for request, text in zip(forms, ("form", "multipart", "no type"), strict=True):
+    texts = ("form", "multipart", "no type", "how to write NUL: \\u0000")
+    for request, text in zip(forms, texts, strict=True):
         assert (await send(people, hook["id"], **request)).text == "ok"
         post = await last_post(people)
         assert post["message"] == text
