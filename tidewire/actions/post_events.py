@@ -36,7 +36,7 @@ def posted(
         "channel_type": channel.type,
         "channel_display_name": "@" + sender if channel.type == "D" else channel.display_name,
         "channel_name": channel.name,
-        "sender_name": "System" if system else "@" + sender,
+        "sender_name": "System" if system else _webhook_name(services, post, channel) or "@" + sender,
         "team_id": channel.team_id,
         "set_online": set_online,
     }
@@ -58,6 +58,15 @@ def posted(
     return encode(
         Envelope(channel_key(channel.id), [], [copy], now_ms(), audience.invalidates, audience.push)
     )
+
+
+def _webhook_name(services: Services, post: Post, channel: Channel) -> str:
+    """Return the name under which a webhook speaks, "" without one; in a direct channel nobody has another."""
+    name = post.props.get("override_username")
+    if not name or channel.type == "D" or post.props.get("from_webhook") != "true":
+        return ""
+    allowed = services.config.flag("ServiceSettings.EnablePostUsernameOverride")
+    return name if allowed and isinstance(name, str) else ""
 
 
 def edited(services: Services, post: Post, found: Found | None) -> bytes:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.fixtures.api import Client, People
+from tests.integration.posts.chat import Announced
 from tidewire.wire.ids import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -113,6 +114,16 @@ async def test_what_is_sent_is_posted(people: People) -> None:
         assert post["message"] == text
         if text == "form":
             assert (post["props"]["override_username"], post["props"]["override_icon_emoji"]) == ("u", "tada")
+
+
+async def test_events_name_who_speaks(people: People, announced: Announced) -> None:
+    hook = await new_hook(people)
+    body = {"text": "x", "username": "Builder Bob"}
+    for more, name in (({}, "Builder Bob"), ({"channel": "@member"}, "@owner"), ({"username": ""}, "@owner")):
+        await announced.copies()
+        assert (await send(people, hook["id"], json={**body, **more})).text == "ok"
+        [event] = [one for one in await announced.events() if one["event"] == "posted"]
+        assert event["data"]["sender_name"] == name
 
 
 async def test_what_is_sent_may_be_urgent(people: People) -> None:
