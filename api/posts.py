@@ -35,7 +35,9 @@ async def get_post(call: Call) -> Post | Raw:
     deleted = call.flag("include_deleted")
     emojis = await post_emojis.version(call.services)  # before the post: it may be newer than its tag, never older
     post = await post_lists.get_post(call.services, call.login, call.path_id("post_id"), deleted=deleted)
-    seen = call.not_modified(f"{call.services.version_id}.{post.id}.{post.update_at}.{emojis}")
+    # A root does not change when a reply goes, but for how many it has.
+    tag = f"{call.services.version_id}.{post.id}.{post.update_at}.{post.reply_count}.{emojis}"
+    seen = call.not_modified(tag)
     return NOT_MODIFIED if seen else tagged(call, post, [post])
 
 

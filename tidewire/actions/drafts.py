@@ -39,7 +39,7 @@ async def do_put_draft(services: Services, session: Session, draft: Draft, conne
     draft.user_id = session.user_id
     draft.file_ids, draft.priority = draft.file_ids or [], draft.priority or {}
     _check(draft)
-    channel = await permissions.access_channel(services, session, draft.channel_id, "create_post")
+    channel = await permissions.access_channel_for_post(services, session, draft.channel_id)
     if channel.delete_at:
         raise AppError("api.draft.create_draft.can_not_draft_to_deleted.error", 400, "The channel is archived.")
     if not draft.message and not draft.file_ids:

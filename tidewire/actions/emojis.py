@@ -17,7 +17,7 @@ from tidewire.wire.ids import new_id, now_ms
 from tidewire.wire.models import Emoji, Session
 
 IMAGE_BYTES = 512 << 10  # Mattermost API v4, Emoji notes
-SIDE_MAX = 1028  # Mattermost API v4: a picture of more pixels a side is refused
+SIDE_MAX = 1028  # of a square: a picture of more pixels is refused
 FOUND_MAX, COMPLETED_MAX = 200, 100  # that a search, and a completion, give
 _NAME = re.compile(r"[a-z0-9_+-]{1,64}\Z")
 

@@ -156,6 +156,22 @@ async def access_channel(services: Services, session: Session, channel_id: str, 
     return channel
 
 
+async def access_channel_for_post(services: Services, session: Session, channel_id: str) -> Channel:
+    """Return a channel in which the caller may post: by create_post, or in a public one by create_post_public.
+
+    Raises: as access_channel. Source: Mattermost API v4, "Create a post" and the roles *_post_all_public.
+    """
+    try:
+        return await access_channel(services, session, channel_id, "create_post")
+    except AppError:
+        channel = await load_channel(services, channel_id)
+        if channel is None or channel.type != "O":
+            raise
+        if not await has_team(services, session, channel.team_id, "create_post_public"):
+            raise
+        return channel
+
+
 async def access_team(services: Services, session: Session, team_id: str, permission: str) -> Team:
     """Return a team in which the caller may do this. Raises: 403 as in access_channel; 404 for an admin."""
     await check_team(services, session, team_id, permission)

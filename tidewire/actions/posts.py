@@ -25,7 +25,7 @@ from tidewire.actions import (
 )
 from tidewire.actions.mentions import Audience, Root
 from tidewire.actions.permissions import (
-    access_channel,
+    access_channel_for_post,
     access_channel_for_read,
     acting_as,
     has_channel,
@@ -61,7 +61,7 @@ async def do_create_post(
     Source: Mattermost API v4, "Create a post".
     """
     post_rules.check_new_post(body)
-    channel = await access_channel(services, session, body.channel_id, "create_post")
+    channel = await access_channel_for_post(services, session, body.channel_id)
     if channel.delete_at:
         raise _archived("api.post.create_post.can_not_post_to_deleted.error")
     root = await check_root(services, channel.id, body.root_id) if body.root_id else None

@@ -111,11 +111,8 @@ async def _give(services: Services, reminder: Reminder) -> None:
     team = await permissions.load_team(services, channel.team_id) if channel and channel.team_id else None
     author = await get_user(services, found[0].user_id)
     team_name = team.name if team else ""
-    link = "/".join(
-        part
-        for part in (services.config.text("ServiceSettings.SiteURL").rstrip("/"), team_name, "pl", found[0].id)
-        if part
-    )
+    place = f"/{team_name}" if team_name else ""
+    link = f"{services.config.text('ServiceSettings.SiteURL').rstrip('/')}{place}/pl/{found[0].id}"
     bot = await system_bot.get_system_bot(services)
     home = await channels.open_direct(services, bot.id, [bot.id, user.id])
     now = now_ms()

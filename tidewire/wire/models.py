@@ -419,7 +419,7 @@ class PostList(Struct, omit_defaults=False):
     posts: dict[str, Post]
     next_post_id: str = ""
     prev_post_id: str = ""
-    has_next: bool = False
+    has_next: bool | UnsetType = UNSET  # of threads
     first_inaccessible_post_time: int = 0
 
 

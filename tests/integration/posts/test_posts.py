@@ -124,6 +124,46 @@ async def test_who_may_post_where(people: People) -> None:
     assert gone["id"] == "api.post.create_post.can_not_post_to_deleted.error"
 
 
+async def test_roles_may_post_in_public_channels_without_joining(people: People) -> None:
+    clerk = await people.api.user("clerk")
+    public = {"channel_id": people.channel["id"], "message": "hi"}
+    private = {**public, "channel_id": people.private["id"]}
+    await clerk.post("/posts", public, expect=403)
+    await people.admin.put(f"/users/{clerk.id}/roles", {"roles": "system_user system_post_all_public"})
+    clerk = await people.api.anonymous().log_in("clerk")
+    made = await clerk.post("/posts", public, expect=201)
+    assert (await people.owner.get(f"/posts/{made['id']}"))["user_id"] == clerk.id
+    await clerk.post("/drafts", public, expect=201)
+    direct = await people.owner.post("/channels/direct", [people.owner.id, people.member.id])
+    for body in (private, {**private, "channel_id": direct["id"]}, {**private, "channel_id": new_id()}):
+        await clerk.post("/posts", body, expect=403)
+        await clerk.post("/drafts", body, expect=403)
+    await people.admin.put(f"/users/{clerk.id}/roles", {"roles": "system_user system_post_all"})
+    clerk = await people.api.anonymous().log_in("clerk")
+    await clerk.post("/posts", private, expect=201)
+
+
+async def test_text_about_nul_is_text(people: People) -> None:
+    for text in ("\\u0000", "\\\\u0000 is two backslashes"):
+        assert (await say(people.member, people.channel["id"], text))["message"] == text
+
+
+async def test_an_unchanged_post_is_not_sent_again(people: People) -> None:
+    me, channel = people.member, people.channel["id"]
+    root = await say(me, channel)
+    replies = [await say(me, channel, root_id=root["id"]) for _ in range(2)]
+    url, known = f"/posts/{root['id']}", {"If-None-Match": ""}
+
+    async def look() -> tuple[int, int]:
+        answer = await me.request("GET", url, headers=known)
+        known["If-None-Match"] = answer.headers["ETag"]
+        return answer.status_code, answer.json()["reply_count"] if answer.content else -1
+
+    assert (await look(), await look()) == ((200, 2), (304, -1))
+    await me.delete(f"/posts/{replies[0]['id']}")
+    assert (await look(), await look()) == ((200, 1), (304, -1))
+
+
 async def test_nobody_speaks_for_others(people: People) -> None:
     """Security case C5: the server's own values win."""
     forged: dict[str, Any] = {

@@ -370,7 +370,7 @@ mention_count_root msg_count msg_count_root notify_props roles scheme_admin sche
 urgent_mention_count user_id"
 _TEAM_DATA = " team_display_name team_name team_update_at"
 CATEGORY = "channel_ids collapsed display_name id muted sort_order sorting team_id type user_id"
-POSTS = "first_inaccessible_post_time has_next next_post_id order posts prev_post_id"
+POSTS = "first_inaccessible_post_time next_post_id order posts prev_post_id"
 
 # caller, method, path, body, status, members of the answer (of its first row, for a list), lists that may be empty: []
 SHAPES: list[tuple[str, str, str, Any, int, str]] = [

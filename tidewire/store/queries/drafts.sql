@@ -1,5 +1,5 @@
 -- name: put_draft
--- A late copy of an older state changes nothing. $10: the most that one user may have.
+-- What comes last stays, with a later update_at whatever the clocks say. $10: the most that one user may have.
 INSERT INTO drafts (user_id, channel_id, root_id, create_at, update_at, message, type, props, file_ids, priority)
 SELECT $1, $2, $3, $4, $4, $5, $6, $7, $8, $9
 WHERE (SELECT count(*) FROM drafts WHERE user_id = $1) < $10
