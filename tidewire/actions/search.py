@@ -38,7 +38,6 @@ class PostsFound(Struct, omit_defaults=False):
     posts: dict[str, Post]
     next_post_id: str = ""
     prev_post_id: str = ""
-    has_next: bool = False
     first_inaccessible_post_time: int = 0
     matches: dict[str, list[str]] | None = None
 
@@ -97,7 +96,7 @@ async def _terms(services: Services, session: Session, team_id: str, search: Sea
 
 
 def _page(search: Search) -> tuple[int, int]:
-    limit = max(1, min(search.per_page, PER_PAGE_MAX))
+    limit = min(search.per_page, PER_PAGE_MAX) if search.per_page > 0 else PER_PAGE
     return limit, max(0, min(search.page, PAGES_MAX)) * limit
 
 

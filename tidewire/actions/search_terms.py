@@ -45,9 +45,9 @@ class Terms:
     @property
     def empty(self) -> bool:
         """Whether nothing is asked for."""
-        names = (self.users, self.channels, self.extensions)
+        named = any(one.wanted or one.unwanted for one in (self.users, self.channels, self.extensions))
         dated = self.since > 0 or self.until < FOREVER or self.days_without
-        return not (self.words or self.hashtags or dated or any(one.wanted for one in names))
+        return not (self.words or self.hashtags or self.unwanted or named or dated)
 
 
 def read(text: str, *, any_word: bool = False, offset_s: int = 0) -> Terms:

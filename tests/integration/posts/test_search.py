@@ -114,6 +114,8 @@ async def test_conditions(people: People, log_book: dict[str, Any]) -> None:
     assert await names("storm from:owner") == {"calm", "hidden", "direct", "reply"}
     assert await names("storm -from:owner") == {"storm"}
     assert await names("from:member") == {"storm", "odd"}
+    assert await names("-storm") == {"odd"} and await names("-from:owner") == {"storm", "odd"}
+    assert await names("-in:harbour") == {"hidden", "direct"} and "storm" in await names("-in:nowhere")
     assert await names("storm in:harbour") == {"storm", "calm", "reply"}
     assert await names("storm -in:harbour") == {"hidden", "direct"}
     assert await names("storm in:@owner") == {"direct"}
@@ -132,6 +134,7 @@ async def test_pages(people: People, log_book: dict[str, Any]) -> None:
     assert await find(people.member, people, "storm", per_page=2) == whole[:2]
     assert await find(people.member, people, "storm", page=1, per_page=2) == whole[2:4]
     assert await find(people.member, people, "storm", page=9) == []
+    assert await find(people.member, people, "storm", page=-1, per_page=0) == whole
 
 
 async def test_edits_and_archives(people: People, log_book: dict[str, Any]) -> None:

@@ -74,5 +74,6 @@ def test_nothing_breaks_it(text: str, any_word: bool, offset: int) -> None:
 
 
 def test_nothing_is_asked_for() -> None:
-    assert read("").empty and read("   ").empty and read("- -x").empty and read("* ' &").empty
+    assert read("").empty and read("   ").empty and read("- --").empty and read("* ' &").empty
     assert not read("on:2026-11-26").empty and not read("in:x").empty
+    assert not read("-x").empty and not read("-from:x").empty
