@@ -87,7 +87,7 @@ class Objects:
             if place.s3:
                 self._store = S3Store(place.bucket, **_s3(place))
             else:
-                self._store = LocalStore(place.directory)
+                self._store = LocalStore(place.directory, automatic_cleanup=True)  # no empty folders stay
                 self._prefix = ""
 
     async def put_file(self, key: str, path: Path) -> None:

@@ -45,7 +45,10 @@ _PICTURES = (
     (b"BM", "image/bmp"),
 )
 _SOUNDS = ((b"ID3", "audio/mpeg"), (b"\x1aE\xdf\xa3", "video/webm"), (b"OggS", "audio/ogg"), (b"fLaC", "audio/flac"))
-_MP4_BRANDS = {b"M4A ": "audio/mp4", b"qt  ": ""}
+# Pictures come in the same boxes (ISO/IEC 23008-12, AVIF): as "video/mp4" no browser shows them.
+_MP4_BRANDS = {b"M4A ": "audio/mp4", b"qt  ": "", b"jp2 ": "", b"crx ": ""} | dict.fromkeys(
+    (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"), ""
+)
 
 
 def clean_name(name: str) -> str:

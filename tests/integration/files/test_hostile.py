@@ -150,6 +150,11 @@ async def test_nothing_that_runs_is_shown(crew: Crew) -> None:
         got = await me.request("GET", f"/files/{info['id']}")
         assert got.headers["Content-Disposition"].startswith("inline;")
         assert got.headers["Content-Type"] == kind
+    for name, brand in (("a.avif", b"avif"), ("a.heic", b"heic"), ("a.heif", b"mif1")):  # the boxes of MP4, no films
+        info = await upload(me, channel, name, b"\0\0\0\x1cftyp" + brand)
+        got = await me.request("GET", f"/files/{info['id']}")
+        assert got.headers["Content-Disposition"].startswith("attachment;")
+        assert got.headers["Content-Type"] == info["mime_type"] != "video/mp4"
 
 
 async def test_pictures_that_lie(crew: Crew, config: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -88,6 +89,7 @@ async def test_pieces_become_the_file(crew: Crew, place: str, config: dict[str, 
     async with asyncio.timeout(10):  # the pieces go when the janitor comes
         while set(await stored(crew, place, config)) - before != {row["key"]}:
             await asyncio.sleep(0.02)
+    assert not (Path(crew.people.api.settings.files.directory) / "pieces" / upload["id"]).exists()
     body = {"channel_id": channel, "message": "", "file_ids": [info["id"]]}
     assert (await me.post("/posts", body, expect=201))["metadata"]["files"][0]["id"] == info["id"]
 
