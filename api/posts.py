@@ -176,11 +176,12 @@ def _thread_page(call: Call) -> ThreadPage:
         raise body_param("updatesOnly")
     # Going up from a time without a post starts below all posts of that time, going down above them.
     edge = "" if up else "~"
+    at = updated if updates_only else created
     return ThreadPage(
         limit=call.number("perPage", 0, high=PER_PAGE_MAX) or None,
-        position=(created, from_post or edge) if created else None,
-        updated_after=updated if updates_only else -1,
+        position=(at, from_post or edge) if at else None,
         up=up,
+        updates=updates_only,
         alone=call.flag("skipFetchThreads"),
     )
 

@@ -34,13 +34,14 @@ class View(Struct):
 class ThreadPage(Struct):
     """A stretch of a thread. limit None: all of it. A position is (create_at, id); up: newest first.
 
+    updates: what was changed after the position, which is (update_at, id), in the order of these changes.
     alone: the post itself and nothing else of its thread.
     """
 
     limit: int | None = None
     position: tuple[int, str] | None = None
-    updated_after: int = -1
     up: bool = False
+    updates: bool = False
     alone: bool = False
 
 
@@ -199,7 +200,7 @@ async def get_thread(
         root.id,
         up=page.up,
         position=page.position,
-        updated_after=page.updated_after,
+        updates=page.updates,
         deleted=view.deleted,
         limit=None if page.limit is None else page.limit + 1,
     )

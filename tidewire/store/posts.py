@@ -161,15 +161,18 @@ async def replies(
     root_id: str,
     *,
     up: bool,
+    updates: bool,
     position: Position | None,
-    updated_after: int,
     deleted: bool,
     limit: int | None,
 ) -> list[Post]:
-    """Return replies in the direction of reading: down = oldest first, up = newest first, from a position on."""
+    """Return replies in the direction of reading: down = oldest first, up = newest first, from a position on.
+
+    updates: in the order of their last changes instead; the position is an (update_at, id) then.
+    """
     start = position or ((2**62, "") if up else (-1, ""))
-    name = "replies_up" if up else "replies_down"
-    return await _posts(db, name, root_id, *start, updated_after, deleted, limit)
+    name = "replies_updated" if updates else "replies_up" if up else "replies_down"
+    return await _posts(db, name, root_id, *start, deleted, limit)
 
 
 async def neighbours(

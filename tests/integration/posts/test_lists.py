@@ -222,7 +222,8 @@ async def check_thread(world: World) -> None:
     assert (alone["order"], list(alone["posts"])) == ([root["id"]], [root["id"]])
     since = down[2]["update_at"]
     updates = await me.get(f"{base}?updatesOnly=true&fromUpdateAt={since}&direction=down&perPage=200")
-    assert updates["order"][1:] == [row["id"] for row in down if row["update_at"] > since]
+    changed = [row for row in sorted(down, key=lambda row: (row["update_at"], row["id"])) if row["update_at"] > since]
+    assert updates["order"][1:] == [row["id"] for row in changed]
     for bad in ("direction=left", "fromPost=x", f"fromPost={root['id']}", "fromCreateAt=x", "updatesOnly=true",
                 "fromCreateAt=1&fromUpdateAt=1", "updatesOnly=true&fromUpdateAt=1&direction=up"):  # fmt: skip
         await me.get(f"{base}?{bad}", expect=400)

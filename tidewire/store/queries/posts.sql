@@ -57,8 +57,8 @@ SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.us
     p.priority, NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
 FROM posts p
 WHERE p.root_id = $1 AND p.root_id <> '' AND p.original_id = '' AND (p.create_at, p.id) > ($2, $3)
-    AND p.update_at > $4 AND (p.delete_at = 0 OR $5)
-ORDER BY p.create_at, p.id LIMIT $6;
+    AND (p.delete_at = 0 OR $4)
+ORDER BY p.create_at, p.id LIMIT $5;
 
 -- name: replies_up
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
@@ -66,8 +66,18 @@ SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.us
     p.priority, NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
 FROM posts p
 WHERE p.root_id = $1 AND p.root_id <> '' AND p.original_id = '' AND (p.create_at, p.id) < ($2, $3)
-    AND p.update_at > $4 AND (p.delete_at = 0 OR $5)
-ORDER BY p.create_at DESC, p.id DESC LIMIT $6;
+    AND (p.delete_at = 0 OR $4)
+ORDER BY p.create_at DESC, p.id DESC LIMIT $5;
+
+-- name: replies_updated
+-- In the order of their last changes: who pages through them goes on at the last one's.
+SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
+    p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
+    p.priority, NULL::bigint AS reply_count, NULL::bigint AS last_reply_at, NULL::text[] AS participants
+FROM posts p
+WHERE p.root_id = $1 AND p.root_id <> '' AND p.original_id = '' AND (p.update_at, p.id) > ($2, $3)
+    AND (p.delete_at = 0 OR $4)
+ORDER BY p.update_at, p.id LIMIT $5;
 
 -- name: neighbours
 -- The ids next to a stretch of a channel: newer than (create_at, id) = ($2, $3), older than ($4, $5).
