@@ -14,6 +14,7 @@ from gateway.connection import Connection, Seats, State, views
 from gateway.variants import split
 from hotpath import ACK, ADMIN, FOLLOW, GUEST, MENTION, MFA_OK, POSTED_ACK, Event, Owner, SeatTable, SlotSet
 from tidewire.bus.envelope import (
+    After,
     Copy,
     Effect,
     EndSessions,
@@ -276,7 +277,10 @@ class Hub:
     # Effects
 
     def apply(self, effect: Effect) -> None:
-        """Change who hears what. Applied before any copy of the same announcement goes out; Resync is the relay's."""
+        """Change who hears what. Applied before any copy of the same announcement goes out.
+
+        Resync and After are the relay's.
+        """
         if isinstance(effect, EndSessions):
             self._on_ended(effect.user_id, effect.session_ids)
             return
@@ -313,7 +317,7 @@ class Hub:
     def would_change(self, effect: Effect) -> bool:
         """Tell whether the effect is about a user here and not in force already."""
         member = self.members.get(effect.user_id)
-        if member is None or isinstance(effect, EndSessions):
+        if member is None or isinstance(effect, EndSessions | After):
             return False
         if isinstance(effect, JoinChannel):
             return not self._hears(member, channel_key(effect.channel_id))

@@ -3,7 +3,8 @@
 Knows keys, numbers and clocks; knows nothing of sockets (hub does) or Redis (tidewire/bus does). An old number is
 dropped, one that is ahead waits at most `hold_ms`, then the key's audience here must load everything anew. One whose
 variants depend on members of another channel waits as long until that channel's key is as far as it was at the
-announcement, so that who left it before gets nothing of it; then everybody gets the least.
+announcement, so that who left it before gets nothing of it; then everybody gets the least. So does one that takes back
+what users were told; then those for whom that has not come load everything anew.
 Called only from the event loop; `now` is the loop's time in seconds.
 """
 
@@ -19,6 +20,7 @@ from hotpath import Entries
 from tidewire.actions.typists import TypingLimit
 from tidewire.bus.contract import Entry
 from tidewire.bus.envelope import (
+    After,
     Copy,
     EndSessions,
     Envelope,
@@ -27,6 +29,7 @@ from tidewire.bus.envelope import (
     decode,
     decode_copy,
     first_of_interest,
+    user_key,
 )
 
 log = structlog.get_logger()
@@ -210,22 +213,25 @@ class Relay:
                 self._drain(other, self.lines[other])
 
     def _may_go(self, key: str, envelope: Envelope) -> bool:
-        """Tell whether all keys on which the variants of the key's next announcement depend are as far as they must be.
-
-        Those that nobody here hears have no members here.
-        """
-        for copy in envelope.copies:
-            if copy.variants is not None:
-                break
-        else:
-            return True
+        """Tell whether all keys on which the key's next announcement depends are as far as they must be."""
+        if not envelope.effects:
+            for copy in envelope.copies:
+                if copy.variants is not None:
+                    break
+            else:
+                return True
         for other, n in keys_before(envelope):
-            if self._hub.heard(other):
-                line = self.lines.get(other)
-                if line is None or not line.settled or line.n < n:
-                    self._behind.setdefault(other, set()).add(key)
-                    return False
+            if self._lags(other, n):
+                self._behind.setdefault(other, set()).add(key)
+                return False
         return True
+
+    def _lags(self, key: str, n: int) -> bool:
+        """Tell whether a key is not as far as n here. One that nobody here hears has no members here."""
+        if not self._hub.heard(key):
+            return False
+        line = self.line(key)
+        return line is None or not line.settled or line.n < n
 
     def _hold(self, key: str, line: Line, n: int, envelope: Envelope, now: float) -> None:
         self.held += 1
@@ -279,6 +285,7 @@ class Relay:
             if not self._may_go(key, envelope):
                 log.warning("event without what some may see", key=key, n=line.n + 1)
                 self.lessened += 1
+                self._pass_over(envelope)
                 envelope = least(envelope)
             self._apply(key, line, line.n + 1, envelope)
             self._drain(key, line)
@@ -302,6 +309,21 @@ class Relay:
             line.held = NONE_HELD
         self._waiting.discard(key)
         self.gaps += 1
+        self._gap(users)
+
+    def _pass_over(self, envelope: Envelope) -> None:
+        """Give up what users were to be told before an announcement, however late it comes."""
+        users = set()
+        for effect in envelope.effects:
+            if not isinstance(effect, After) or not self._lags(key := user_key(effect.user_id), effect.n):
+                continue
+            users.add(effect.user_id)
+            line = self.line(key)
+            if line is not None and line.settled:
+                line.missed |= {n for n in range(max(line.n, effect.n - 1000) + 1, effect.n + 1) if n not in line.held}
+                line.n = effect.n
+                self._drain(key, line)
+        self.gaps += len(users)
         self._gap(users)
 
     def _late(self, key: str, envelope: Envelope) -> set[str]:

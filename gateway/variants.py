@@ -10,7 +10,7 @@ from msgspec import structs
 
 from gateway.connection import Connection
 from hotpath import ADMIN, GUEST, SlotSet
-from tidewire.bus.envelope import Envelope, channel_key, team_key
+from tidewire.bus.envelope import After, Envelope, channel_key, team_key, user_key
 from tidewire.bus.variants import ChannelReaders, Variants, body_for
 
 Listeners = Callable[[str], SlotSet | list[int]]
@@ -22,7 +22,13 @@ BODIES_MAX = 32
 
 
 def keys_before(envelope: Envelope) -> Iterator[tuple[str, int]]:
-    """Yield (key, number) of what must have been applied here before it is known who gets which variant."""
+    """Yield (key, number) of what must have been applied here before: else it is not known who gets which variant.
+
+    Or, of users, what the announcement takes back would come after it.
+    """
+    for effect in envelope.effects:
+        if isinstance(effect, After):
+            yield user_key(effect.user_id), effect.n
     for copy in envelope.copies:
         if copy.variants is not None:
             for channel in copy.variants.channels:

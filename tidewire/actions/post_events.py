@@ -3,6 +3,7 @@
 Source: Mattermost API v4, WebSocket events. All of them are ordered by their channel.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tidewire.actions import post_variants
@@ -10,7 +11,7 @@ from tidewire.actions.mentions import Audience
 from tidewire.actions.post_refs import Found
 from tidewire.actions.post_rules import blank
 from tidewire.actions.services import Services
-from tidewire.bus.envelope import Copy, Envelope, Only, channel_key, encode
+from tidewire.bus.envelope import After, Copy, Effect, Envelope, Only, channel_key, encode
 from tidewire.bus.variants import Variants
 from tidewire.wire.events import as_text, encode_prefix
 from tidewire.wire.ids import now_ms
@@ -84,8 +85,12 @@ def _with_post(
     return encode_prefix(event, {**data, "post": as_text(post)}, channel_id=post.channel_id), None
 
 
-def deleted(post: Post, by: str) -> bytes:
-    """Return the envelope of a deleted post; admins are told by whom, and each client gets exactly one copy."""
+def deleted(post: Post, by: str, told: Iterable[tuple[str, int]]) -> bytes:
+    """Return the envelope of a deleted post; admins are told by whom, and each client gets exactly one copy.
+
+    told: followers of the thread that it began, with the numbers of their last events. One of these may be a
+    `thread_updated`, which would bring the thread back if it came after this.
+    """
     data = {"post": as_text(blank(post))}
     channel_id = post.channel_id
     plain = encode_prefix("post_deleted", data, channel_id=channel_id, sanitized=True)
@@ -96,6 +101,7 @@ def deleted(post: Post, by: str) -> bytes:
             Copy(plain, channel_id=channel_id, only=Only.NON_ADMINS, name="post_deleted"),
             Copy(full, channel_id=channel_id, only=Only.ADMINS, name="post_deleted"),
         ],
+        [After(user_id, n) for user_id, n in told],
     )
 
 
@@ -111,5 +117,5 @@ def acknowledgement(event: str, changed: PostAcknowledgement) -> bytes:
     return _envelope(changed.channel_id, [Copy(body, channel_id=changed.channel_id, name=event)])
 
 
-def _envelope(channel_id: str, copies: list[Copy]) -> bytes:
-    return encode(Envelope(channel_key(channel_id), [], copies, now_ms()))
+def _envelope(channel_id: str, copies: list[Copy], effects: Sequence[Effect] = ()) -> bytes:
+    return encode(Envelope(channel_key(channel_id), list(effects), copies, now_ms()))

@@ -378,9 +378,9 @@ async def do_delete_post(services: Services, session: Session, post_id: str) -> 
         if locked is None:
             raise post_missing()
         now = max(now_ms(), locked.update_at + 1)
-        await store.delete(tx, locked, now, session.user_id)
+        told = await store.delete(tx, locked, now, session.user_id)
         locked.delete_at = locked.update_at = now
-        tx.announce(channel_key(locked.channel_id), post_events.deleted(locked, session.user_id))
+        tx.announce(channel_key(locked.channel_id), post_events.deleted(locked, session.user_id, told))
         if locked.root_id:
             tx.news.append(locked.root_id)
     if locked.root_id:

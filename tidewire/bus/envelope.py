@@ -76,7 +76,17 @@ class Resync(msgspec.Struct, frozen=True, array_like=True, tag=7):
     user_id: str
 
 
-Effect = JoinChannel | LeaveChannel | JoinTeam | LeaveTeam | EndSessions | Roles | Resync
+class After(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """Whatever the user's key told up to number n comes before this announcement: it takes some of that back.
+
+    A gateway of the release before cannot read it; there the audience loads everything anew.
+    """
+
+    user_id: str
+    n: int
+
+
+Effect = JoinChannel | LeaveChannel | JoinTeam | LeaveTeam | EndSessions | Roles | Resync | After
 
 
 class Copy(msgspec.Struct, frozen=True, array_like=True):

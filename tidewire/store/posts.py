@@ -15,6 +15,7 @@ from tidewire.wire.models import ParticipantId, Post, PostPriority, PostRefs
 Source = Database | Transaction
 _Q = sql.load("posts")
 Position = tuple[int, str]  # (create_at, id) of a post
+TOLD_MAX = 2000  # 64 KB of an announcement
 CHANNELS_MAX = 20  # that a post names; imported ones may name more
 
 
@@ -244,13 +245,19 @@ async def update(tx: Transaction, post: Post, *, keep: bool) -> None:
     )
 
 
-async def delete(tx: Transaction, post: Post, at_ms: int, by: str) -> None:
-    """Mark a locked post, and the replies of a root, as deleted; keep the thread's counters true."""
+async def delete(tx: Transaction, post: Post, at_ms: int, by: str) -> list[tuple[str, int]]:
+    """Mark a locked post, and the replies of a root, as deleted; keep the thread's counters true.
+
+    Returns (follower, number of his last event) of a root's thread, of TOLD_MAX followers at most.
+    """
     connection: Connection = tx.connection
     await connection.execute(_Q["delete_thread"], post.id, at_ms, by)
     if post.root_id:
         await connection.execute(_Q["lock_thread"], post.root_id)
         await connection.execute(_Q["recount_thread"], post.root_id)
-    else:
-        await connection.execute(_Q["end_thread"], post.id, at_ms)
-        await connection.execute(_Q["await_followers"], post.id)
+        return []
+    await connection.execute(_Q["end_thread"], post.id, at_ms)
+    followers = [row["user_id"] for row in await tx.fetch(_Q["await_followers"], post.id)]
+    # Their numbers by another statement: this one may have waited with an old snapshot.
+    rows = await tx.fetch(_Q["event_numbers_of"], followers[:TOLD_MAX]) if followers else []
+    return [(row["id"], row["event_n"]) for row in rows]

@@ -40,8 +40,11 @@ async def test_statements_of_each_action(statements: Statements, people: People)
         await me.put(f"/posts/{roots[0]['id']}/patch", {"message": "edited"})
     with statements.count(7):  # post; lock, distinct emojis, insert, touch; number, outbox
         await react(me, roots[1]["id"], "wave")
-    with statements.count(8):  # post; lock, read, delete with replies, end of the thread, followers; number, outbox
+    with statements.count(9):  # post; lock, read, delete, end of the thread, followers, their numbers; number, outbox
         await me.delete(f"/posts/{roots[2]['id']}")
+    alone = await say(me, channel)
+    with statements.count(8):  # nobody follows it
+        await me.delete(f"/posts/{alone['id']}")
 
 
 async def test_statements_for_what_posts_refer_to(statements: Statements, people: People) -> None:

@@ -15,6 +15,7 @@ effects = st.one_of(
     st.builds(ev.LeaveTeam, ids, ids),
     st.builds(ev.EndSessions, ids, st.lists(ids, max_size=3)),
     st.builds(ev.Roles, ids, st.text()),
+    st.builds(ev.After, ids, st.integers(0, 2**53)),
 )
 copies = st.builds(
     ev.Copy,

@@ -142,7 +142,10 @@ UPDATE threads SET delete_at = $2, reply_count = 0, participants = '{}' WHERE ro
 
 -- name: await_followers
 -- Until those who are being told of the thread have been told: what they hear after its end must not bring it back.
-SELECT 1 FROM thread_members WHERE root_id = $1 AND following ORDER BY user_id FOR NO KEY UPDATE;
+SELECT user_id FROM thread_members WHERE root_id = $1 AND following ORDER BY user_id FOR NO KEY UPDATE;
+
+-- name: event_numbers_of
+SELECT id, event_n FROM users WHERE id = ANY($1::text[]) AND event_n > 0 ORDER BY id;
 
 -- name: lock_thread
 SELECT root_id FROM threads WHERE root_id = $1 FOR NO KEY UPDATE;
