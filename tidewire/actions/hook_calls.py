@@ -22,8 +22,9 @@ from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.integrations import OutgoingWebhook
 from tidewire.wire.models import Channel, Post, PostPriority
 
-WAITING_MAX = 1000  # posts whose webhooks are still to be found; beyond them the oldest is given up
-AT_ONCE = 16
+# Posts whose webhooks are still to be called, of all teams and of one; beyond them its oldest is given up.
+WAITING_MAX, TEAM_WAITING_MAX = 1000, 250
+AT_ONCE, TEAM_AT_ONCE = 32, 4  # half of the places that all requests to programs share
 HOOKS_MAX = 500
 ERROR = "api.webhook.outgoing.failed.app_error"
 _CALLS = Counter("tidewire_outgoing_webhooks", "Calls of outgoing webhooks.", ["result"])
@@ -71,22 +72,31 @@ def cache_key(team_id: str) -> str:
     return "outgoing hooks:" + team_id
 
 
+class _Team:
+    """What waits for a team's webhooks, and how many tasks are at it."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[_Waiting] = deque()
+        self.at_work = 0
+
+
 class HookCalls:
-    """The calls of one worker."""
+    """The calls of one worker. Each team has its own places: a program that does not answer holds up nobody else's."""
 
     def __init__(self) -> None:
         self._services: Services | None = None
-        self._waiting: deque[_Waiting] = deque(maxlen=WAITING_MAX)
-        self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._teams: dict[str, _Team] = {}
+        self._waiting = 0  # of all teams
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, services: Services) -> None:
-        """Call, on the running loop."""
+        """Call from now on."""
         self._services = services
-        self._tasks = [asyncio.get_running_loop().create_task(self._run()) for _ in range(AT_ONCE)]
 
     async def close(self) -> None:
         """Stop; what waits is given up."""
+        self._services = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -99,23 +109,43 @@ class HookCalls:
         known = services.cache.peek(cache_key(channel.team_id))
         if known is not None and not any(_trigger(hook, post) is not None for hook in known):
             return
-        if len(self._waiting) == WAITING_MAX:
+        team = self._teams.get(channel.team_id) or _Team()
+        if self._waiting >= WAITING_MAX or len(team.waiting) >= TEAM_WAITING_MAX:
             _CALLS.labels("given up").inc()
-        self._waiting.append(_Waiting(post, channel, sender))
-        self._wake.set()
+            if not team.waiting:
+                return
+            team.waiting.popleft()
+            self._waiting -= 1
+        team.waiting.append(_Waiting(post, channel, sender))
+        self._waiting += 1
+        self._teams[channel.team_id] = team
+        if team.at_work < TEAM_AT_ONCE:
+            team.at_work += 1
+            task = asyncio.get_running_loop().create_task(self._work(services, channel.team_id, team))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _run(self) -> None:
-        while True:
-            while not self._waiting:
-                self._wake.clear()
-                await self._wake.wait()
-            one = self._waiting.popleft()
-            assert self._services is not None
-            try:
-                await _call_all(self._services, one)
-            except (AppError, Unavailable) as error:
-                _CALLS.labels("failed").inc()
-                log.info("outgoing webhooks failed", post_id=one.post.id, reason=str(error))
+    async def _work(self, services: Services, team_id: str, team: _Team) -> None:
+        """Deal with what waits of a team, until nothing does."""
+        while team.waiting:
+            async with self._room:
+                if team.waiting:
+                    self._waiting -= 1
+                    await self._one(services, team.waiting.popleft())
+        # No await from the test above to here: what comes now finds no task, and starts one.
+        team.at_work -= 1
+        if not team.at_work:
+            del self._teams[team_id]
+
+    async def _one(self, services: Services, one: _Waiting) -> None:
+        try:
+            await _call_all(services, one)
+        except (AppError, Unavailable) as error:
+            _CALLS.labels("failed").inc()
+            log.info("outgoing webhooks failed", post_id=one.post.id, reason=str(error))
+        except Exception:  # the task's edge: the team's next posts are not to suffer for it
+            _CALLS.labels("failed").inc()
+            log.exception("outgoing webhooks failed", post_id=one.post.id)
 
 
 async def hooks_of(services: Services, team_id: str) -> Sequence[OutgoingWebhook]:
