@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tidewire.actions import link_shown, permissions, post_rules
+from tidewire.actions import action_rows, link_shown, permissions, post_rules
 from tidewire.actions.copies import announce, to_user
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import user_key
@@ -44,15 +44,19 @@ async def do_create(services: Services, session: Session, new: NewEphemeral) -> 
     channel = await permissions.access_channel(services, session, new.post.channel_id, "create_post")
     if not await permissions.channel_roles(services, channel.id, new.user_id):
         raise body_param("user_id")
-    return await show(
+    props = post_rules.client_props(new.post.props)
+    integrations = action_rows.take(props)
+    shown = await show(
         services,
         new.user_id,
         channel.id,
         new.post.message,
         author=session.user_id,
         root_id=new.post.root_id,
-        props=post_rules.client_props(new.post.props),
+        props=props,
     )
+    await action_rows.keep(services, shown, integrations, seen_by=new.user_id)
+    return shown
 
 
 async def show(

@@ -140,6 +140,22 @@ async def test_a_button_of_a_commands_answer_is_its_users_alone(
     await people.member.post(f"/posts/{post['id']}/actions/yes", {}, expect=200)
 
 
+async def test_buttons_that_a_bot_shows_to_one_user(people: People, program: Program, announced: Announced) -> None:
+    await announced.copies()
+    post = {"channel_id": people.channel["id"], "message": "m", "props": {"attachments": attachments(program.url)}}
+    made = await people.admin.post("/posts/ephemeral", {"user_id": people.member.id, "post": post}, expect=201)
+    [event] = await announced.events()
+    for seen in (made, shown(event)):
+        assert seen["props"]["attachments"][0]["actions"][0] == {"id": "yes", "name": "Yes", "type": "button"}
+        assert "integration" not in json.dumps(seen)
+    program.expect({})
+    assert (await refusal(people.owner, "POST", f"/posts/{made['id']}/actions/yes", {}))[0] == 404
+    await people.member.post(f"/posts/{made['id']}/actions/yes", {}, expect=200)
+    assert (await program.next()).json["context"] == {"pr": 7}
+    wrong = {"user_id": people.member.id, "post": {**post, "props": {"attachments": [1]}}}
+    assert (await refusal(people.admin, "POST", "/posts/ephemeral", wrong))[0] == 400
+
+
 async def test_a_dialog_is_opened_by_a_trigger_and_submitted(
     people: People, program: Program, announced: Announced
 ) -> None:
