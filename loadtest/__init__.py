@@ -10,7 +10,8 @@ users       a Locust suite: simulated people (people/); soak: the same for hours
 push        a Locust suite: notifications through a push proxy
 costs       a Locust suite: what a post, a delivery, a start … cost the server; sizing: what follows from that
 capacity    runs with more and more users until a target breaks
-suite       what every suite does beside its load: checks (preflight), limits (targets); report: what a run leaves
+suite       what every suite does beside its load: checks (preflight), limits (targets); report: what a run leaves;
+           last_words: what workers say at the end
 timeline    what a run measured second by second, for its report
 runner      a suite with what it needs; cli: `tidewire loadtest …`
 """

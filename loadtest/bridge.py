@@ -100,7 +100,7 @@ class Bridge:
         self.broken = ""  # why a process of the swarm ended too early
         self.on_report: Callable[[Report], None] = lambda report: None
         self._environment = environment
-        self._unsent: list[Report] = []
+        self._unsent: list[msgspec.Raw] = []
         self._over = Event()  # no swarm is being ended
         self._over.set()
         if isinstance(environment.runner, WorkerRunner):
@@ -137,7 +137,7 @@ class Bridge:
         """Count what a process of the swarm, or what stands in for one, has done."""
         self.tally.add(report)
         if isinstance(self._environment.runner, WorkerRunner):
-            self._unsent.append(report)
+            self._unsent.append(msgspec.Raw(msgspec.msgpack.encode(report)))  # merging takes the marks out of it
         self._merge(report)
         self.on_report(report)
 

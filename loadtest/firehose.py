@@ -20,7 +20,7 @@ import gevent
 from gevent.event import Event
 from locust import FastHttpUser, events, task
 from locust.argument_parser import LocustArgumentParser
-from locust.runners import LocalRunner, MasterRunner
+from locust.runners import MasterRunner
 
 from loadtest.suite import Suite
 from loadtest.swarm.herd import CannotRun, Plan, raise_limit, split
@@ -65,10 +65,8 @@ class Firehose:
             gevent.spawn(self.listen)
 
     def stop(self, **_: Any) -> None:
-        """End the receivers once nothing comes any more: the last posts may be the slowest. A worker must not wait: its
-        master hears it for half a second more."""
-        if not isinstance(self.suite.environment.runner, LocalRunner):
-            self.suite.bridge.stop()
+        """End the receivers once nothing comes any more: the last posts may be the slowest."""
+        if isinstance(self.suite.environment.runner, MasterRunner):
             return
         deadline, heard, tally = time.monotonic() + _DRAIN_S, -1, self.suite.bridge.tally
         while not self.suite.broken and heard < tally.count("events") and time.monotonic() < deadline:

@@ -16,10 +16,11 @@ import gevent
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 from locust.stats import StatsEntry
 
 from loadtest.bridge import Bridge
+from loadtest.last_words import LastWords
 from loadtest.logins import read_people
 from loadtest.preflight import CHAT, Kind, check_gateways, check_token, gateways_of
 from loadtest.report.reporter import Reporter
@@ -31,7 +32,7 @@ from loadtest.tokens import Person
 
 MISSED, BROKEN = 3, 4
 _WATCH_S = 2.0
-_DONE, _SUITE, _REPORTED_S = "suite_done", "suite", 4.0
+_DONE, _SUITE = "suite_done", "suite"
 _FINISH_S = 3.0
 _REPORTS_S = 3.0  # workers tell the master so often
 _SPAWN_RATE = 100  # users a second; Locust warns above
@@ -114,14 +115,14 @@ class Suite:
         try:
             self._check(str(environment.host or self.options.host or ""))
             self.bridge = Bridge(environment)
+            self._last_words = LastWords(environment, self.bridge.stop)
             self.reporter = Reporter(self)
             self._prepare(self)
         except CannotRun as error:
             sys.stderr.write(f"loadtest: {error}\n")
             raise SystemExit(1) from error
         # What is under way when the time is over may be the slowest: it counts.
-        if isinstance(environment.runner, LocalRunner):  # a master that quits hears its workers for half a second more
-            environment.stop_timeout = environment.stop_timeout or _FINISH_S
+        environment.stop_timeout = environment.stop_timeout or _FINISH_S
         if self.users:
             self.options.num_users, self.options.spawn_rate = self.users, min(self.users, _SPAWN_RATE)
         if not isinstance(environment.runner, WorkerRunner):
@@ -133,10 +134,10 @@ class Suite:
             environment.events.report_to_master.add_listener(self._tell_master)
 
     def _on_done(self, **_: Any) -> None:
-        """A worker is through; the last one ends the run, after the reports that workers send every 3 s."""
+        """A worker is through; the last one ends the run."""
         self._done += 1
         if self._done >= self.options.expect_workers:
-            gevent.spawn_later(_REPORTED_S, self.end)
+            self.end()
 
     def note(self, sentence: str) -> None:
         """Say something in the report, once."""
@@ -151,6 +152,11 @@ class Suite:
         self.counts.update(told["counts"])
         for sentence in told["notes"]:
             self.note(sentence)
+
+    def _hear_out(self) -> None:
+        """Let the workers end, and hear what they have to say."""
+        if not self._last_words.wait():
+            self.note("a worker did not come to its end: what it had to say last is missing")
 
     def _check(self, host: str) -> None:
         if not host:
@@ -185,6 +191,7 @@ class Suite:
         if not isinstance(self.environment.runner, WorkerRunner):
             self._watcher.kill(block=False)
             self._looker.kill(block=False)
+        self._hear_out()
 
     def _look(self) -> None:
         """Add a moment to the timeline each second, or as often as workers report."""
@@ -244,6 +251,7 @@ class Suite:
 
     def _on_quitting(self, **_: Any) -> None:
         self._ended = max(self._ended, time.time()) if self._ended == self._started else self._ended
+        self._hear_out()  # who was stopped by a signal has not yet
         self.bridge.stop()
         self.broken = self.broken or self.bridge.broken or self._cut_short()
         if self.reporter.begun:

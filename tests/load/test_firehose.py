@@ -26,7 +26,8 @@ deliveries = { at_least = 1800 }
 """
 
 
-def test_posts_arrive_at_all_receivers(two_gateways: Serve, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [[], ["--processes", "2"]], ids=["one process", "two workers"])
+def test_posts_arrive_at_all_receivers(two_gateways: Serve, tmp_path: Path, processes: list[str]) -> None:
     # People of its own: what other tests cut waits for a resume, and hears what its channel hears.
     tokens = seeded(two_gateways, tmp_path / "tokens")
     limits, report = tmp_path / "limits.toml", tmp_path / "report.json"
@@ -37,7 +38,7 @@ def test_posts_arrive_at_all_receivers(two_gateways: Serve, tmp_path: Path) -> N
     files += ["--data-dir", str(two_gateways.data_dir)]
     gateways = [word for host in hosts(two_gateways) for word in ("--ws-host", host)]
     done = subprocess.run(
-        [sys.executable, "-m", "locust", "-f", "loadtest/firehose.py", *load, *files, *gateways],
+        [sys.executable, "-m", "locust", "-f", "loadtest/firehose.py", *processes, *load, *files, *gateways],
         cwd=ROOT, capture_output=True, text=True, timeout=90,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
