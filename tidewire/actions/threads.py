@@ -170,6 +170,7 @@ async def do_read_team(services: Services, session: Session, user_id: str, team_
     await permissions.access_team(services, session, team_id, "view_team")
     has_device = await push_targets.may_reach(services, user_id)
     async with services.db.transaction() as tx:
-        await threads.read_team(tx, user_id, team_id, at=now_ms())
+        roots = await threads.hold_unread_of_team(tx, user_id, team_id)
+        await threads.read(tx, user_id, roots, at=now_ms())
         push = BadgePush(user_id) if has_device else None
         announce(tx, user_key(user_id), [team_read(user_id, team_id)], push=push)

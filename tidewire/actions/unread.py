@@ -61,11 +61,11 @@ async def do_mark_read(
             raise body_param("channel_id")
     if not channel_ids:
         return {}
-    at = now_ms()
     has_device = await push_targets.may_reach(services, user_id)
     async with services.db.transaction() as tx:
-        if with_threads:
-            await threads.read_channels(tx, user_id, channel_ids, at=at)
+        roots = await threads.hold_unread_of_channels(tx, user_id, channel_ids) if with_threads else []
+        at = now_ms()
+        await threads.read(tx, user_id, roots, at=at)
         viewed = await members.view(tx, user_id, channel_ids, at=at)
         times = {one.channel_id: one.last_post_at for one in viewed}
         if times:

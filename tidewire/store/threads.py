@@ -116,14 +116,20 @@ async def set_read(
     await tx.execute(_Q["set_thread_read"], root_id, user_id, viewed_at, mentions, at)
 
 
-async def read_team(tx: Transaction, user_id: str, team_id: str, *, at: int) -> None:
-    """Mark all of a user's threads in a team, and in D and G, read."""
-    await tx.execute(_Q["read_threads_of_team"], user_id, team_id, at)
+async def hold_unread_of_team(tx: Transaction, user_id: str, team_id: str) -> list[str]:
+    """Lock a user's unread threads in a team, and in D and G; return their roots."""
+    return [row["root_id"] for row in await tx.fetch(_Q["hold_unread_of_team"], user_id, team_id)]
 
 
-async def read_channels(tx: Transaction, user_id: str, channel_ids: list[str], *, at: int) -> None:
-    """Mark a user's threads in some channels read. Before his memberships are locked."""
-    await tx.execute(_Q["read_threads_of_channels"], user_id, channel_ids, at)
+async def hold_unread_of_channels(tx: Transaction, user_id: str, channel_ids: list[str]) -> list[str]:
+    """Lock a user's unread threads in some channels; return their roots. Before his memberships are locked."""
+    return [row["root_id"] for row in await tx.fetch(_Q["hold_unread_of_channels"], user_id, channel_ids)]
+
+
+async def read(tx: Transaction, user_id: str, roots: list[str], *, at: int) -> None:
+    """Mark a user's threads, which are locked, read. at: not before they were, or what came meanwhile is left out."""
+    if roots:
+        await tx.execute(_Q["read_threads"], user_id, roots, at)
 
 
 async def forget(tx: Transaction, user_id: str, channel_ids: list[str]) -> dict[str, list[str]]:

@@ -123,20 +123,19 @@ UPDATE thread_members SET last_viewed_at = $3, unread_mentions = $4, last_update
     followed_at = CASE WHEN following THEN followed_at ELSE $5 END
 WHERE root_id = $1 AND user_id = $2;
 
--- name: read_threads_of_team
-WITH own AS (
-    SELECT m.root_id FROM thread_members m JOIN channels c ON c.id = m.channel_id AND c.team_id IN ($2, '')
-    LEFT JOIN threads t ON t.root_id = m.root_id
-    WHERE m.user_id = $1 AND m.following AND (m.unread_mentions > 0 OR t.last_reply_at > m.last_viewed_at)
-    ORDER BY m.root_id FOR NO KEY UPDATE OF m)
-UPDATE thread_members m SET last_viewed_at = greatest(m.last_viewed_at, $3), unread_mentions = 0, last_update_at = $3
-FROM own WHERE m.root_id = own.root_id AND m.user_id = $1;
+-- name: hold_unread_of_team
+-- A user's threads in a team, and in D and G, of which he has not read something.
+SELECT m.root_id FROM thread_members m JOIN channels c ON c.id = m.channel_id AND c.team_id IN ($2, '')
+LEFT JOIN threads t ON t.root_id = m.root_id
+WHERE m.user_id = $1 AND m.following AND (m.unread_mentions > 0 OR t.last_reply_at > m.last_viewed_at)
+ORDER BY m.root_id FOR NO KEY UPDATE OF m;
 
--- name: read_threads_of_channels
-WITH own AS (
-    SELECT m.root_id FROM thread_members m LEFT JOIN threads t ON t.root_id = m.root_id
-    WHERE m.user_id = $1 AND m.channel_id = ANY($2::text[]) AND m.following
-        AND (m.unread_mentions > 0 OR t.last_reply_at > m.last_viewed_at)
-    ORDER BY m.root_id FOR NO KEY UPDATE OF m)
-UPDATE thread_members m SET last_viewed_at = greatest(m.last_viewed_at, $3), unread_mentions = 0, last_update_at = $3
-FROM own WHERE m.root_id = own.root_id AND m.user_id = $1;
+-- name: hold_unread_of_channels
+SELECT m.root_id FROM thread_members m LEFT JOIN threads t ON t.root_id = m.root_id
+WHERE m.user_id = $1 AND m.channel_id = ANY($2::text[]) AND m.following
+    AND (m.unread_mentions > 0 OR t.last_reply_at > m.last_viewed_at)
+ORDER BY m.root_id FOR NO KEY UPDATE OF m;
+
+-- name: read_threads
+UPDATE thread_members SET last_viewed_at = greatest(last_viewed_at, $3), unread_mentions = 0, last_update_at = $3
+WHERE root_id = ANY($2::text[]) AND user_id = $1;
