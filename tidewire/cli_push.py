@@ -14,7 +14,9 @@ from tidewire.settings import export
 from tidewire.wire.errors import Unavailable
 
 Config = Annotated[Path | None, Parameter(help="TOML file with settings; see docs/settings.md.")]
-All = Annotated[bool, Parameter("--all", negative="")]
+Letter = Annotated[str, Parameter(help="Ids as `list` shows them.")]
+All = Annotated[bool, Parameter("--all", negative="", help="All of them.")]
+OfTarget = Annotated[str, Parameter(help="With --all: only those of one target.")]
 _T = TypeVar("_T")
 
 app = App(name="push", help="Send pushes to phones and browsers for Mattermost servers: a push proxy.")
@@ -133,20 +135,8 @@ def list_letters(*, target: str = "", limit: int = 100, config: Config = None) -
 
 
 @dead_app.command
-def replay(*ids: str, all_letters: All = False, target: str = "", config: Config = None) -> None:
-    """Send dead letters again, as if they were new; they keep the id by which a phone knows a repeated push.
-
-    Parameters
-    ----------
-    ids
-        Ids as `list` shows them.
-    all_letters
-        All of them.
-    target
-        With --all: only those of one target.
-    config
-        TOML file with settings.
-    """
+def replay(*ids: Letter, all_letters: All = False, target: OfTarget = "", config: Config = None) -> None:
+    """Send dead letters again, as if they were new; they keep the id by which a phone knows a repeated push."""
     from push.dead import replay as replay_letters
 
     async def run(client: RedisClient) -> tuple[int, list[str]]:
@@ -159,20 +149,8 @@ def replay(*ids: str, all_letters: All = False, target: str = "", config: Config
 
 
 @dead_app.command
-def drop(*ids: str, all_letters: All = False, target: str = "", config: Config = None) -> None:
-    """Delete dead letters.
-
-    Parameters
-    ----------
-    ids
-        Ids as `list` shows them.
-    all_letters
-        All of them.
-    target
-        With --all: only those of one target.
-    config
-        TOML file with settings.
-    """
+def drop(*ids: Letter, all_letters: All = False, target: OfTarget = "", config: Config = None) -> None:
+    """Delete dead letters."""
     from push.dead import drop as drop_letters
 
     async def run(client: RedisClient) -> int:
