@@ -34,7 +34,8 @@ async def send(call: Call, shown: Shown, *, download: bool = False) -> Raw | Str
             part = ranges.parse(wanted, size)
         start, end = part or (0, size)
         if call.req.method == "HEAD" or start == end:
-            await objects.size(shown.key)  # there as GET would find it
+            if shown.size is not None:  # from a row: is it there, as GET would find it?
+                await objects.size(shown.key)
             opened = None
         else:
             opened = await objects.get(shown.key, *(part or ()))

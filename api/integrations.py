@@ -3,7 +3,7 @@
 from api.call import Call
 from api.routing import OK, route
 from tidewire.actions import dialogs, post_actions
-from tidewire.actions.dialogs import DialogRequest, Submission, Verdict
+from tidewire.actions.dialogs import Choices, DialogRequest, Submission, Verdict
 from tidewire.actions.post_actions import Click
 from tidewire.wire.errors import url_param
 
@@ -32,3 +32,10 @@ async def submit_dialog(call: Call) -> Verdict:
     """Pass what a user filled in on to the integration."""
     given: Submission = await call.body(Submission)
     return await dialogs.do_submit(call.services, call.login, given)
+
+
+@route("POST", "/actions/dialogs/lookup")
+async def look_up(call: Call) -> Choices:
+    """Ask the integration what a menu of its dialog offers."""
+    given: Submission = await call.body(Submission)
+    return await dialogs.do_look_up(call.services, call.login, given)

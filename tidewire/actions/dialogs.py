@@ -3,10 +3,10 @@
 Source: Mattermost API v4, interactive dialogs and the event `open_dialog`.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from tidewire.actions import outgoing_call, permissions, triggers
 from tidewire.actions.copies import announce, to_user
@@ -23,6 +23,8 @@ from tidewire.wire.models import Session
 DIALOG_BYTES = 64 << 10
 TITLE_MAX, ELEMENTS_MAX, OPTIONS_MAX = 24, 50, 1000
 ERROR = "app.submit_interactive_dialog.json_error"
+
+T = TypeVar("T")
 
 
 class Element(Struct):
@@ -94,6 +96,19 @@ class Verdict(Struct, omit_defaults=True):
     form: Dialog | None = None
 
 
+class Choice(Struct):
+    """One line of a menu."""
+
+    text: str = ""
+    value: str = ""
+
+
+class Choices(Struct):
+    """What a menu offers for what was typed. Source: Mattermost API v4, elements with data_source "dynamic"."""
+
+    items: list[Choice] = []
+
+
 async def do_open(services: Services, request: DialogRequest) -> None:
     """Show a dialog to the user of a trigger id. Needs no login: the signed trigger id is one. Raises: 400."""
     if request.dialog is None or not _is_form(request.dialog):
@@ -109,19 +124,33 @@ async def do_open(services: Services, request: DialogRequest) -> None:
 
 async def do_submit(services: Services, session: Session, given: Submission) -> Verdict:
     """Pass what a user filled in on to the integration; return what it has against it. Raises: 400, 403."""
+    verdict = await _pass_on(services, session, given, "dialog_submission", Verdict)
+    if verdict.form is not None and not _is_form(verdict.form):
+        raise AppError(ERROR, 400, "The integration's next form cannot be shown.")
+    return verdict
+
+
+async def do_look_up(services: Services, session: Session, given: Submission) -> Choices:
+    """Ask an integration what a menu of its dialog offers. Raises: 400, 403."""
+    found = await _pass_on(services, session, given, "dialog_lookup", Choices)
+    if len(found.items) > OPTIONS_MAX:
+        raise AppError(ERROR, 400, f"A menu offers at most {OPTIONS_MAX} lines.")
+    return found
+
+
+async def _pass_on(services: Services, session: Session, given: Submission, kind: str, shape: type[T]) -> T:
+    """Send a form to its integration, in the user's name; return what it answers."""
     _check_url(given.url)
     if not is_id(given.channel_id):
         raise body_param("channel_id")
     await access_channel_for_read(services, session, given.channel_id)
     if given.team_id:
         await permissions.check_team(services, session, given.team_id, "view_team")
-    given.user_id, given.type = session.user_id, given.type or "dialog_submission"
-    url, given.url = given.url, ""
-    verdict = await outgoing_call.call(services, url, msgspec.json.encode(given), Verdict, ERROR)
-    assert isinstance(verdict, Verdict)
-    if verdict.form is not None and not _is_form(verdict.form):
-        raise AppError(ERROR, 400, "The integration's next form cannot be shown.")
-    return verdict
+    url = given.url
+    told = structs.replace(given, url="", user_id=session.user_id, type=given.type or kind)
+    answer = await outgoing_call.call(services, url, msgspec.json.encode(told), shape, ERROR)
+    assert isinstance(answer, shape)
+    return answer
 
 
 def _is_form(dialog: Dialog) -> bool:

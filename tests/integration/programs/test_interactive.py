@@ -224,6 +224,16 @@ async def test_every_kind_of_element_and_the_next_form(people: People, program: 
     verdict = await people.member.post("/actions/dialogs/submit", filled, expect=200)
     assert verdict["type"] == "form" and verdict["form"]["title"] == "Two"
     assert verdict["form"]["elements"][3]["data_source_url"] == program.url + "/look"
+    program.expect({"items": [{"text": "A", "value": "a"}, {"text": "B"}], "more": 1})
+    asked = {**filled, "url": program.url + "/look", "submission": {"query": "x"}}
+    found = await people.member.post("/actions/dialogs/lookup", asked, expect=200)
+    assert found == {"items": [{"text": "A", "value": "a"}, {"text": "B", "value": ""}]}
+    told = (await program.next()).json
+    assert (told["type"], told["user_id"], told["submission"]) == ("dialog_lookup", people.member.id, {"query": "x"})
+    assert (await refusal(people.stranger, "POST", "/actions/dialogs/lookup", asked))[0] == 403
+    for wrong in ({"items": [{"text": 1}]}, {"items": [{"text": "x"}] * 1001}):
+        program.expect(wrong)
+        assert (await refusal(people.member, "POST", "/actions/dialogs/lookup", asked))[0] == 400
     program.expect({"type": "form", "form": {"title": ""}})
     error = "app.submit_interactive_dialog.json_error"
     assert await refusal(people.member, "POST", "/actions/dialogs/submit", filled) == (400, error)

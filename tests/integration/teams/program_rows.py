@@ -49,6 +49,8 @@ PROGRAMS: list[Row] = [
     ("POST", "/posts/{button}/actions/press", {}, (404, 400, 404, 400, 400, 400, 404, 400)),  # nothing answers there
     ("POST", "/actions/dialogs/submit", {"url": "http://127.0.0.1:9/", "channel_id": "{private}", "team_id": "{team}",
      "submission": {}}, (403, 400, 403, 400, 400, 400, 403, 400)),
+    ("POST", "/actions/dialogs/lookup", {"url": "http://127.0.0.1:9/", "channel_id": "{private}", "team_id": "{team}"},
+     (403, 400, 403, 400, 400, 400, 403, 400)),
     # -- searches
     ("POST", "/teams/{team}/posts/search", {"terms": "x"}, IN_TEAM),
     ("POST", "/posts/search", {"terms": "x"}, ALL),
