@@ -92,12 +92,20 @@ class _Member:
 
 @dataclass(slots=True)
 class _Follower:
-    """viewed_at: 0 if he wrote nothing in it. With no mention either he follows only where he never chose."""
+    """viewed_at: 0 if he wrote nothing in it. With no mention either he follows only where he never chose.
+
+    mentioned_at: when replies that mention him were created; posts of a batch come in no order of that.
+    """
 
     channel_id: str
     at: int
     viewed_at: int = 0
-    mentions: int = 0
+    mentioned_at: list[int] = field(default_factory=list)
+
+    @property
+    def mentions(self) -> int:
+        """How many of them he has not read."""
+        return sum(at > self.viewed_at for at in self.mentioned_at)
 
 
 class Batch:
@@ -252,9 +260,9 @@ def _group_reply(
 
     if new.views:
         author = follower(post.user_id)
-        author.viewed_at, author.mentions = max(author.viewed_at, post.create_at), 0
+        author.viewed_at = max(author.viewed_at, post.create_at)
     for user_id in new.mentions:
-        follower(user_id).mentions += 1
+        follower(user_id).mentioned_at.append(post.create_at)
     for user_id in new.followers:
         follower(user_id)
 

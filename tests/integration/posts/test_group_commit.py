@@ -142,7 +142,10 @@ async def test_threads_and_urgent_roots_are_counted_once_per_row(database_url: s
             make(channel, cyd, root_id=root.post.id, views=True, mentions=[bob], followers=[ada, dan, stranger]),
             make(channel, bob, root_id=root.post.id, views=True, followers=[ada]),
             make(channel, ada, root_id=root.post.id, mentions=[cyd, bob]),
+            make(channel, ada, root_id=root.post.id, mentions=[bob]),
         ]
+        for number, reply in enumerate(replies):  # the last one was created before what bob wrote, and read with it
+            reply.post.create_at = root.post.create_at + (number + 1 if number < 4 else 2)
         before = len(published.rows)
         await asyncio.gather(*[writer.write(reply) for reply in replies])
         assert len(published.rows) == before + 1
@@ -157,7 +160,17 @@ async def test_threads_and_urgent_roots_are_counted_once_per_row(database_url: s
             for user in users
             for found in [await row(db, "channel_members", channel_id=channel, user_id=user)]
         }
-        assert counts == {ada: (0, 0, 0), bob: (3, 1, 1), cyd: (2, 0, 0), dan: (1, 1, 1)}
+        assert counts == {ada: (0, 0, 0), bob: (4, 1, 1), cyd: (2, 0, 0), dan: (1, 1, 1)}
+        mentioned = make(channel, ada, root_id=root.post.id, mentions=[bob])
+        mentioned.post.create_at = now_ms() + 1000
+        await writer.write(mentioned)
+        await writer.write(make(channel, bob, root_id=root.post.id, views=True))  # created before, committed after
+        of_bob = await row(db, "thread_members", root_id=root.post.id, user_id=bob)
+        assert of_bob["unread_mentions"] == 2 and of_bob["last_viewed_at"] < mentioned.post.create_at
+        later = make(channel, bob, root_id=root.post.id, views=True)
+        later.post.create_at = mentioned.post.create_at
+        await writer.write(later)
+        assert (await row(db, "thread_members", root_id=root.post.id, user_id=bob))["unread_mentions"] == 0
         await writer.write(make(channel, bob, views=True))
         assert (await row(db, "channel_members", channel_id=channel, user_id=bob))["urgent_mention_count"] == 0
 

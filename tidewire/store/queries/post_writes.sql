@@ -37,8 +37,8 @@ q AS (
     RETURNING 1
 ), tm AS (
     -- Who wrote or is named follows from now on; anybody else only where he has no row, that is: never chose. Who is no
-    -- member of the channel follows nothing. Own replies mark the thread read. A mention counts unless it was read, by its
-    -- time, before it was committed.
+    -- member of the channel follows nothing. Own replies mark the thread read, unless something has
+    -- happened to it since they were created. A mention counts unless it was read, by its time, before it was committed.
     INSERT INTO thread_members AS x (root_id, user_id, channel_id, followed_at, last_update_at, last_viewed_at,
         unread_mentions)
     SELECT g.root_id, g.user_id, g.channel_id, g.at, g.at, g.viewed_at, g.mentions
@@ -48,7 +48,7 @@ q AS (
         following = true,
         followed_at = CASE WHEN x.following THEN x.followed_at ELSE excluded.followed_at END,
         last_viewed_at = greatest(x.last_viewed_at, excluded.last_viewed_at),
-        unread_mentions = CASE WHEN excluded.last_viewed_at > 0 THEN 0 ELSE x.unread_mentions END
+        unread_mentions = CASE WHEN excluded.last_viewed_at >= x.last_update_at THEN 0 ELSE x.unread_mentions END
             + CASE WHEN excluded.followed_at > x.last_viewed_at THEN excluded.unread_mentions ELSE 0 END,
         last_update_at = greatest(x.last_update_at, excluded.last_update_at)
     WHERE excluded.last_viewed_at > 0 OR excluded.unread_mentions > 0
