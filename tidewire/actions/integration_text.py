@@ -13,9 +13,10 @@ from tidewire.actions.post_rules import MESSAGE_RUNES
 from tidewire.wire.errors import AppError
 
 ATTACHMENTS_MAX, FIELDS_MAX, ACTIONS_MAX = 100, 100, 50
-_LINK = re.compile(r"<((?:https?|mailto|ftp|tel):[^|>\n]+)\|([^>\n]*)>|<((?:https?|mailto|ftp|tel):[^|>\n]+)>")
-_CALL = re.compile(r"<!(channel|here|everyone|group|all)(?:\|[^>\n]*)?>")
-_USER = re.compile(r"<@([a-z0-9]{26})(?:\|[^>\n]*)?>")
+# None looks behind the next "<": where each of 20,000 beginnings was read on to the end of a text, that took a minute.
+_LINK = re.compile(r"<((?:https?|mailto|ftp|tel):[^|<>\n]+)\|([^<>\n]*)>|<((?:https?|mailto|ftp|tel):[^|<>\n]+)>")
+_CALL = re.compile(r"<!(channel|here|everyone|group|all)(?:\|[^<>\n]*)?>")
+_USER = re.compile(r"<@([a-z0-9]{26})(?:\|[^<>\n]*)?>")
 _WIDE = {"channel": "@channel", "here": "@here", "everyone": "@all", "group": "@all", "all": "@all"}
 _TEXTS = (
     "fallback", "color", "pretext", "author_name", "author_link", "author_icon", "title", "title_link", "text",
