@@ -3,6 +3,7 @@
 Source: Mattermost API v4, "Execute a command"; Slack's commands, whose requests and answers these are.
 """
 
+import re
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -35,6 +36,7 @@ from tidewire.wire.models import Channel, Session, User
 REPLY_MS, REPLIES = 30 * 60 * 1000, 5
 EXTRA_MAX = 10  # further answers in one
 ERROR = "api.command.execute_command.failed.app_error"
+_BLANK = re.compile(r"\s")  # between a command and its words
 
 
 class CommandArgs(Struct):
@@ -66,9 +68,8 @@ async def do_execute(services: Services, session: Session, args: CommandArgs) ->
         await permissions.check_team(services, session, team_id, "view_team")
     team = await permissions.load_team(services, team_id) if team_id else None
     user = await get_user(services, session.user_id)
-    trigger, _, words = args.command[1:].partition(" ")
-    trigger = trigger.split("\n", 1)[0].lower()
-    words = args.command[1 + len(trigger) :].strip()
+    trigger, *rest = _BLANK.split(args.command[1:], maxsplit=1)
+    trigger, words = trigger.lower(), "".join(rest).strip()
     typed = Typed(services, session, user, channel, team, words, args.root_id)
     custom = await store.by_trigger(services.db, team.id, trigger) if team else None
     builtin = builtin_commands.COMMANDS.get(trigger)

@@ -151,6 +151,10 @@ async def test_what_a_command_asks_and_answers(
     program.expect({"text": "only you", "extra_responses": [{"text": "and this"}, None]})
     await run(people.member, people, "/deploy")
     assert [shown(event)["message"] for event in await announced.events()] == ["only you", "and this"]
+    for typed in ("/deploy\tnow", "/deploy\n now ", "/DEPLOY now"):
+        program.expect({})
+        await run(people.member, people, typed)
+        assert (await program.next()).form["text"] == "now"
     program.expect(b"plain words")
     await run(people.member, people, "/deploy")
     assert [shown(event)["message"] for event in await announced.events()] == ["plain words"]
