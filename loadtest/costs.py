@@ -1,8 +1,9 @@
 """What a post, a delivery, a start of the web app … cost the server: `locust -f loadtest/costs.py`.
 
-One phase after the other, each at a moderate fixed rate, while CPU and memory of every process of the server are read
-from /proc; a phase's costs are what it used beyond its rest, by what happened in it. So the server must run on this
-machine, and nobody else should use it meanwhile. The run ends by itself and writes --costs FILE, which
+One phase after the other, each at a fixed rate, while CPU and memory of every process of the server are read from
+/proc; a phase's costs are what it used beyond its rest, by what happened in it. The rates keep an API core about as
+busy as a sizing plans it: at a sixth of them a post costs twice as much, for each finds a server asleep. The server
+must run on this machine, and nobody else should use it meanwhile. The run ends by itself and writes --costs FILE, which
 `tidewire loadtest size` reads.
 
     tidewire loadtest run costs --costs FILE
@@ -30,7 +31,7 @@ from loadtest.suite import Suite
 from loadtest.swarm.herd import CannotRun, Plan, raise_limit, split
 from loadtest.tokens import Person
 
-_CALLERS = 16  # at the same time
+_CALLERS = 64  # at the same time: posts come in groups where a commit takes 50 ms
 _CONNECT_RATE = 500.0
 _PATIENCE_S = 60.0
 _LOOK_S = 0.1
@@ -47,9 +48,9 @@ def _add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--phase", type=float, default=12.0, help="seconds of each phase")
     parser.add_argument("--settle", type=float, default=2.0, help="seconds between phases: what was begun ends")
     parser.add_argument("--sockets", type=int, default=2000, help="WebSockets")
-    parser.add_argument("--post-rate", type=float, default=100.0, help="posts per second")
-    parser.add_argument("--boot-rate", type=float, default=8.0, help="starts of the web app per second")
-    parser.add_argument("--open-rate", type=float, default=60.0, help="channels opened per second")
+    parser.add_argument("--post-rate", type=float, default=600.0, help="posts per second")
+    parser.add_argument("--boot-rate", type=float, default=36.0, help="starts of the web app per second")
+    parser.add_argument("--open-rate", type=float, default=250.0, help="channels opened per second")
 
 
 @dataclass
