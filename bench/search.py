@@ -42,6 +42,7 @@ def questions(rng: random.Random, channel: str) -> dict[str, str]:
         "rare word": f"w{rare}",
         "common word": f"w{rng.randint(1, 5)}",
         "two words": f"w{rng.randint(5, 20)} w{middle}",
+        "common words": f"w{rng.randint(1, 5)} w{rng.randint(1, 5)}",
         "phrase": f'"w{rng.randint(1, 10)} w{rng.randint(1, 10)}"',
         "beginning": f"w{middle}*",
         "in a channel": f"w{middle} in:{channel}",

@@ -16,7 +16,7 @@ _Q = sql.load("search")
 
 
 class Question(NamedTuple):
-    """What is looked for. None: no such condition."""
+    """What is looked for, first what is made constants of. None: no such condition."""
 
     language: str
     words: str
@@ -34,6 +34,9 @@ class Question(NamedTuple):
     until: int
     days_begin: list[int] | None  # days that are left out, with their ends
     days_end: list[int] | None
+
+
+_CONDITIONS = Question._fields.index("by_users")
 
 
 class State(NamedTuple):
@@ -135,17 +138,17 @@ async def find_files(
 async def _find(
     db: Database, name: str, question: Question, more: Sequence[object], timeout_ms: int
 ) -> list[Record]:
-    language, words, hashtags, any_word, unwanted, *conditions = question
+    wanted, conditions = question[:_CONDITIONS], question[_CONDITIONS:]
     try:
         async with db.transaction() as tx:
             await tx.execute(
                 f"SET LOCAL statement_timeout = {int(timeout_ms)}; SET LOCAL plan_cache_mode = 'force_custom_plan'"
             )
-            texts = await tx.fetchrow(_Q["as_queries"], language, words, hashtags, any_word, unwanted)
-            assert texts is not None
-            if (words or hashtags) and not texts["wanted"]:
+            found = await tx.fetchrow(_Q["as_constants"], *wanted)
+            assert found is not None
+            if not found["channels"] or ((question.words or question.hashtags) and not found["wanted"]):
                 return []  # nothing but words that the index leaves out, such as "the"
-            asked = [texts["wanted"] or None, texts["unwanted"] or None, *conditions, *more]
+            asked = [found["wanted"] or None, found["unwanted"] or None, found["channels"], *conditions, *more]
             return list(await tx.fetch(_Q[name], *asked))
     except QueryCanceledError as error:
         raise Unavailable("search") from error
