@@ -46,13 +46,13 @@ UPDATE search_state SET newest = $1, checked = $2;
 WITH due AS (
     SELECT id FROM posts WHERE id > $2 ORDER BY id LIMIT $3
 ), missing AS (
-    SELECT p.id, p.channel_id, p.create_at, p.message, p.hashtags, p.file_ids
+    SELECT p.id, p.channel_id, p.user_id, p.create_at, p.message, p.hashtags, p.file_ids
     FROM due JOIN posts p ON p.id = due.id
     WHERE NOT EXISTS (SELECT FROM post_search s WHERE s.post_id = due.id)
         AND p.delete_at = 0 AND p.original_id = '' AND p.type NOT LIKE 'system\_%'
 ), posts_done AS (
-    INSERT INTO post_search (post_id, channel_id, create_at, words)
-    SELECT p.id, p.channel_id, p.create_at, {words_of_post} FROM missing p
+    INSERT INTO post_search (post_id, channel_id, user_id, create_at, words)
+    SELECT p.id, p.channel_id, p.user_id, p.create_at, {words_of_post} FROM missing p
     ON CONFLICT DO NOTHING RETURNING 1
 ), files_done AS (
     INSERT INTO file_search (file_id, channel_id, create_at, words)
@@ -67,11 +67,11 @@ SELECT (SELECT max(id) FROM due) AS last, (SELECT count(*) FROM due) AS seen,
 -- name: index_these
 -- Posts that were just written, and their files.
 WITH missing AS (
-    SELECT p.id, p.channel_id, p.create_at, p.message, p.hashtags, p.file_ids FROM posts p
+    SELECT p.id, p.channel_id, p.user_id, p.create_at, p.message, p.hashtags, p.file_ids FROM posts p
     WHERE p.id = ANY($2::text[]) AND p.type NOT LIKE 'system\_%'
 ), posts_done AS (
-    INSERT INTO post_search (post_id, channel_id, create_at, words)
-    SELECT p.id, p.channel_id, p.create_at, {words_of_post} FROM missing p
+    INSERT INTO post_search (post_id, channel_id, user_id, create_at, words)
+    SELECT p.id, p.channel_id, p.user_id, p.create_at, {words_of_post} FROM missing p
     ON CONFLICT DO NOTHING
 )
 INSERT INTO file_search (file_id, channel_id, create_at, words)
@@ -87,8 +87,8 @@ WITH gone AS (
         SELECT post_id FROM post_search_todo ORDER BY post_id LIMIT $2 FOR UPDATE SKIP LOCKED)
     RETURNING post_id
 ), posts_done AS (
-    INSERT INTO post_search (post_id, channel_id, create_at, words)
-    SELECT p.id, p.channel_id, p.create_at, {words_of_post}
+    INSERT INTO post_search (post_id, channel_id, user_id, create_at, words)
+    SELECT p.id, p.channel_id, p.user_id, p.create_at, {words_of_post}
     FROM gone JOIN posts p ON p.id = gone.post_id
     WHERE p.delete_at = 0 AND p.original_id = '' AND p.type NOT LIKE 'system\_%'
     ON CONFLICT (post_id) DO UPDATE SET words = excluded.words RETURNING 1
@@ -135,7 +135,7 @@ FROM post_search s
     JOIN posts p ON p.id = s.post_id AND p.delete_at = 0
     LEFT JOIN threads t ON t.root_id = p.id
 WHERE {conditions}
-    AND ($4::text[] IS NULL OR p.user_id = ANY($4)) AND ($5::text[] IS NULL OR p.user_id <> ALL($5))
+    AND ($4::text[] IS NULL OR s.user_id = ANY($4)) AND ($5::text[] IS NULL OR s.user_id <> ALL($5))
 ORDER BY s.create_at DESC, s.post_id DESC LIMIT $10 OFFSET $11;
 
 -- name: find_files
