@@ -37,7 +37,7 @@ UNCOUNTED = frozenset(
     }
 )  # fmt: skip
 _HASHTAG = re.compile(r"#[^\W\d_](?:[\w.-]*[^\W_])?\Z")
-_EDGES = re.compile(r"^[^\w#]+|[^\w]+$")
+_BEGIN = re.compile(r"[\w#]")
 _EMOJI = re.compile(r"[a-zA-Z0-9_+-]+\Z")
 
 
@@ -111,6 +111,14 @@ def bad_root() -> AppError:
     return AppError("api.post.create_post.root_id.app_error", 400, "Invalid root_id.")
 
 
+def _trimmed(word: str) -> str:
+    """Return a word without the punctuation around it, but for the sign of a hashtag. Linear."""
+    begin, end = _BEGIN.search(word), len(word)
+    while end and not (word[end - 1].isalnum() or word[end - 1] == "_"):
+        end -= 1
+    return word[begin.start() : end] if begin else ""
+
+
 def find_hashtags(message: str, *, shortest: int) -> str:
     """Return the message's hashtags, "#" included, separated by spaces, each once; at most 1,000 characters.
 
@@ -121,7 +129,7 @@ def find_hashtags(message: str, *, shortest: int) -> str:
     found: dict[str, None] = {}
     for word in message.split():
         if "#" in word:
-            tag = _EDGES.sub("", word)
+            tag = _trimmed(word)
             if len(tag) > shortest and _HASHTAG.match(tag):
                 found[tag] = None
     text = " ".join(found)

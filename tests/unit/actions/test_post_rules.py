@@ -30,6 +30,7 @@ def test_hashtags_take_linear_time(text: str) -> None:
     started = time.process_time()
     find_hashtags((text * 16_383)[:16_383], shortest=3)
     find_hashtags("#a" + "." * 16_381, shortest=3)
+    find_hashtags("#" + "!" * 16_380 + "a", shortest=3)
     assert time.process_time() - started < 0.1
 
 
