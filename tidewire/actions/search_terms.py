@@ -13,6 +13,11 @@ WORDS_MAX = 64
 _TOKEN = re.compile(r'(-?)(?:(from|in|channel|before|after|on|ext):\s*)?("[^"]*"|\S+)', re.I)
 _DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})\Z")
 _EDGES = re.compile(r"^[^\w#@]+|[^\w*]+$")
+# Characters of languages whose words are not told apart: each is a word of the index, as search_text() in SQL makes it.
+_UNSPACED = re.compile(
+    "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff]"
+)
 _FIELDS = {"from": "users", "in": "channels", "channel": "channels", "ext": "extensions"}
 FOREVER = 1 << 53
 
@@ -79,7 +84,7 @@ def _query(value: str) -> str:
     word = word.replace("*", " ").strip()
     if not any(map(str.isalnum, word)):
         return ""
-    return _quoted(word) + (":*" if prefix else "")
+    return _quoted(_UNSPACED.sub(r" \g<0> ", word).strip()) + (":*" if prefix else "")
 
 
 def _quoted(word: str) -> str:

@@ -270,6 +270,32 @@ async def test_a_search_that_takes_too_long_is_given_up(people: People, monkeypa
     assert await find(people.member, people, "storm")
 
 
+async def test_parts_of_what_is_written_without_spaces(people: People) -> None:
+    me = people.member
+    room = (await me.new_channel(people.team["id"], "harbours"))["id"]
+    texts = ("你好世界 测试", "日本語のテストです。", "서울에서 만나요", "看v2版𠀀本", "界世")
+    ids = {text: (await say(me, room, text))["id"] for text in texts}
+    answer = await me.request(
+        "POST", "/files", data={"channel_id": room}, files={"files": ("港口报告.txt", "深海の地図".encode())}
+    )
+    file_id = answer.json()["file_infos"][0]["id"]
+    await say(me, room, "", file_ids=[file_id])
+    await settled(people, *ids.values())
+
+    async def names(terms: str) -> set[str]:
+        found = await find(me, people, f"{terms} in:harbours")
+        return {text for text, post_id in ids.items() if post_id in found}
+
+    assert await names("世界") == {texts[0]} and await names("界") == {texts[0], texts[4]}
+    assert await names("你好世界") == {texts[0]} == await names("世界 试") == await names('"世界 测试"')
+    assert await names("テスト") == {texts[1]} and await names("서울") == {texts[2]}
+    assert await names("v2版") == {texts[3]} == await names("版𠀀") and await names("世* -你好") == {texts[4]}
+    assert await names("好你") == set()
+    for terms in ("报告", "深海", "地図 口报"):
+        answer = await me.post("/files/search", {"terms": f"{terms} in:harbours"}, expect=200)
+        assert answer["order"] == [file_id], terms
+
+
 async def test_words_of_another_language(postgres: Postgres, redis: Redis) -> None:
     """A change of the language makes the index anew."""
     async with cloned(postgres) as url:

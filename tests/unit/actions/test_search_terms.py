@@ -21,6 +21,8 @@ DAY = 86_400_000
         ("it's c++ a\\b", "'it''s' & 'c' & 'a\\\\b'", "", ""),
         ("& | ! :* ' () <->", "", "", ""),
         ("@bosun", "'@bosun'", "", ""),
+        ("世界", "'世  界'", "", ""),
+        ("v2東京* -서울", "'v2 東  京':*", "'서  울'", ""),
     ],
 )
 def test_words(text: str, words: str, unwanted: str, hashtags: str) -> None:

@@ -1,6 +1,9 @@
 -- part: words_of_post
-to_tsvector($1::text::regconfig, p.message)
+to_tsvector($1::text::regconfig, search_text(p.message))
     || array_to_tsvector(array_remove(string_to_array(lower(p.hashtags), ' '), ''))
+
+-- part: words_of_file
+to_tsvector($1::text::regconfig, search_text(regexp_replace(f.name, '[^[:alnum:]]+', ' ', 'g') || ' ' || f.name))
 
 -- part: shown
 p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id, p.original_id,
@@ -57,7 +60,7 @@ WITH due AS (
 ), files_done AS (
     INSERT INTO file_search (file_id, channel_id, create_at, words)
     SELECT f.id, f.channel_id, f.create_at,
-        to_tsvector($1::text::regconfig, regexp_replace(f.name, '[^[:alnum:]]+', ' ', 'g') || ' ' || f.name)
+        {words_of_file}
     FROM missing p JOIN files f ON f.post_id = p.id AND f.delete_at = 0 WHERE p.file_ids <> '{}'
     ON CONFLICT DO NOTHING RETURNING 1
 )
@@ -76,7 +79,7 @@ WITH missing AS (
 )
 INSERT INTO file_search (file_id, channel_id, create_at, words)
 SELECT f.id, f.channel_id, f.create_at,
-    to_tsvector($1::text::regconfig, regexp_replace(f.name, '[^[:alnum:]]+', ' ', 'g') || ' ' || f.name)
+    {words_of_file}
 FROM missing p JOIN files f ON f.post_id = p.id AND f.delete_at = 0 WHERE p.file_ids <> '{}'
 ON CONFLICT DO NOTHING;
 
@@ -95,7 +98,7 @@ WITH gone AS (
 ), files_done AS (
     INSERT INTO file_search (file_id, channel_id, create_at, words)
     SELECT f.id, f.channel_id, f.create_at,
-        to_tsvector($1::text::regconfig, regexp_replace(f.name, '[^[:alnum:]]+', ' ', 'g') || ' ' || f.name)
+        {words_of_file}
     FROM gone JOIN files f ON f.post_id = gone.post_id AND f.delete_at = 0
     ON CONFLICT DO NOTHING RETURNING 1
 )
@@ -105,7 +108,7 @@ SELECT (SELECT count(*) FROM gone) AS seen, (SELECT count(*) FROM posts_done) + 
 SELECT {file} FROM file_search s JOIN files f ON f.id = s.file_id WHERE NOT s.read_in ORDER BY s.create_at LIMIT $1;
 
 -- name: add_content
-UPDATE file_search SET read_in = true, words = words || to_tsvector($1::text::regconfig, $3) WHERE file_id = $2;
+UPDATE file_search SET read_in = true, words = words || to_tsvector($1::text::regconfig, search_text($3)) WHERE file_id = $2;
 
 -- name: as_constants
 -- What a search compares every row with. $1 language, $2 words (for to_tsquery), $3 hashtags (a tsquery as it is), $4 either
