@@ -440,11 +440,12 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "G5": (
-        "request smuggling, also behind nginx and HAProxy",
+        "request smuggling, also behind Caddy, HAProxy and nginx",
         [
             API + "test_smuggling.py::test_ambiguous_requests_are_refused",
             SERVE + "test_proxies.py::test_ambiguous_requests_are_refused",
             SERVE + "test_proxies.py::test_other_oddities_are_passed_on_as_one_or_refused",
+            SERVE + "test_proxies.py::test_caddy_passes_on_what_it_answers",
             SERVE + "test_proxies.py::test_nothing_behind_an_upgrade_is_a_request",
             SERVE + "test_proxies.py::test_an_api_hears_of_no_upgrade",
         ],

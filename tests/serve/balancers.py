@@ -1,6 +1,6 @@
-"""Real HAProxy and nginx with the files of deploy/: only addresses, and what the limits of this machine allow, differ.
+"""Real balancers with the files of deploy/: only addresses, and what the limits of this machine allow, differ.
 
-The programs are the machine's, else Debian's where we may fetch them.
+HAProxy and nginx are the machine's, else Debian's where we may fetch them.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from tests.fixtures import packages, servers
 from tests.fixtures.postgres import plain_user
 from tests.fixtures.serve import ROOT
 
-BACKENDS = ("gateway1", "gateway2", "api1", "api2")
+BACKENDS = {"gateway1": 8072, "gateway2": 8073, "api1": 8071, "api2": 8081}  # and their ports in the files
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,15 @@ def nginx_file(folder: Path, ports: Mapping[str, int]) -> Path:
     changes += [(r"ssl_certificate_key \S+\n", ""), (r"http \{", "http {" + paths), (r"/var/log/nginx", str(folder))]
     changes += [(r"worker_rlimit_nofile 300000", "worker_rlimit_nofile 1024")]
     changes += [(r"worker_connections 100000", "worker_connections 1000")]
-    usual = {"gateway1": "8072", "gateway2": "8073", "api1": "8071", "api2": "8081"}
-    changes += [(rf"127\.0\.0\.1:{usual[name]}\b", f"127.0.0.1:{ports[name]}") for name in BACKENDS]
+    changes += [(rf"127\.0\.0\.1:{usual}\b", f"127.0.0.1:{ports[name]}") for name, usual in BACKENDS.items()]
     return _changed("nginx.conf", folder, changes)
+
+
+def caddy_file(folder: Path, ports: Mapping[str, int]) -> Path:
+    """Write the configuration into the folder. ports: by the names of BACKENDS, and "web"."""
+    changes = [(r"chat\.example\.org", f"http://:{ports['web']}"), (r"\{\n\tlog", "{\n\tadmin off\n\tlog")]
+    changes += [(rf"127\.0\.0\.1:{usual}\b", f"127.0.0.1:{ports[name]}") for name, usual in BACKENDS.items()]
+    return _changed("Caddyfile", folder, changes)
 
 
 def _changed(name: str, folder: Path, changes: list[tuple[str, str]]) -> Path:
@@ -84,10 +90,12 @@ def _changed(name: str, folder: Path, changes: list[tuple[str, str]]) -> Path:
 
 
 def start(name: str, program: str, ports: Mapping[str, int]) -> servers.Server:
-    """Start "haproxy" or "nginx" as a user without rights; it may not yet know which of its servers answer."""
+    """Start "caddy", "haproxy" or "nginx" as a user without rights; it may not yet know which of its servers answer."""
     folder = servers.short_directory(plain_user())
     if name == "haproxy":
         command = [program, "-db", "-f", str(haproxy_file(folder, ports))]
+    elif name == "caddy":
+        command = [program, "run", "--adapter", "caddyfile", "--config", str(caddy_file(folder, ports))]
     else:
         own = ["-p", str(folder), "-e", "stderr", "-g", f"daemon off; pid {folder}/pid;"]
         command = [program, *own, "-c", str(nginx_file(folder, ports))]

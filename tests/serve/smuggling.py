@@ -4,7 +4,6 @@ Every form ends with a request that asks for the end of the connection: who read
 """
 
 import base64
-from collections.abc import Mapping
 
 FIRST = "/api/v4/users/login"
 LAST = "/api/v4/system/ping?last"
@@ -13,7 +12,7 @@ _CHUNKED = b"Transfer-Encoding: chunked"
 _NO_CHUNKS = b"0\r\n\r\n"
 
 
-def refused(hidden: bytes) -> Mapping[str, bytes]:
+def refused(hidden: bytes) -> dict[str, bytes]:
     """Return forms that nobody may take for two requests. hidden: the request that must not be seen."""
     length = b"Content-Length: %d" % len(hidden)
     longer = b"Content-Length: %d" % (len(_NO_CHUNKS) + len(hidden))
@@ -53,7 +52,7 @@ def refused(hidden: bytes) -> Mapping[str, bytes]:
     return {name: data + LAST_REQUEST for name, data in forms.items()}
 
 
-def whole(hidden: bytes) -> Mapping[str, bytes]:
+def whole(hidden: bytes) -> dict[str, bytes]:
     """Return forms that may be refused, or taken for one request with all of `hidden` as its body."""
     length = b"Content-Length: %d" % len(hidden)
     forms = {
@@ -67,7 +66,7 @@ def whole(hidden: bytes) -> Mapping[str, bytes]:
     return {name: data + LAST_REQUEST for name, data in forms.items()}
 
 
-def upgrades(hidden: bytes) -> Mapping[str, bytes]:
+def upgrades(hidden: bytes) -> dict[str, bytes]:
     """Return questions for a WebSocket, with a request behind that the client did not wait to send."""
     length = b"Content-Length: %d\r\n" % len(hidden)
     forms = {
@@ -82,7 +81,7 @@ def upgrades(hidden: bytes) -> Mapping[str, bytes]:
     return {name: data + LAST_REQUEST for name, data in forms.items()}
 
 
-def plain_upgrades(hidden: bytes) -> Mapping[str, bytes]:
+def plain_upgrades(hidden: bytes) -> dict[str, bytes]:
     """Return questions for an upgrade where there is none: just requests, one after another."""
     ping = b"/api/v4/system/ping"
     settings = b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"

@@ -42,10 +42,11 @@ class Tap:
         for said in self._said:
             said.clear()
 
-    def requests(self) -> list[Request]:
-        """Return all requests but the balancer's own questions. Raises: AssertionError if two servers could differ."""
+    def requests(self, host: str) -> list[Request]:
+        """Return the requests with this Host; a balancer's own questions have others. Raises: AssertionError if two
+        servers could differ in any of what was said."""
         found = [one for said in self._said for one in cut(bytes(said))]
-        return [one for one in found if one.headers["host"] != "check"]
+        return [one for one in found if one.headers["host"] == host]
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         said = bytearray()

@@ -74,6 +74,11 @@ def caddyfile(settings: Settings, layout: Layout, gateway_ports: Sequence[int]) 
 			stream_close_delay 10m
 			stream_buffer_size 2KiB
 			header_up X-Real-IP {{client_ip}}
+			@refused status 4xx 5xx
+			handle_response @refused {{
+				header Connection close
+				copy_response
+			}}
 		}}
 	}}""",
         f"""handle {{
@@ -82,6 +87,8 @@ def caddyfile(settings: Settings, layout: Layout, gateway_ports: Sequence[int]) 
 			lb_try_duration 5s
 			lb_try_interval 50ms
 			header_up X-Real-IP {{client_ip}}
+			header_up -Upgrade
+			header_up -Connection
 		}}
 	}}""",
         f"""handle_errors 502 503 504 {{
