@@ -53,6 +53,10 @@ def test_frames() -> None:
     head = b"GIF89a" + b"\1\0\1\0" + b"\0\0\0"
     endless = measure(head + b"!\xff" + b"\1x" * (2 * BLOCKS_MAX))
     assert endless is not None and endless.frame_count == 1
+    # Frames of many tiny parts: all that is walked through is counted, not each frame's parts anew.
+    frame = b"\x2c" + bytes(10) + b"\x01x" * BLOCKS_MAX
+    tiny = measure(b"GIF89a" + b"\x01\0\x01\0" + bytes(3) + frame * 20)
+    assert tiny is not None and tiny.frame_count == 1
 
 
 @pytest.mark.parametrize("data", [b"<svg xmlns='x'>", b"", b"\xff\xd8\xff\xd9", b"%PDF-1.7", b"\0\0\1\0"])
