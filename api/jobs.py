@@ -5,15 +5,13 @@ from api.routing import OK, Created, route
 from tidewire.actions import jobs
 from tidewire.wire.jobs import Job, NewJob
 
-PER_PAGE = 5  # Mattermost API v4, GET /jobs
-
 
 @route("GET", "/jobs")
 async def list_jobs(call: Call) -> list[Job]:
     """Jobs, newest first."""
-    page = {"page": call.number("page", 0, high=10**6), "per_page": call.number("per_page", PER_PAGE, high=200)}
-    kind, status = call.query("job_type") or "", call.query("status") or ""
-    return await jobs.list_jobs(call.services, call.login, kind=kind, status=status, **page)
+    page, per_page = call.paging()
+    kind, status = call.query("job_type"), call.query("status")
+    return await jobs.list_jobs(call.services, call.login, kind=kind, status=status, page=page, per_page=per_page)
 
 
 @route("GET", "/jobs/type/{job_type}")

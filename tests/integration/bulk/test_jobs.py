@@ -65,6 +65,17 @@ async def test_an_export_is_made_fetched_and_deleted(site: Site) -> None:
     assert {("/api/v4/jobs", "success"), (f"/api/v4/exports/{name}", "success")} <= audits
 
 
+async def test_jobs_are_listed_in_pages(site: Site) -> None:
+    admin, body = site.people.admin, {"type": "import_process", "data": {"import_file": "none.zip"}}
+    made = [await admin.post("/jobs", body, expect=201) for _ in range(7)]
+    newest = [job["id"] for job in reversed(made)]
+    listed = await admin.get("/jobs?job_type=import_process")
+    assert [one["id"] for one in listed][:7] == newest  # 60 unless asked otherwise
+    pages = [await admin.get(f"/jobs?job_type=import_process&per_page=3&page={page}") for page in (0, 1)]
+    assert [[one["id"] for one in page] for page in pages] == [newest[:3], newest[3:6]]
+    assert [(await ended(admin, job))["status"] for job in made] == ["error"] * 7
+
+
 async def test_an_import_is_done(site: Site, tmp_path: Path) -> None:
     admin = site.people.admin
     content = write(tmp_path / "new.zip", team("terns"), channel("terns", "nest", purpose="eggs")).read_bytes()
