@@ -74,10 +74,12 @@ def _named(post: PushedPost, there: list[Recipient]) -> set[str]:
                 keywords.setdefault(word.strip().lower(), []).append(one.user_id)
         if one.props.get("first_name") == "true" and one.first_name:
             first_names.setdefault(one.first_name, []).append(one.user_id)
-    if not (keywords or first_names or any("@" in text for text in texts)):
+    by_word = bool(keywords or first_names)
+    if not (by_word or any("@" in text for text in texts)):
         return set()
     names = {one.username: one.user_id for one in there}
-    return set(mention_text.find(texts, names, keywords, first_names).user_ids)
+    said = mention_text.read(texts, every_word=by_word)
+    return set(mention_text.find(said, names, keywords, first_names).user_ids)
 
 
 def noisy(read: ReadPush, recipients: dict[tuple[str, str], Recipient]) -> list[str]:

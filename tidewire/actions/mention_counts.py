@@ -62,8 +62,10 @@ async def _count(
 def _mentions(known: MentionMap, post: Post, user_id: str) -> bool:
     if post.type.startswith("system_"):
         return user_id in mentioned_by_system(post)
-    texts = mention_text.texts_of(post.message, post.props)
-    found = mention_text.find(texts, known.names or {}, known.keywords, known.first_names)
+    said = mention_text.read(
+        mention_text.texts_of(post.message, post.props), every_word=bool(known.keywords or known.first_names)
+    )
+    found = mention_text.find(said, known.names or {}, known.keywords, known.first_names)
     if found.everybody or found.here:
         return user_id in found.user_ids or bool(known.wants.get(user_id, 0) & CHANNEL_WIDE)
     return user_id in found.user_ids

@@ -35,6 +35,13 @@ class Found(Struct):
     here: bool = False
 
 
+class Said(Struct):
+    """Texts, and their words that can name somebody, without the signs before them."""
+
+    texts: Sequence[str]
+    words: list[str]
+
+
 def texts_of(message: str, props: Mapping[str, Any]) -> list[str]:
     """Return the texts of a post that can name people: the message and what its attachments say, as far as we read."""
     if not props or "attachments" not in props:
@@ -145,29 +152,38 @@ def _without_destinations(text: str) -> str:
     return "".join(kept)
 
 
-def _words(texts: Iterable[str]) -> Iterable[str]:
+def read(texts: Sequence[str], *, every_word: bool = True) -> Said:
+    """Return what the texts say. every_word: also words without an @, which only keywords and first names need."""
+    words: list[str] = []
     for text in texts:
-        for word in _WORD.findall(plain(text)):
+        if not every_word and "@" not in text:
+            continue
+        found = _WORD.findall(plain(text))
+        if not every_word:
+            found = [word for word in found if "@" in word]
+        for word in found:
             if not (word[0] == ":" and word[-1] == ":"):  # an emoji
                 trimmed = word.lstrip(_ENDS)
                 if trimmed:
-                    yield trimmed
+                    words.append(trimmed)
+    return Said(texts, words)
 
 
 def _forms(word: str) -> Iterable[str]:
-    """Yield what a word beginning with @ may mean: itself, then without one sign at its end after the other."""
-    shortest = len(word.rstrip(_ENDS))
-    for end in range(min(len(word), NAME_MAX + 1), max(shortest, 2) - 1, -1):
-        yield word[:end]
+    """Return what a word beginning with @ may mean: itself, then without one sign at its end after the other."""
+    shortest, length = len(word.rstrip(_ENDS)), len(word)
+    if shortest == length <= NAME_MAX + 1:
+        return (word,) if length > 1 else ()
+    return [word[:end] for end in range(min(length, NAME_MAX + 1), max(shortest, 2) - 1, -1)]
 
 
-def names_in(texts: Sequence[str]) -> list[str]:
-    """Return the usernames that the texts may name, lower-case, without @, at most NAMES_MAX."""
+def names_in(said: Said) -> list[str]:
+    """Return the usernames that texts may name, lower-case, without @, at most NAMES_MAX."""
     names: dict[str, None] = {}
-    for word in _words(texts):
+    for word in said.words:
         if "@" not in word:
             continue
-        for part in [word] if word[0] == "@" else _SPLIT.split(word):
+        for part in (word,) if word[0] == "@" else _SPLIT.split(word):
             if part[:1] == "@":
                 for form in _forms(part.lower()):
                     names[form[1:]] = None
@@ -177,18 +193,17 @@ def names_in(texts: Sequence[str]) -> list[str]:
 
 
 def find(
-    texts: Sequence[str],
+    said: Said,
     names: Mapping[str, str],
     keywords: Mapping[str, Sequence[str]] | None = None,
     first_names: Mapping[str, Sequence[str]] | None = None,
 ) -> Found:
-    """Return whom the texts name.
+    """Return whom texts name.
 
     names: username → user id. keywords: lower-case word → user ids. first_names: the same, case-sensitive.
     """
     found = Found()
     keywords, first_names = keywords or {}, first_names or {}
-    every_word = bool(keywords or first_names)
 
     def check(word: str) -> bool:
         lower = word.lower()
@@ -208,17 +223,17 @@ def find(
             found.user_ids.update(dict.fromkeys(ids))
         return bool(ids)
 
-    for word in _words(texts):
-        if not every_word and "@" not in word:
-            continue
+    for word in said.words:
         if word[0] == "@":
-            any(check(form) for form in _forms(word))
+            for form in _forms(word):
+                if check(form):
+                    break
         elif not (check(word) or check(word.rstrip(_ENDS) or word)):
             for part in _SPLIT.split(word):
                 if part:
                     check(part)
     for keyword, ids in keywords.items():
         # Languages without spaces: the keyword is looked for inside of words.
-        if not keyword.isascii() and any(keyword in text.lower() for text in texts):
+        if not keyword.isascii() and any(keyword in text.lower() for text in said.texts):
             found.user_ids.update(dict.fromkeys(ids))
     return found

@@ -145,10 +145,10 @@ async def _named(
     by_word = bool(known.keywords or known.first_names)
     if not (by_word or "@" in post.message or post.props):
         return []
-    texts = mention_text.texts_of(post.message, post.props)
-    wanted = mention_text.names_in(texts) if known.names is None else ()
+    said = mention_text.read(mention_text.texts_of(post.message, post.props), every_word=by_word)
+    wanted = mention_text.names_in(said) if known.names is None else ()
     names = await mention_map.names_of(services, channel.id, known, wanted)
-    found = mention_text.find(texts, names, known.keywords, known.first_names)
+    found = mention_text.find(said, names, known.keywords, known.first_names)
     if found.everybody or found.here:
         for user_id in await _channel_wide(services, session, channel, known, here=not found.everybody):
             found.user_ids[user_id] = None

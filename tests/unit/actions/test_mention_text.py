@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from tidewire.actions.mention_text import ATTACHMENTS_MAX, NAMES_MAX, TEXTS_MAX, find, names_in, texts_of
+from tidewire.actions.mention_text import (
+    ATTACHMENTS_MAX,
+    NAMES_MAX,
+    TEXTS_MAX,
+    find,
+    names_in,
+    read,
+    texts_of,
+)
 
 NAMES = {name: name.upper() for name in ("bob", "eve", "bob-smith", "a.b", "under_score", "x")}
 KEYWORDS = {"tide": ["K1"], "@ops": ["K2"], "潮": ["K3"], "deploy": ["K1", "K4"]}
@@ -70,7 +78,7 @@ FIRST_NAMES = {"Robert": ["F1"]}
     ],
 )
 def test_who_is_named(text: str, named: str) -> None:
-    assert " ".join(find([text], NAMES, KEYWORDS, FIRST_NAMES).user_ids) == named
+    assert " ".join(find(read([text]), NAMES, KEYWORDS, FIRST_NAMES).user_ids) == named
 
 
 @pytest.mark.parametrize(
@@ -85,14 +93,14 @@ def test_who_is_named(text: str, named: str) -> None:
     ],
 )
 def test_everybody(text: str, everybody: bool, here: bool) -> None:
-    found = find([text], NAMES)
+    found = find(read([text], every_word=False), NAMES)
     assert (found.everybody, found.here, list(found.user_ids)) == (everybody, here, [])
 
 
 def test_names_to_look_up_are_all_forms_and_few() -> None:
-    assert names_in(["@bob-smith.. me@bob x.@Eve"]) == ["bob-smith..", "bob-smith.", "bob-smith", "eve"]
-    assert names_in(["@" + "a" * 65, "@" + "b" * 64 + "..."]) == ["b" * 64]
-    assert len(names_in([" ".join(f"@user{i}" for i in range(2000))])) == NAMES_MAX
+    assert names_in(read(["@bob-smith.. me@bob x.@Eve"])) == ["bob-smith..", "bob-smith.", "bob-smith", "eve"]
+    assert names_in(read(["@" + "a" * 65, "@" + "b" * 64 + "..."])) == ["b" * 64]
+    assert len(names_in(read([" ".join(f"@user{i}" for i in range(2000))]))) == NAMES_MAX
 
 
 @pytest.mark.parametrize(
@@ -129,7 +137,7 @@ def test_any_text_takes_linear_time(part: str) -> None:
     times = []
     for _ in range(3):  # the collector may come by
         started = time.process_time()
-        find([text], NAMES, KEYWORDS, FIRST_NAMES)
-        names_in([text])
+        find(read([text]), NAMES, KEYWORDS, FIRST_NAMES)
+        names_in(read([text], every_word=False))
         times.append(time.process_time() - started)
     assert min(times) < 0.1
