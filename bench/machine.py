@@ -6,6 +6,8 @@ Reads /proc; knows nothing of what is measured.
 import os
 import platform
 import subprocess
+import sys
+import sysconfig
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,9 +38,13 @@ def conditions() -> list[str]:
         ),
         platform.machine(),
     )
+    quick = (
+        "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS")) or sys.base_prefix == "/usr"
+    )
+    python = platform.python_version() + ("" if quick else " compiled without optimizations")
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     return [
-        f"machine   {cpu}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}",
+        f"machine   {cpu}, {os.cpu_count()} cores, Linux {platform.release()}, Python {python}",
         f"revision  {_git('rev-parse', '--short', 'HEAD')}{'+' if _git('status', '--porcelain', '-uno') else ''}",
         f"time      {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, load average {load}",
     ]

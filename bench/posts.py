@@ -1,13 +1,14 @@
 """POST /posts: requests per second of one API core, and CPU time per post of the API, PostgreSQL and Redis.
 
     python -m bench.posts [--members 10 1000] [--connections 32] [--replies 30] [--mentions 0] [--pushes]
-        [--turns 9] [--seconds 4]
-    python -m bench.posts --mix
+        [--rate 0] [--turns 9] [--seconds 4]
+    python -m bench.posts --mix [--rate 4000]
 
 The real API process with one worker, a private PostgreSQL and Redis; authors on keep-alive connections, each sending
 the next post when the last is answered (bench/c/poster.c). `--mix`: 64 connections, 30 % replies, two mentions in each
-post, a channel of 1,000. The API has a core of its own; everything else is on the other.
-Every post is checked, stored, counted and published; the channel's members have no sockets.
+post, a channel of 1,000. `--rate`: so many posts a second fall due at random times (Poisson), whether or not others are
+answered, and go out over the same connections; waiting for a free one counts. The API has a core of its own; everything
+else is on the other. Every post is checked, stored, counted and published; the channel's members have no sockets.
 """
 
 import argparse
@@ -106,14 +107,23 @@ def api(running: Services, scratch: Path) -> Iterator[tuple[int, int]]:
 
 
 def turn(
-    poster: Program, api_pid: int, running: Services, seconds: float, others: Sequence[int] = ()
+    poster: Program,
+    api_pid: int,
+    running: Services,
+    seconds: float,
+    others: Sequence[int] = (),
+    *,
+    rate: float = 0,
 ) -> Turn:
-    """Post for so long and measure everybody. others: processes of the measurement that are no noise either."""
+    """Post for so long and measure everybody.
+
+    others: processes of the measurement that are no noise either. rate: of posts a second; 0: as fast as answered.
+    """
     postgres, redis = [tree([pid]) for pid in running.pids]
     load = [poster.pid]
     before = cpu_seconds(postgres), cpu_seconds(redis), cpu_seconds(load)
     watch = Watch(api_pid, [*running.pids, poster.pid, *others])
-    poster.say(f"go {seconds}")
+    poster.say(f"go {seconds} {rate}" if rate else f"go {seconds}")
     posts, failed, p50, p99 = poster.hear("done")
     window = watch.stop()
     after = cpu_seconds(postgres), cpu_seconds(redis), cpu_seconds(load)
@@ -150,10 +160,11 @@ def quiet_turns(
     program: Program, pid: int, running: Services, options: argparse.Namespace, others: Sequence[int] = ()
 ) -> list[Turn]:
     """Return turns until there are as many quiet ones as wanted, or patience ends. others: as in `turn`."""
+    rate = getattr(options, "rate", 0)
     turn(program, pid, running, options.seconds, others)  # warm: connections, plans, caches
     turns: list[Turn] = []
     for _ in range(options.turns * PATIENCE):
-        turns.append(turn(program, pid, running, options.seconds, others))
+        turns.append(turn(program, pid, running, options.seconds, others, rate=rate))
         if sum(one.window.quiet for one in turns) == options.turns:
             break
     return turns
@@ -194,8 +205,15 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--replies", type=int, default=30, help="percent of the posts that are replies")
     parser.add_argument("--mentions", type=int, default=0, help="members that each post names")
-    parser.add_argument("--mix", action="store_true", help="64 connections, 30 %% replies, 2 mentions, 1,000 members")
-    parser.add_argument("--pushes", action="store_true", help="everybody has a phone, and no push worker runs")
+    parser.add_argument(
+        "--mix", action="store_true", help="64 connections, 30 %% replies, 2 mentions, 1,000 members"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=0, help="posts a second that fall due; 0: as fast as answered"
+    )
+    parser.add_argument(
+        "--pushes", action="store_true", help="everybody has a phone, and no push worker runs"
+    )
     parser.add_argument("--turns", type=int, default=9, help="quiet turns to wait for")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of one turn")
     options = parser.parse_args(words)
@@ -213,6 +231,8 @@ def main(words: list[str] | None = None) -> int:
             head = f"{members} members, {options.connections} connections, {options.replies} % replies"
             if options.mentions:
                 head += f", {options.mentions} mentions"
+            if options.rate:
+                head += f", {options.rate:,.0f} posts/s due"
             if options.pushes:
                 asyncio.run(give_phones(Database(running.postgres.url())))
                 head += ", all with phones"

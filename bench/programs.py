@@ -16,7 +16,7 @@ def build(name: str) -> Path:
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         BUILT.mkdir(parents=True, exist_ok=True)
         flags = ["-O2", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra"]
-        subprocess.run(["gcc", *flags, "-o", program, source], check=True)
+        subprocess.run(["gcc", *flags, "-o", program, source, "-lm"], check=True)
     return program
 
 

@@ -1,12 +1,15 @@
-/* The authors of bench.posts: each sends the next post when the last is answered, on a keep-alive connection of his own.
+/* The authors of bench.posts, each on a keep-alive connection of his own.
  *
  * poster PORT TOKENS_FILE CHANNEL_ID CONNECTIONS REPLIES_PERCENT MENTIONS
  *
  * A post has 3 to 27 words and names so many members; a reply answers the author's last root. Lines on stdin:
- * `go SECONDS`; then it answers `done POSTS FAILED P50_MS P99_MS`. Anything but 201 has failed.
+ * `go SECONDS [RATE]`; then it answers `done POSTS FAILED P50_MS P99_MS`. Anything but 201 has failed. Without a RATE
+ * each author sends the next post when the last is answered. With one, so many posts a second fall due at random times
+ * (Poisson), each goes out by an author who is free, and waiting for one counts.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,7 +32,7 @@ typedef struct {
     const User *user;
     char root[ID + 1], *answer;
     size_t got;
-    double sent_at;
+    double due_at;
 } Author;
 
 /* Words of ordinary length; what they mean costs nobody anything. */
@@ -79,7 +83,8 @@ static void connect_author(Author *author, int port) {
     if (!author->answer) die("no memory");
 }
 
-static void send_post(Author *author) {
+/* due_at: when its time counts from. */
+static void send_post(Author *author, double due_at) {
     char body[REQUEST_MAX / 2], request[REQUEST_MAX];
     const char *root = rand() % 100 < replies_percent ? author->root : "";
     size_t n = (size_t)sprintf(body, "{\"channel_id\":\"%s\",\"message\":\"", channel_id);
@@ -93,7 +98,7 @@ static void send_post(Author *author) {
     int size = sprintf(request,
                        "POST /api/v4/posts HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n"
                        "Content-Length: %zu\r\n\r\n%s", author->user->token, n, body);
-    author->sent_at = now();
+    author->due_at = due_at;
     author->got = 0;
     if (send(author->fd, request, (size_t)size, MSG_NOSIGNAL) != size) die("send: %s", strerror(errno));
 }
@@ -118,30 +123,57 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void run(Author *authors, int count, int epoll, double seconds) {
+static void note_time(double seconds) {
+    if (time_count == time_room) {
+        time_room = time_room ? 2 * time_room : 1 << 16;
+        times = realloc(times, time_room * sizeof *times);
+        if (!times) die("no memory");
+    }
+    times[time_count++] = seconds;
+}
+
+static double until_next(double rate) { return -log((rand() + 1.0) / (RAND_MAX + 2.0)) / rate; }
+
+static void wake_at(int timer, double at) {
+    double whole = floor(at);
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)whole, .tv_nsec = (long)((at - whole) * 1e9) + 1}};
+    if (timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL)) die("timer: %s", strerror(errno));
+}
+
+static void run(Author *authors, int count, int epoll, int timer, double seconds, double rate) {
+    Author **idle = malloc((size_t)count * sizeof *idle);
+    if (!idle) die("no memory");
+    int idle_count = 0;
     long failed = 0;
-    double end = now() + seconds;
+    double start = now(), end = start + seconds, due_at = start;
     time_count = 0;
-    for (int i = 0; i < count; i++) send_post(&authors[i]);
-    for (int waiting = count; waiting;) {
+    while (idle_count < count) idle[idle_count] = &authors[idle_count], idle_count++;
+    for (;;) {
+        double at = now();
+        while (idle_count && due_at < end && due_at <= at) {
+            send_post(idle[--idle_count], rate > 0 ? due_at : at);
+            if (rate > 0) due_at += until_next(rate);
+        }
+        if (rate <= 0 && at >= end) due_at = end;
+        if (due_at >= end && idle_count == count) break;
+        if (idle_count && due_at < end) wake_at(timer, due_at);
         struct epoll_event events[AT_ONCE];
         int ready = epoll_wait(epoll, events, AT_ONCE, -1);
         for (int i = 0; i < ready; i++) {
             Author *author = events[i].data.ptr;
+            uint64_t times_up;
+            if (!author) {
+                if (read(timer, &times_up, sizeof times_up) < 0 && errno != EAGAIN) die("timer: %s", strerror(errno));
+                continue;
+            }
             int status = receive(author);
             if (!status) continue;
-            if (time_count == time_room) {
-                time_room = time_room ? 2 * time_room : 1 << 16;
-                times = realloc(times, time_room * sizeof *times);
-                if (!times) die("no memory");
-            }
-            double at = now();
-            times[time_count++] = at - author->sent_at;
+            note_time(now() - author->due_at);
             failed += status != 201;
-            if (at < end) send_post(author);
-            else waiting--;
+            idle[idle_count++] = author;
         }
     }
+    free(idle);
     qsort(times, time_count, sizeof *times, compare);
     printf("done %zu %ld %.2f %.2f\n", time_count, failed, times[time_count / 2] * 1e3, times[time_count * 99 / 100] * 1e3);
     fflush(stdout);
@@ -151,11 +183,14 @@ int main(int argc, char **argv) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (argc != 7) die("PORT TOKENS_FILE CHANNEL_ID CONNECTIONS REPLIES_PERCENT MENTIONS");
     int count = atoi(argv[4]), epoll = epoll_create1(EPOLL_CLOEXEC);
+    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     read_users(argv[2]);
     channel_id = argv[3], replies_percent = atoi(argv[5]), mentions = atoi(argv[6]);
     if (mentions < 0 || mentions > 40 || mentions > user_count) die("%d mentions", mentions);
     Author *authors = calloc((size_t)count, sizeof *authors);
-    if (epoll < 0 || !authors) die("no memory");
+    if (epoll < 0 || timer < 0 || !authors) die("no memory");
+    struct epoll_event due = {.events = EPOLLIN, .data.ptr = NULL};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &due)) die("epoll: %s", strerror(errno));
     for (int i = 0; i < count; i++) {
         authors[i].user = &users[i % user_count];
         connect_author(&authors[i], atoi(argv[1]));
@@ -163,8 +198,10 @@ int main(int argc, char **argv) {
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, authors[i].fd, &event)) die("epoll: %s", strerror(errno));
     }
     char line[64];
-    double seconds;
-    while (fgets(line, sizeof line, stdin))
-        if (sscanf(line, "go %lf", &seconds) == 1) run(authors, count, epoll, seconds);
+    double seconds, rate = 0;
+    while (fgets(line, sizeof line, stdin)) {
+        if (sscanf(line, "go %lf %lf", &seconds, &rate) > 0) run(authors, count, epoll, timer, seconds, rate);
+        rate = 0;
+    }
     return 0;
 }
