@@ -20,6 +20,7 @@ from api.call import Call
 from api.drain import drain
 from api.errors import describe
 from api.files import PUBLIC
+from api.framing import is_plain
 from api.not_implemented import OPERATIONS
 from api.proxies import Proxies
 from api.rates import Rates
@@ -76,6 +77,8 @@ class Api:
             browsers.tell(self.services.config, req, resp)
         if req.method == "GET":
             resp.set_header("Expires", "0")
+        if not is_plain(req):
+            resp.set_header("Connection", "close")
         return request_id
 
     async def _answer(
@@ -83,6 +86,8 @@ class Api:
     ) -> None:
         services = self.services
         assert services is not None, "a request came before the start-up"
+        if not is_plain(req):
+            raise AppError("api.context.bad_request.app_error", 400, "The transfer coding is not just chunked.")
         if len(req.relative_uri) > services.config.number("ServiceSettings.MaximumURLLength"):
             raise AppError("api.context.uri_too_long.app_error", 414, "The URL is too long.")
         session, token, dead_cookie = await authenticate(

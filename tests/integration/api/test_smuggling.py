@@ -11,15 +11,19 @@ PING = b"GET /api/v4/system/ping HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKS = b"2\r\n{}\r\n0\r\n\r\n"
 
 
-def request(*lines: bytes, end: bytes = b"\r\n") -> bytes:
+def request(*lines: bytes, path: bytes = b"/api/v4/users/login") -> bytes:
     """Return the head of a POST with these lines."""
-    return end.join([b"POST /api/v4/users/login HTTP/1.1", b"Host: x", *lines, b"", b""])
+    return b"\r\n".join([b"POST %s HTTP/1.1" % path, b"Host: x", *lines, b"", b""])
 
 
 SMUGGLED = {
     "a length and chunks": request(b"Content-Length: 2", b"Transfer-Encoding: chunked") + CHUNKS,
     "chunks and a length": request(b"Transfer-Encoding: chunked", b"Content-Length: 60") + CHUNKS,
-    "chunked twice": request(b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity") + CHUNKS,
+    "chunked twice": request(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked") + CHUNKS,
+    "chunked, chunked": request(b"Transfer-Encoding: chunked, chunked") + CHUNKS,
+    "chunked and identity": request(b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity") + CHUNKS,
+    "identity and chunked": request(b"Transfer-Encoding: identity, chunked") + CHUNKS,
+    "chunks behind a bare LF": request(b"Content-Length: 2", b"X-One: a\nTransfer-Encoding: chunked") + CHUNKS,
     "a coding that is none": request(b"Transfer-Encoding: xchunked") + CHUNKS,
     "two lengths": request(b"Content-Length: 2", b"Content-Length: 3") + b"{}",
     "a length with a sign": request(b"Content-Length: +2") + b"{}",
@@ -52,6 +56,12 @@ async def test_ambiguous_requests_are_refused(people: People, data: bytes) -> No
     assert answered.count(b"HTTP/1.1 ") == 1, answered
     assert answered.startswith(b"HTTP/1.1 400 "), answered
     assert (await people.anonymous.get("/system/ping"))["status"] == "OK"
+
+
+async def test_the_connection_is_closed_where_nothing_is(people: People) -> None:
+    twice = (b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")
+    answered = await answers(people, request(*twice, path=b"/nowhere") + CHUNKS)
+    assert answered.count(b"HTTP/1.1 ") == 1 and answered.startswith(b"HTTP/1.1 404 "), answered
 
 
 async def test_nothing_is_taken_from_behind_a_broken_body(people: People) -> None:
