@@ -94,7 +94,8 @@ $(STAMPS)/build: $(STAMPS)/run $(COMPILED_SOURCES)
 
 $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/run
 	@echo "installing what requirements-dev.lock lists"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--use-pep517 --no-build-isolation -r requirements-dev.lock
 	@touch $@
 
 $(STAMPS)/node: $(NODE)/package-lock.json $(NODE)/package.json $(STAMPS)/dev
