@@ -108,6 +108,8 @@ class Importer:
         await self._flush(end)
         if self._stopping:
             raise Stopped("it was told to stop")
+        if self._first:
+            raise Stopped("the first line is not the format's version: there is none")
         if not kit.dry:
             await settle(kit)
         return kit.report

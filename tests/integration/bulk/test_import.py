@@ -424,12 +424,12 @@ async def test_it_stops_where_it_is_told_to(postgres: Postgres, redis: Redis, tm
         assert report.skipped == 1
 
 
-@pytest.mark.parametrize("first", ["", '{"type":"version","version":2}', '{"type":"team"}', "no json"])
+@pytest.mark.parametrize("first", [None, "", '{"type":"version","version":2}', '{"type":"team"}', "no json"])
 async def test_a_file_that_is_none_is_refused(
-    postgres: Postgres, redis: Redis, tmp_path: Path, first: str
+    postgres: Postgres, redis: Redis, tmp_path: Path, first: str | None
 ) -> None:
     async with cloned(postgres) as url:
         path = tmp_path / "x.jsonl"
-        path.write_text(first + "\n" + "\n".join(map(str, [])) + '{"type":"team","team":{}}\n')
+        path.write_text("\n" if first is None else first + '\n{"type":"team","team":{}}\n')
         with pytest.raises(Stopped, match="the first line is not the format's version"):
             await town.run(Place.at(url, redis.url).settings, path)
