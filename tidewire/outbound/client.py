@@ -5,7 +5,6 @@ checked, and the request goes to the address that was checked. A redirect is a n
 """
 
 import asyncio
-import socket
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -19,6 +18,7 @@ from pyreqwest.http import Url
 from pyreqwest.response import Response
 
 from tidewire.outbound.addresses import AllowList
+from tidewire.outbound.names import addresses_of
 
 AT_ONCE, AT_ONCE_PER_HOST = 64, 8
 ORIGINS = 64  # clients kept: making one takes 10 ms, most of it certificates
@@ -268,10 +268,10 @@ def parse(text: str) -> Url:
 async def look_up(host: str, port: int) -> list[str]:
     """Return the addresses behind a name, each one to be checked. Raises: FetchError if there are none."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await addresses_of(host, port)
     except (OSError, UnicodeError):
         raise FetchError("there is no such host") from None
-    return [str(entry[4][0]).partition("%")[0] for entry in found]
+    return [address.partition("%")[0] for address in found]
 
 
 def _make_client(target: _Target) -> Client:

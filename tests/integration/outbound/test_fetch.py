@@ -2,12 +2,15 @@
 
 import asyncio
 import gzip
+import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from tidewire.outbound import FetchError, Outbound
+from tidewire.outbound import FetchError, Outbound, names
 from tidewire.outbound import client as client_module
 
 Handler = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
@@ -117,6 +120,38 @@ async def test_a_name_that_nobody_knows_is_no_fault_of_ours(monkeypatch: pytest.
 
         monkeypatch.setattr(client_module, "look_up", look_up)
         assert (await client.fetch("GET", url, timeout_s=5, limit=100)).body == b"end"
+
+
+async def test_names_whose_servers_hang_hold_up_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, asked = threading.Event(), socket.getaddrinfo
+
+    def getaddrinfo(host: str, *given: Any, **more: Any) -> Any:
+        if host.startswith("slow"):
+            release.wait(20)
+            raise socket.gaierror
+        return asked("127.0.0.1" if host.startswith("quick") else host, *given, **more)
+
+    async def handler(request: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply(b"end"))
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    try:
+        async with server(handler) as url, outbound() as client:
+            slow = [client.fetch("GET", f"http://slow{n}.invalid/", timeout_s=0.1, limit=9) for n in range(50)]
+            given_up = await asyncio.gather(*slow, return_exceptions=True)
+            assert all("within" in str(one) for one in given_up)
+            quick = url.replace("127.0.0.1", "quick.invalid")
+            assert (await client.fetch("GET", quick, timeout_s=5, limit=100)).body == b"end"
+            monkeypatch.setattr(names, "_places", threading.BoundedSemaphore(1))
+            waiting = asyncio.create_task(client.fetch("GET", "http://slow.invalid/", timeout_s=5, limit=9))
+            await asyncio.sleep(0)
+            with pytest.raises(FetchError, match="no such host"):  # at once: nobody waits for a place
+                await client.fetch("GET", quick, timeout_s=5, limit=9)
+            release.set()
+            with pytest.raises(FetchError, match="no such host"):
+                await waiting
+    finally:
+        release.set()
 
 
 async def test_redirects_are_checked_counted_and_told_no_secrets() -> None:
