@@ -84,6 +84,8 @@ class ReminderSweep:
                     pass
             except Unavailable as error:
                 log.warning("reminders wait", waits_for=error.service)
+            except Exception:  # this task's boundary: a bug of ours must not end the reminders of others
+                log.exception("a sweep of reminders failed")
 
 
 async def sweep(services: Services) -> int:

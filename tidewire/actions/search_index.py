@@ -60,6 +60,8 @@ class SearchIndex:
                     await read_files(services)
             except Unavailable as error:
                 log.warning("search index waits", waits_for=error.service)
+            except Exception:  # this task's boundary: a bug of ours must not end the search of what comes later
+                log.exception("a pass of the search index failed")
             if not busy:
                 await asyncio.sleep(PASS_S)
 
@@ -100,7 +102,8 @@ async def read_files(services: Services) -> None:
                 text = await _text_of(services, file)
             except (NotAPicture, AppError) as error:
                 log.info("a file cannot be read for search", file_id=file.id, reason=str(error))
-        await store.add_content(services.db, services.settings.search.language, file.id, text)
+        while not await store.add_content(services.db, services.settings.search.language, file.id, text):
+            text = text[: len(text) // 2]  # the first half of its words has room, or a half of that
 
 
 async def _text_of(services: Services, file: StoredFile) -> str:

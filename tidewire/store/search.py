@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from asyncpg.exceptions import QueryCanceledError
+from asyncpg.exceptions import ProgramLimitExceededError, QueryCanceledError
 
 from tidewire.store import sql
 from tidewire.store.db import Database, Record, Transaction
@@ -106,9 +106,13 @@ async def unread_files(db: Database, limit: int) -> list[StoredFile]:
     return sql.structs(StoredFile, await db.fetch(_Q["unread_files"], limit))
 
 
-async def add_content(db: Database, language: str, file_id: str, text: str) -> None:
-    """Add what a file says to its words."""
-    await db.execute(_Q["add_content"], language, file_id, text)
+async def add_content(db: Database, language: str, file_id: str, text: str) -> bool:
+    """Add what a file says to its words; False if that is more than a row of the index holds (1 MB)."""
+    try:
+        await db.execute(_Q["add_content"], language, file_id, text)
+    except ProgramLimitExceededError:
+        return False
+    return True
 
 
 # -- asking

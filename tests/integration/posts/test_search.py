@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import asyncpg
@@ -15,7 +16,7 @@ from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tests.integration.posts.chat import say
 from tests.integration.posts.test_extras import refusal
-from tidewire.actions import search
+from tidewire.actions import search, search_index
 from tidewire.wire.ids import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -270,6 +271,40 @@ async def test_a_search_that_takes_too_long_is_given_up(people: People, monkeypa
     assert await find(people.member, people, "storm")
 
 
+async def test_a_file_of_too_many_words_does_not_end_the_index(people: People) -> None:
+    """Hyphens make three words of two; in letters of three bytes that is more than PostgreSQL holds in a row."""
+    me = people.member
+    room = (await me.new_channel(people.team["id"], "library"))["id"]
+    letters, random = [chr(code) for code in range(0x1200, 0x1240)], Random(1)
+    words = (["".join(random.choices(letters, k=4)) for _ in range(2)] for _ in range(20_000))
+    text = "\n".join(["Catalogue", *("-".join(pair) for pair in words)])
+    answer = await me.request(
+        "POST", "/files", data={"channel_id": room}, files={"files": ("library.txt", text.encode())}
+    )
+    file_id = answer.json()["file_infos"][0]["id"]
+    await settled(people, (await say(me, room, "", file_ids=[file_id]))["id"])
+    answer = await me.post("/files/search", {"terms": "catalogue in:library"}, expect=200)
+    assert answer["order"] == [file_id]
+    await settled(people, (await say(me, room, "what comes later"))["id"])
+
+
+async def test_a_pass_that_fails_does_not_end_the_index(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = asyncio.Event()
+
+    async def fail(*args: Any, **named: Any) -> bool:
+        failed.set()
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(search_index, "index_some", fail)
+        async with asyncio.timeout(5):
+            await failed.wait()
+    post = await say(people.member, people.channel["id"], "after the failure")
+    await settled(people, post["id"])
+
+
 async def test_parts_of_what_is_written_without_spaces(people: People) -> None:
     me = people.member
     room = (await me.new_channel(people.team["id"], "harbours"))["id"]
@@ -279,8 +314,7 @@ async def test_parts_of_what_is_written_without_spaces(people: People) -> None:
         "POST", "/files", data={"channel_id": room}, files={"files": ("港口报告.txt", "深海の地図".encode())}
     )
     file_id = answer.json()["file_infos"][0]["id"]
-    await say(me, room, "", file_ids=[file_id])
-    await settled(people, *ids.values())
+    await settled(people, *ids.values(), (await say(me, room, "", file_ids=[file_id]))["id"])
 
     async def names(terms: str) -> set[str]:
         found = await find(me, people, f"{terms} in:harbours")
