@@ -98,7 +98,7 @@ async def describe(
     file = received.file
     await file.finish()
     name = file_types.clean_name(received.name) or NAMELESS
-    found = await _previews(config, workshop, received) if file_types.picture_type(file.head) else None
+    found = await _previews(config, workshop, received, user_id) if file_types.picture_type(file.head) else None
     row = StoredFile(
         id=file_id,
         user_id=user_id,
@@ -123,10 +123,10 @@ async def describe(
     return Prepared(row, received, found)
 
 
-async def _previews(config: Config, workshop: Workshop, received: Received) -> Previews | None:
+async def _previews(config: Config, workshop: Workshop, received: Received, user_id: str) -> Previews | None:
     limit = config.number("FileSettings.MaxImageResolution")
     try:
-        return await workshop.make_previews(str(received.file.path), limit)
+        return await workshop.make_previews(str(received.file.path), limit, of=user_id)
     except TooManyPixels as error:
         error_id = "api.file.upload_file.large_image_detailed.app_error"
         raise AppError(error_id, 400, "The dimensions of the picture exceed the limit.") from error

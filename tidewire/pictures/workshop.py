@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from typing import TypeVar
 
 import structlog
@@ -30,6 +31,7 @@ JOB_S = 5.0  # the largest JPEG allowed takes 0.4 s on a slow core
 START_S = 20.0  # of a new process: 0.3 s, more while a machine starts everything at once
 # Who waits for his own picture may hear 503 and try again; a file has been sent already, and lies on the disk.
 WAITING_MAX, FILES_WAITING_MAX = 16, 64
+FILES_OF_ONE_MAX = 16  # of one user; clients send the ten files of a post at once
 # Enough for an RGBA picture of the 33 megapixels that are allowed by default, twice, and Python.
 MEMORY_BYTES = 1 << 30
 
@@ -61,6 +63,14 @@ def _job(make: Callable[[str, int], T], path: str, max_pixels: int, seconds: flo
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+class _Line:
+    """What waits of one user."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.waiting = 0
+
+
 class Workshop:
     """Makes squares and previews in another process, which starts at the first job and lives until close()."""
 
@@ -68,6 +78,7 @@ class Workshop:
         self._job_s = job_s
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._lines: dict[str, _Line] = {}
         self._pool: ProcessPoolExecutor | None = None
         self.pid = 0  # of the process, 0 while there is none
 
@@ -79,9 +90,12 @@ class Workshop:
         """
         return await self._in_turn(make_square, path, max_pixels, WAITING_MAX)
 
-    async def make_previews(self, path: str, max_pixels: int) -> Previews:
-        """Return the smaller pictures of a file. Raises: as make_square."""
-        return await self._in_turn(make_previews, path, max_pixels, FILES_WAITING_MAX)
+    async def make_previews(self, path: str, max_pixels: int, *, of: str = "") -> Previews:
+        """Return the smaller pictures of a file. of: whose it is; each user has one place in the line.
+
+        Raises: as make_square; Unavailable also when too many of this user wait.
+        """
+        return await self._in_turn(make_previews, path, max_pixels, FILES_WAITING_MAX, of)
 
     async def read_text(self, path: str) -> str:
         """Return what a file says. Raises: as make_square."""
@@ -91,15 +105,24 @@ class Workshop:
         """Return the emoji of a file. Raises: as make_square."""
         return await self._in_turn(make_emoji, path, max_pixels, WAITING_MAX)
 
-    async def _in_turn(self, make: Callable[[str, int], T], path: str, max_pixels: int, waiting_max: int) -> T:
-        if self._waiting >= waiting_max:
+    async def _in_turn(
+        self, make: Callable[[str, int], T], path: str, max_pixels: int, waiting_max: int, of: str = ""
+    ) -> T:
+        line = self._lines.get(of) or _Line()
+        if self._waiting >= waiting_max or (of and line.waiting >= FILES_OF_ONE_MAX):
             raise Unavailable("pictures")
+        self._lines[of] = line
         self._waiting += 1
+        line.waiting += 1
         try:
-            async with self._turn:
+            # One's own first: sixteen bombs of one user take a turn each, and others' pictures come between them.
+            async with line.turn if of else nullcontext(), self._turn:
                 return await self._run(make, path, max_pixels)
         finally:
             self._waiting -= 1
+            line.waiting -= 1
+            if not line.waiting:
+                del self._lines[of]
 
     async def _run(self, make: Callable[[str, int], T], path: str, max_pixels: int) -> T:
         loop = asyncio.get_running_loop()
