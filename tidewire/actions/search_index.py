@@ -17,6 +17,7 @@ from tidewire.actions.services import Services
 from tidewire.pictures.squares import NotAPicture
 from tidewire.pictures.texts import TEXT_TYPES
 from tidewire.store import search as store
+from tidewire.store.objects import Missing
 from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.files import StoredFile
 from tidewire.wire.ids import first_id, now_ms
@@ -100,7 +101,7 @@ async def read_files(services: Services) -> None:
         if wanted and file.extension in TEXT_TYPES and 0 < file.size <= FILE_BYTES:
             try:
                 text = await _text_of(services, file)
-            except (NotAPicture, AppError) as error:
+            except (NotAPicture, Missing, AppError) as error:
                 log.info("a file cannot be read for search", file_id=file.id, reason=str(error))
         while not await store.add_content(services.db, services.settings.search.language, file.id, text):
             text = text[: len(text) // 2]  # the first half of its words has room, or a half of that

@@ -30,7 +30,6 @@ def read_text(path: str, characters: int) -> str:
 def _pdf(path: str, characters: int) -> str:
     # Costs 60 ms and 15 MB where it is imported: only here.
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
 
     found, size = [], 0
     try:
@@ -39,12 +38,14 @@ def _pdf(path: str, characters: int) -> str:
             size += len(found[-1])
             if size > characters:
                 break
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError, NotImplementedError) as error:
-        # pypdf meets what is broken with whatever comes up; what was read until then is better than nothing.
+    except Exception as error:
+        # This process is the boundary: pypdf meets what is broken with whatever comes up. What was read until then is
+        # better than nothing.
         if not found:
             raise NotAPicture("no readable PDF") from error
     return "\n".join(found)
 
 
 def _clean(text: str, characters: int) -> str:
-    return text[:characters].replace("\0", " ")
+    """Return the beginning of a text as it can be stored: without NUL and lone surrogates, which PDFs may name."""
+    return text[:characters].replace("\0", " ").encode("utf-8", "replace").decode()

@@ -271,7 +271,7 @@ async def test_a_search_that_takes_too_long_is_given_up(people: People, monkeypa
     assert await find(people.member, people, "storm")
 
 
-async def test_a_file_of_too_many_words_does_not_end_the_index(people: People) -> None:
+async def test_a_file_of_too_many_words_or_none_does_not_end_the_index(people: People) -> None:
     """Hyphens make three words of two; in letters of three bytes that is more than PostgreSQL holds in a row."""
     me = people.member
     room = (await me.new_channel(people.team["id"], "library"))["id"]
@@ -285,6 +285,12 @@ async def test_a_file_of_too_many_words_does_not_end_the_index(people: People) -
     await settled(people, (await say(me, room, "", file_ids=[file_id]))["id"])
     answer = await me.post("/files/search", {"terms": "catalogue in:library"}, expect=200)
     assert answer["order"] == [file_id]
+    answer = await me.request("POST", "/files", data={"channel_id": room}, files={"files": ("lost.txt", b"lost")})
+    lost = answer.json()["file_infos"][0]["id"]
+    connection = await asyncpg.connect(people.api.settings.database.url)
+    await connection.execute("UPDATE files SET key = 'nowhere' WHERE id = $1", lost)
+    await connection.close()
+    await settled(people, (await say(me, room, "", file_ids=[lost]))["id"])
     await settled(people, (await say(me, room, "what comes later"))["id"])
 
 
