@@ -138,6 +138,24 @@ async def test_pages(people: People, log_book: dict[str, Any]) -> None:
     assert await find(people.member, people, "storm", page=-1, per_page=0) == whole
 
 
+async def test_hashtags_that_are_longer_than_a_word_may_be(people: People) -> None:
+    """They are not found; their posts are, and the index can be written out, as backups do."""
+    room = (await people.member.new_channel(people.team["id"], "tags"))["id"]
+    tags = ("#" + "ሀ" * 998, "#" + "𐀀" * 512 + "a", "#" + "é" * 998, "#short")
+    posts = [(await say(people.member, room, f"{tag} mast"))["id"] for tag in tags]
+    await settled(people, *posts)
+    assert await find(people.member, people, "mast in:tags") == posts[::-1]
+    assert await find(people.member, people, "#short in:tags") == [posts[3]]
+    for terms in ("𐀀" * 512, "#" + "𐀀" * 511, '"' + "𐀀 " * 255 + '"', "-" + "𐀀" * 511):
+        await find(people.member, people, terms)
+    connection = await asyncpg.connect(people.api.settings.database.url)
+    try:
+        rows = await connection.fetch("SELECT words::text FROM post_search WHERE post_id = ANY($1)", posts)
+    finally:
+        await connection.close()
+    assert len(rows) == len(posts)
+
+
 async def test_edits_and_archives(people: People, log_book: dict[str, Any]) -> None:
     owner, me = people.owner, people.member
     room = await owner.new_channel(people.team["id"], "bridge", "O", me)

@@ -1,6 +1,8 @@
 -- part: words_of_post
+-- array_to_tsvector cuts what is longer than a word of the index may be, in the middle of a character.
 to_tsvector($1::text::regconfig, search_text(p.message))
-    || array_to_tsvector(array_remove(string_to_array(lower(p.hashtags), ' '), ''))
+    || CASE WHEN p.hashtags = '' THEN '' ELSE array_to_tsvector(ARRAY(SELECT tag
+        FROM unnest(string_to_array(lower(p.hashtags), ' ')) tag WHERE octet_length(tag) BETWEEN 1 AND 2046)) END
 
 -- part: words_of_file
 to_tsvector($1::text::regconfig, search_text(regexp_replace(f.name, '[^[:alnum:]]+', ' ', 'g') || ' ' || f.name))
