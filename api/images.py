@@ -11,7 +11,7 @@ CACHE = "max-age=86400, private"
 @route("GET", "/image", csrf=False)
 async def image(call: Call) -> Raw | Stream:
     """An image of another site, or the way there if there is no proxy."""
-    found = await image_proxy.get(call.services, call.query("url"))
+    found = await image_proxy.get(call.services, call.query("url"), call.login.user_id)
     if isinstance(found, str):
         call.set_header("Location", found)
         return Raw(b"", "text/plain", 302)

@@ -145,6 +145,7 @@ async def _call(typed: Typed, command: Command, trigger_id: str) -> CommandRespo
         content_type="application/x-www-form-urlencoded",
         token=command.token,
         text=True,
+        of=typed.user.id,
     )
     return answer if isinstance(answer, CommandResponse) else CommandResponse("ephemeral", answer)
 

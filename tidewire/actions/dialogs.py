@@ -148,7 +148,7 @@ async def _pass_on(services: Services, session: Session, given: Submission, kind
         await permissions.check_team(services, session, given.team_id, "view_team")
     url = given.url
     told = structs.replace(given, url="", user_id=session.user_id, type=given.type or kind)
-    answer = await outgoing_call.call(services, url, msgspec.json.encode(told), shape, ERROR)
+    answer = await outgoing_call.call(services, url, msgspec.json.encode(told), shape, ERROR, of=session.user_id)
     assert isinstance(answer, shape)
     return answer
 

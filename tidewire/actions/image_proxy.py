@@ -5,6 +5,7 @@ while HasImageProxy is true.
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 from hmac import digest
 from urllib.parse import urljoin
 
@@ -27,10 +28,11 @@ class Image:
     After TIMEOUT_S it closes by itself: who reads no further keeps nobody's place.
     """
 
-    def __init__(self, media_type: str, first: bytes, incoming: Incoming) -> None:
+    def __init__(self, media_type: str, first: bytes, incoming: Incoming, places: AsyncExitStack) -> None:
         self.media_type = media_type
         self._next = first
         self._incoming = incoming
+        self._places = places
         self._left = IMAGE_BYTES
         self._closing: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(TIMEOUT_S, self._end)
@@ -61,14 +63,14 @@ class Image:
         try:
             await self._incoming.close()
         finally:
-            _room.release()
+            await self._places.aclose()
 
 
 _room = asyncio.Semaphore(AT_ONCE)
 
 
-async def get(services: Services, url: str) -> Image | str:
-    """Return an image of another site, or the address at which the client finds it himself.
+async def get(services: Services, url: str, user_id: str) -> Image | str:
+    """Return an image of another site, or the address at which the client finds it himself. user_id: who asks.
 
     Raises: 400 for what is no address; 404 where there is no image, or none that this server may fetch.
     """
@@ -83,7 +85,7 @@ async def get(services: Services, url: str) -> Image | str:
         return url
     if services.config.text("ImageProxySettings.ImageProxyType") == "atmos/camo":
         return _camo(services, url)
-    return await _open(services, url)
+    return await _open(services, url, user_id)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -102,12 +104,18 @@ def _camo(services: Services, url: str) -> str:
     return f"{proxy}/{signed}/{url.encode().hex()}"
 
 
-async def _open(services: Services, url: str) -> Image:
+async def _open(services: Services, url: str, user_id: str) -> Image:
+    places = AsyncExitStack()
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            await _room.acquire()
+            await places.enter_async_context(services.outbound.shares.of(user_id))
+            await places.enter_async_context(_room)
     except TimeoutError:
+        await places.aclose()
         raise _none() from None
+    except BaseException:
+        await places.aclose()
+        raise
     incoming = None
     try:
         incoming = await services.outbound.open(
@@ -119,11 +127,11 @@ async def _open(services: Services, url: str) -> Image:
         kind = headers.format_of(first)
         if not 200 <= incoming.status < 300 or not kind:
             raise FetchError("there is no image")
-        return Image(headers.TYPES[kind], first, incoming)
+        return Image(headers.TYPES[kind], first, incoming, places)
     except BaseException as error:
         if incoming is not None:
             await incoming.close()
-        _room.release()
+        await places.aclose()
         # The same for all reasons: nobody learns which addresses answer inside.
         raise _none() if isinstance(error, FetchError) else error from None
 

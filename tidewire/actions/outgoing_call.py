@@ -26,19 +26,22 @@ async def call(
     content_type: str = "application/json",
     token: str = "",
     text: bool = False,
+    of: str = "",
 ) -> T | str:
     """Return an integration's answer as `shape`; text: a plain text answer comes as it is, an empty one as "".
 
-    token: of a command, sent as `Authorization: Token …`. Raises: 400 with error_id and a reason that may be shown.
+    token: of a command, sent as `Authorization: Token …`. of: the user who makes us ask, in his share of the places.
+    Raises: 400 with error_id and a reason that may be shown.
     """
     headers = {"Content-Type": content_type, "Accept": "application/json"}
     if token:
         headers["Authorization"] = "Token " + token
     timeout_s = services.config.number("ServiceSettings.OutgoingIntegrationRequestsTimeout")
     try:
-        answer = await services.outbound.fetch(
-            method, url, timeout_s=timeout_s, limit=ANSWER_BYTES, headers=headers, body=body, hops=HOPS
-        )
+        async with services.outbound.shares.of(of):
+            answer = await services.outbound.fetch(
+                method, url, timeout_s=timeout_s, limit=ANSWER_BYTES, headers=headers, body=body, hops=HOPS
+            )
     except FetchError as error:
         raise AppError(error_id, 400, f"The integration did not answer: {error}.") from error
     if not 200 <= answer.status < 300:

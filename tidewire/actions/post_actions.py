@@ -102,7 +102,7 @@ async def do_click(services: Services, session: Session, post_id: str, action_id
         context,
     )
     url = action.integration.get("url", "")
-    answer = await outgoing_call.call(services, url, msgspec.json.encode(request), _Answer, ERROR)
+    answer = await outgoing_call.call(services, url, msgspec.json.encode(request), _Answer, ERROR, of=user.id)
     assert isinstance(answer, _Answer)
     if answer.update is not None and post is not None:
         await _update(services, channel, post, answer.update, skip=answer.skip_slack_parsing)

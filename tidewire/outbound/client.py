@@ -19,8 +19,9 @@ from pyreqwest.response import Response
 
 from tidewire.outbound.addresses import AllowList
 from tidewire.outbound.names import addresses_of
+from tidewire.outbound.shares import Shares
 
-AT_ONCE, AT_ONCE_PER_HOST = 64, 8
+AT_ONCE, AT_ONCE_PER_HOST, AT_ONCE_PER_USER = 64, 8, 8
 ORIGINS = 64  # clients kept: making one takes 10 ms, most of it certificates
 URL_MAX = 2048
 CONNECT_S = 5.0
@@ -121,6 +122,7 @@ class Outbound:
         self._insecure = insecure
         self._list = ("", AllowList(""))
         self._room = asyncio.Semaphore(AT_ONCE)
+        self.shares = Shares(AT_ONCE_PER_USER)  # for callers: of requests that a user makes us send
         self._origins: OrderedDict[_Target, _Origin] = OrderedDict()
 
     async def close(self) -> None:

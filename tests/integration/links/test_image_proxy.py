@@ -96,13 +96,14 @@ async def test_a_place_is_given_back_though_nobody_reads(
     assert image_proxy._room._value == image_proxy.AT_ONCE
     monkeypatch.setattr(image_proxy, "TIMEOUT_S", 0.2)
     asks: Any = SimpleNamespace(outbound=Outbound(lambda: "127.0.0.1", lambda: False))
-    found = await image_proxy._open(asks, site.url + "/i")
+    found = await image_proxy._open(asks, site.url + "/i", people.member.id)
     assert image_proxy._room._value == image_proxy.AT_ONCE - 1
     async with asyncio.timeout(5):
         while image_proxy._room._value < image_proxy.AT_ONCE:
             await asyncio.sleep(0.01)
     await found.close()
     assert image_proxy._room._value == image_proxy.AT_ONCE
+    assert not asks.outbound.shares._shares
     await asks.outbound.close()
 
 
