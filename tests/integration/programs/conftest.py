@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -76,6 +77,23 @@ class Program:
         """Forget what was told, and answer this from now on."""
         self.told.clear()
         self.answer, self.raw = {} if answer is None else answer, raw
+
+
+@asynccontextmanager
+async def silent_program() -> AsyncIterator[str]:
+    """Give the address of a program that takes requests and answers none, until the context ends."""
+    over = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        over.set()
+        server.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

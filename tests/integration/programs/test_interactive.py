@@ -9,7 +9,7 @@ import pytest
 
 from tests.fixtures.api import People
 from tests.integration.posts.chat import Announced, say
-from tests.integration.programs.conftest import Program
+from tests.integration.programs.conftest import Program, silent_program
 from tests.integration.programs.test_commands import new_command, run, shown
 from tests.integration.programs.test_incoming import refusal
 from tidewire.wire.ids import new_id
@@ -240,28 +240,16 @@ async def test_every_kind_of_element_and_the_next_form(people: People, program: 
 
 
 async def test_slow_programs_of_one_user_hold_up_nobody_else(people: People, program: Program) -> None:
-    release = asyncio.Event()
-
-    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await release.wait()
-        writer.close()
-
-    hanging = await asyncio.start_server(hang, "127.0.0.1", 0)
-    slow = {"url": f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}/", "channel_id": people.channel["id"]}
-    submit = "/actions/dialogs/submit"
-    try:
-        async with asyncio.TaskGroup() as group:
-            many = [group.create_task(people.member.request("POST", submit, json=slow)) for _ in range(80)]
-            await asyncio.sleep(0.5)  # so many are more than there are places for requests
-            program.expect({"error": "quick"})
-            async with asyncio.timeout(2):  # of the 3 s that a program has
-                given = await people.owner.post(submit, {**slow, "url": program.url}, expect=200)
-            assert given == {"error": "quick"}
-            release.set()
-        assert {one.result().status_code for one in many} == {400}
-    finally:
-        release.set()
-        hanging.close()
+    submit, filled = "/actions/dialogs/submit", {"channel_id": people.channel["id"]}
+    async with asyncio.TaskGroup() as group, silent_program() as url:
+        slow = {**filled, "url": url}  # more than there are places for requests
+        many = [group.create_task(people.member.request("POST", submit, json=slow)) for _ in range(80)]
+        await asyncio.sleep(0.5)
+        program.expect({"error": "quick"})
+        async with asyncio.timeout(2):  # of the 3 s that a program has
+            given = await people.owner.post(submit, {**filled, "url": program.url}, expect=200)
+        assert given == {"error": "quick"}
+    assert {one.result().status_code for one in many} == {400}
 
 
 async def test_trigger_ids_are_not_forged_and_do_not_last(people: People, program: Program) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fixtures.api import People
 from tests.integration.posts.chat import say
-from tests.integration.programs.conftest import Program
+from tests.integration.programs.conftest import Program, silent_program
 from tests.integration.programs.test_incoming import new_hook as new_incoming
 from tests.integration.programs.test_incoming import refusal, send
 
@@ -107,30 +107,19 @@ async def test_addresses_inside_are_not_called(people: People, program: Program)
 
 
 async def test_a_program_that_hangs_holds_up_its_own_team_only(people: People, program: Program) -> None:
-    release = asyncio.Event()
-
-    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await release.wait()
-        writer.close()
-
-    hanging = await asyncio.start_server(hang, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}/"
-    hook = await new_hook(people, program, trigger_words=["slow"], callback_urls=[url])
     team = await people.admin.new_team("quick-team")
     room = await people.admin.new_channel(team["id"], "quick-room", "O")
     quick = {"team_id": team["id"], "trigger_words": ["quick"], "callback_urls": [program.url]}
     await people.admin.post("/hooks/outgoing", quick, expect=201)
     program.expect(b"")
-    try:
+    async with silent_program() as url:
+        hook = await new_hook(people, program, trigger_words=["slow"], callback_urls=[url])
         for _ in range(40):
             await say(people.member, people.channel["id"], "slow")
         await say(people.admin, room["id"], "quick")
         async with asyncio.timeout(2):  # of the 3 s that a program has
             assert (await program.next()).form["text"] == "quick"
-    finally:
-        release.set()
-        hanging.close()
-        await people.owner.delete(f"/hooks/outgoing/{hook['id']}")
+    await people.owner.delete(f"/hooks/outgoing/{hook['id']}")
 
 
 @pytest.mark.parametrize(
