@@ -79,7 +79,7 @@ def _difference(told: Any, fresh: Any) -> Any:
     return {key: _difference(told.get(key), fresh.get(key)) for key in keys if told.get(key) != fresh.get(key)}
 
 
-_DRAFT = ("message", "type", "props", "file_ids", "priority", "create_at", "update_at")
+_DRAFT = ("message", "type", "props", "file_ids", "priority", "create_at", "update_at", "delete_at")
 _ME = ("username", "nickname", "first_name", "position", "roles", "props", "last_picture_update", "update_at")
 
 
@@ -339,7 +339,9 @@ class Client:
 
     async def on_thread_updated(self, data: Json, _: Json) -> None:
         thread = json.loads(data["thread"])
-        if thread["post"]["channel_id"] in self.state.channels:
+        if not thread["reply_count"]:  # the last one was deleted: a post without replies is no thread
+            self.state.threads.pop(thread["id"], None)
+        elif thread["post"]["channel_id"] in self.state.channels:
             self.state.threads[thread["id"]] = thread
 
     async def on_thread_read_changed(self, data: Json, broadcast: Json) -> None:

@@ -5,6 +5,7 @@ Each scenario acts by REST; then both people's states, made by events alone, are
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -51,6 +52,15 @@ class World:
         body = {"team_id": self.team["id"], "name": f"c-{new_token()[:10]}", "display_name": "Room", "type": kind}
         channel: Json = await self.ada.call("POST", "/channels", body)
         return channel
+
+    async def settle(self) -> None:
+        """Wait until everybody knows what a fresh load says.
+
+        After one came (back) into a channel: of a post that was deleted before he has loaded it, events alone do not
+        tell him whether it is in the number that he loaded.
+        """
+        for person in self.people:
+            await person.settle()
 
     async def post(self, person: Client, message: str, channel: Json | None = None, root: Json | None = None) -> Json:
         body = {"channel_id": (channel or self.room)["id"], "message": message, "root_id": root["id"] if root else ""}
@@ -177,6 +187,7 @@ async def remove_and_add(w: World) -> None:
     await w.post(w.ada, "with bob")
     await w.ada.call("POST", f"/channels/{w.room['id']}/members", {"user_id": w.eve.id})
     await w.eve.call("DELETE", f"/channels/{w.room['id']}/members/{w.eve.id}")
+    await w.settle()
 
 
 async def leave_team(w: World) -> None:
@@ -184,6 +195,7 @@ async def leave_team(w: World) -> None:
     await w.post(w.ada, "bob left")
     await w.ada.call("POST", f"/teams/{w.team['id']}/members", {"team_id": w.team["id"], "user_id": w.bob.id})
     await w.ada.call("POST", f"/channels/{w.room['id']}/members", {"user_id": w.bob.id})
+    await w.settle()
 
 
 async def preferences(w: World) -> None:
@@ -198,7 +210,7 @@ async def drafts(w: World) -> None:
     root = await w.post(w.ada, "root")
     for root_id, message in (("", "to say"), (root["id"], "to answer"), ("", "to say later")):
         body = {"user_id": w.bob.id, "channel_id": w.room["id"], "root_id": root_id, "message": message}
-        await w.bob.call("POST", "/drafts", body)
+        await w.bob.call("POST", "/drafts", {**body, "create_at": 1, "update_at": 2, "delete_at": 3})
     await w.bob.call("DELETE", f"/users/me/channels/{w.room['id']}/drafts/{root['id']}")
 
 
@@ -340,6 +352,126 @@ async def refer(w: World, site: str) -> None:
         await w.bob.call("POST", f"/posts/{reply['id']}/pin")
 
 
+async def restore_version(w: World) -> None:
+    root = await w.post(w.ada, f"#first @{w.bob.name}")
+    await w.post(w.bob, "a reply", root=root)
+    for message in ("second", "third"):
+        await w.ada.call("PUT", f"/posts/{root['id']}/patch", {"message": message})
+    versions = await w.ada.call("GET", f"/posts/{root['id']}/edit_history")
+    await w.ada.call("POST", f"/posts/{root['id']}/restore/{versions[-1]['id']}")
+
+
+async def mark_unread_without_collapsed_threads(w: World) -> None:
+    """A client without collapsed threads marks a reply as unread, and then sees the channel with its threads."""
+    root = await w.post(w.ada, "root")
+    replies = [await w.post(w.ada, f"@{w.bob.name} {n}", root=root) for n in range(2)]
+    await w.post(w.ada, f"behind them @{w.bob.name}")
+    await w.bob.call("POST", f"/users/me/posts/{replies[1]['id']}/set_unread", {})
+    await w.post(w.ada, "one more", root=root)
+    await w.bob.call("POST", "/channels/members/me/view", {"channel_id": w.room["id"]})
+    await w.post(w.ada, "and another", root=root)
+    await w.bob.call("POST", f"/users/me/posts/{root['id']}/set_unread", {})
+
+
+async def delete_mentions(w: World) -> None:
+    root = await w.post(w.ada, f"@{w.bob.name}")
+    replies = [await w.post(w.ada, f"@{w.bob.name} {n}", root=root) for n in range(3)]
+    await w.ada.call("DELETE", f"/posts/{replies[0]['id']}")
+    await w.ada.call("DELETE", f"/posts/{replies[2]['id']}")
+    other = await w.post(w.ada, f"@{w.bob.name}")
+    await w.ada.call("DELETE", f"/posts/{other['id']}")
+
+
+async def delete_with_files(w: World) -> None:
+    answer = await w.ada.rest.post(f"/files?channel_id={w.room['id']}&filename=a.txt", content=b"words")
+    assert answer.status_code == 201, answer.text
+    file_id = answer.json()["file_infos"][0]["id"]
+    root = await w.post(w.bob, "root")
+    body = {"channel_id": w.room["id"], "message": "", "file_ids": [file_id], "root_id": root["id"]}
+    post = await w.ada.call("POST", "/posts", body, expect=201)
+    await w.ada.call("DELETE", f"/posts/{post['id']}")
+
+
+async def direct_threads(w: World) -> None:
+    direct = await w.ada.call("POST", "/channels/direct", [w.ada.id, w.bob.id])
+    root = await w.post(w.ada, "psst", direct)
+    await w.post(w.bob, f"@{w.ada.name} what?", direct, root)
+    reply = await w.post(w.ada, "this", direct, root)
+    await w.bob.call("POST", f"/users/me/posts/{reply['id']}/set_unread", {"collapsed_threads_supported": True})
+    await w.bob.call("POST", f"/users/me/posts/{reply['id']}/set_unread", {})
+    await w.ada.call("PUT", f"/users/me/teams/{w.team['id']}/threads/read")
+    await w.settle()
+    await w.ada.call("DELETE", f"/posts/{reply['id']}")
+
+
+async def leave_with_threads_and_drafts(w: World) -> None:
+    root = await w.post(w.bob, "root")
+    await w.post(w.ada, "reply", root=root)
+    body = {"user_id": w.bob.id, "channel_id": w.room["id"], "root_id": root["id"], "message": "to answer"}
+    await w.bob.call("POST", "/drafts", body)
+    await w.bob.call("DELETE", f"/channels/{w.room['id']}/members/{w.bob.id}")
+    await w.post(w.ada, f"@{w.bob.name}", root=root)
+    await w.bob.call("POST", f"/channels/{w.room['id']}/members", {"user_id": w.bob.id})
+    await w.post(w.ada, f"@{w.bob.name} again", root=root)
+    await w.settle()
+
+
+async def keywords_and_mutes(w: World) -> None:
+    props = (await w.bob.call("GET", "/users/me"))["notify_props"]
+    await w.bob.call("PUT", "/users/me/patch", {"notify_props": {**props, "mention_keys": "gull,\u9dd7"}})
+    root = await w.post(w.ada, "a Gull")
+    await w.post(w.ada, "\u3053\u306e\u9dd7\u3092", root=root)
+    await w.bob.call("POST", "/commands/execute", {"command": "/mute", "channel_id": w.room["id"]})
+    await w.post(w.ada, f"gull @all @{w.bob.name}")
+    await w.bob.call("POST", "/commands/execute", {"command": "/mute", "channel_id": w.room["id"]})
+    await w.bob.call("PUT", "/users/me/patch", {"notify_props": props})
+
+
+async def programs(w: World) -> None:
+    """Webhooks and commands write: in the channel, in a thread, to one user."""
+    hook = await w.ada.call("POST", "/hooks/incoming", {"channel_id": w.room["id"], "username": "gate"})
+    root = await w.post(w.bob, "root")
+    site = w.ada.serve.url
+    for payload in (
+        {"text": f"<!channel> @{w.bob.name}", "attachments": [{"text": f"@{w.eve.name} :wave:"}]},
+        {"text": f"answer @{w.bob.name}", "root_id": root["id"]},
+        {"text": "for you", "channel": "@" + w.bob.name},
+        {"text": "x" * 20_000},
+        {"text": "now", "priority": {"priority": "urgent"}},
+    ):
+        answer = await w.ada.rest.post(f"{site}/hooks/{hook['id']}", json=payload)
+        assert answer.status_code == 200, answer.text
+    for person, command in (
+        (w.ada, "/me waves"),
+        (w.bob, f"/shrug @{w.ada.name}"),
+        (w.ada, "/code x"),
+        (w.ada, "/header news"),
+        (w.ada, "/purpose talk"),
+        (w.ada, "/rename Hall"),
+        (w.ada, f"/msg @{w.bob.name} psst"),
+        (w.bob, f"/groupmsg @{w.ada.name},@{w.eve.name} all"),
+        (w.ada, f"/invite @{w.eve.name}"),
+        (w.ada, f"/remove @{w.eve.name}"),
+        (w.bob, "/leave"),
+    ):
+        body = {"command": command, "channel_id": w.room["id"], "team_id": w.team["id"]}
+        await person.call("POST", "/commands/execute", body)
+    await w.ada.call("POST", f"/channels/{w.room['id']}/members", {"user_id": w.bob.id})
+    await w.settle()
+
+
+async def remind(w: World) -> None:
+    """A reminder comes within some seconds, by a direct message of the server's own account."""
+    post = await w.post(w.ada, "later")
+    due = int(time.time()) + 1
+    await w.bob.call("POST", f"/users/me/posts/{post['id']}/reminder", {"target_time": due})
+    seen = len(w.bob.state.posts)
+    async with asyncio.timeout(20):
+        while not any(post["type"] == "reminder" for post in w.bob.state.posts.values()):
+            await asyncio.sleep(0.1)
+    assert len(w.bob.state.posts) > seen
+
+
 SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     post_and_reply,
     edit_and_pin,
@@ -369,22 +501,28 @@ SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     convert_group,
     categories,
     files,
+    restore_version,
+    mark_unread_without_collapsed_threads,
+    delete_mentions,
+    delete_with_files,
+    direct_threads,
+    leave_with_threads_and_drafts,
+    keywords_and_mutes,
+    programs,
 ]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, remind], ids=lambda scenario: scenario.__name__)
 async def test_events_lead_where_a_fresh_load_leads(world: World, scenario: Callable[[World], Awaitable[None]]) -> None:
     await scenario(world)
-    for person in world.people:
-        await person.settle()
+    await world.settle()
 
 
 async def test_everything_in_random_order(world: World) -> None:
     order = random.Random(7)  # any fixed number: a failure must come again
     for _ in range(25):
         await order.choice(SCENARIOS)(world)
-    for person in world.people:
-        await person.settle()
+    await world.settle()
 
 
 async def links(w: World) -> None:
@@ -420,8 +558,7 @@ async def test_what_only_admins_do(own_serve: Callable[..., Serve]) -> None:
     w = await World(await asyncio.to_thread(own_serve)).begin()
     try:
         await links(w)
-        for person in w.people:
-            await person.settle()
+        await w.settle()
         body = {"name": f"team-{new_token()[:10]}", "display_name": "Other", "type": "O"}
         other = await w.ada.call("POST", "/teams", body)
         member = {"team_id": other["id"], "user_id": w.bob.id}
@@ -433,19 +570,15 @@ async def test_what_only_admins_do(own_serve: Callable[..., Serve]) -> None:
         await w.post(w.bob, "reply", root=root)
         site = "https://chat.example.org"
         await w.ada.call("PUT", "/config/patch", {"ServiceSettings": {"SiteURL": site}})
-        for person in w.people:  # meanwhile every process hears of it
-            await person.settle()
+        await w.settle()  # meanwhile every process hears of it
         await refer(w, site)
-        for person in w.people:
-            await person.settle()
+        await w.settle()
         assert {bool(post["metadata"].get("embeds")) for post in w.eve.state.posts.values()} == {False, True}
         await w.ada.call("POST", f"/channels/{w.room['id']}/move", {"team_id": other["id"], "force": True})
-        for person in w.people:
-            await person.settle()
+        await w.settle()
         await w.ada.call("PUT", "/config/patch", {"ServiceSettings": {"EnableAPITeamDeletion": True}})
         await w.ada.call("DELETE", f"/teams/{other['id']}?permanent=true")
-        for person in w.people:
-            await person.settle()
+        await w.settle()
         assert w.room["id"] not in w.bob.state.channels
     finally:
         for person in w.people:

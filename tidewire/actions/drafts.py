@@ -36,7 +36,7 @@ async def do_put_draft(services: Services, session: Session, draft: Draft, conne
     connection_id: the connection that is not told, or "". Raises: 400, 403, 501.
     """
     check_on(services)
-    draft.user_id = session.user_id
+    draft.user_id, draft.delete_at = session.user_id, 0
     draft.file_ids, draft.priority = draft.file_ids or [], draft.priority or {}
     _check(draft)
     channel = await permissions.access_channel_for_post(services, session, draft.channel_id)
