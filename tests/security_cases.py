@@ -237,6 +237,8 @@ CASES: dict[str, tuple[str, list[str]]] = {
         "made-up parts of posts",
         [
             POSTS + "test_posts.py::test_nobody_speaks_for_others",
+            PROGRAMS + "test_commands.py::test_commands_and_webhooks_of_others",
+            PROGRAMS + "test_incoming.py::test_a_webhook_made_for_another_stays_in_its_channel",
             GATEWAY + "test_post_refs.py::test_edits_name_anew_and_clients_decide_nothing",
         ],
     ),

@@ -11,6 +11,7 @@ from tidewire.actions import channels as channel_actions
 from tidewire.actions import integration_posts, integration_text, permissions
 from tidewire.actions.copies import announce
 from tidewire.actions.permissions import has_channel, has_team
+from tidewire.actions.program_owners import access_owner
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user
 from tidewire.bus.envelope import team_key
@@ -47,21 +48,17 @@ class Payload(Struct):
 
 
 async def do_create(services: Services, session: Session, new: IncomingWebhook) -> IncomingWebhook:
-    """Store a webhook of the caller, or of another user for who may manage others'. Raises: 400, 403, 501."""
+    """Store a webhook of the caller, or of another user for who may manage others'. Raises: 400, 403, 404, 501."""
     _check_on(services)
     channel = await _access_channel(services, session, new.channel_id)
     if not await has_team(services, session, channel.team_id, OWN):
         raise forbidden()
-    owner = new.user_id or session.user_id
-    if owner != session.user_id:
-        if not await has_team(services, session, channel.team_id, OTHERS):
-            raise forbidden()
-        await get_user(services, owner)
+    owner = await access_owner(services, session, channel.team_id, new.user_id, OTHERS)
     await _check_lock(services, session, channel, new)
     now = now_ms()
     hook = IncomingWebhook(
         new_id(now), now, now, 0, owner, channel.id, channel.team_id, new.display_name, new.description, new.username,
-        new.icon_url, new.channel_locked,
+        new.icon_url, new.channel_locked or not _may_unlock(session, owner),
     )  # fmt: skip
     _check(hook)
     if await store.count_incoming(services.db, team_id=channel.team_id, user_id="") >= HOOKS_MAX:
@@ -122,7 +119,8 @@ async def do_update(
         if hook is None:
             raise _missing()
         hook.channel_id, hook.display_name, hook.description = channel.id, new.display_name, new.description
-        hook.username, hook.icon_url, hook.channel_locked = new.username, new.icon_url, new.channel_locked
+        hook.username, hook.icon_url = new.username, new.icon_url
+        hook.channel_locked = new.channel_locked or (hook.channel_locked and not _may_unlock(session, hook.user_id))
         hook.update_at = max(now_ms(), hook.update_at + 1)
         _check(hook)
         await store.update_incoming(tx, hook)
@@ -247,6 +245,15 @@ async def _may_read(services: Services, session: Session, channel_id: str) -> bo
     if channel is None or channel.type == "O":
         return True
     return await has_channel(services, session, channel_id, "read_channel_content")
+
+
+def _may_unlock(session: Session, owner_id: str) -> bool:
+    """Tell whether the caller may let a webhook post elsewhere in its owner's name, in direct messages too.
+
+    Not for another user, unless he is an admin of the server: everybody may found a team, add people to it, and make
+    webhooks of theirs there.
+    """
+    return owner_id == session.user_id or permissions.is_admin(session)
 
 
 async def _check_lock(services: Services, session: Session, channel: Channel, new: IncomingWebhook) -> None:

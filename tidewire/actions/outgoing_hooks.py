@@ -11,8 +11,8 @@ from tidewire.actions import permissions
 from tidewire.actions.copies import announce
 from tidewire.actions.hook_calls import cache_key
 from tidewire.actions.permissions import has_team
+from tidewire.actions.program_owners import access_owner
 from tidewire.actions.services import Services
-from tidewire.actions.users import get_user
 from tidewire.bus.envelope import team_key
 from tidewire.outbound import FetchError
 from tidewire.outbound.client import parse
@@ -38,11 +38,7 @@ async def do_create(services: Services, session: Session, new: OutgoingWebhook) 
         raise body_param("team_id")
     if not await has_team(services, session, new.team_id, OWN):
         raise forbidden()
-    creator_id = new.creator_id or session.user_id
-    if creator_id != session.user_id:
-        if not await has_team(services, session, new.team_id, OTHERS):
-            raise forbidden()
-        await get_user(services, creator_id)
+    creator_id = await access_owner(services, session, new.team_id, new.creator_id, OTHERS)
     now = now_ms()
     hook = structs.replace(
         new, id=new_id(now), token=new_token(), create_at=now, update_at=now, delete_at=0, creator_id=creator_id

@@ -78,12 +78,20 @@ async def test_commands_and_webhooks_of_others(people: People, program: Program)
     admin, member, team = people.admin, people.member, people.team["id"]
     command = {"team_id": team, "trigger": "for-you", "method": "P", "url": program.url, "auto_complete": True}
     hook = {"team_id": team, "trigger_words": ["for-you"], "callback_urls": [program.url]}
-    for path, body in (("/commands", command), ("/hooks/outgoing", hook)):
-        made = await admin.post(path, {**body, "creator_id": member.id}, expect=201)
-        assert made["creator_id"] == member.id
+    incoming = {"channel_id": people.channel["id"]}
+    for path, owner, body in (
+        ("/commands", "creator_id", command),
+        ("/hooks/outgoing", "creator_id", hook),
+        ("/hooks/incoming", "user_id", incoming),
+    ):
+        made = await admin.post(path, {**body, owner: member.id}, expect=201)
+        assert made[owner] == member.id
         await admin.delete(f"{path}/{made['id']}")
-        unknown = {**body, "creator_id": "x" * 26}
-        assert (await refusal(admin, "POST", path, unknown))[0] == 404
+        unknown = await refusal(admin, "POST", path, {**body, owner: "x" * 26})
+        assert unknown[0] == 404
+        # One who founds a team lets none speak who is not in it: neither there nor to others in direct messages.
+        for who in (admin, people.owner):
+            assert await refusal(who, "POST", path, {**body, owner: people.stranger.id}) == unknown
     theirs = await new_command(people, program, "theirs", auto_complete=True)
     role = await admin.get("/roles/name/team_user")
     more = ["manage_own_slash_commands", "manage_own_outgoing_webhooks"]

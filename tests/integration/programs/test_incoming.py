@@ -116,6 +116,22 @@ async def test_what_is_sent_is_posted(people: People) -> None:
             assert (post["props"]["override_username"], post["props"]["override_icon_emoji"]) == ("u", "tada")
 
 
+async def test_a_webhook_made_for_another_stays_in_its_channel(people: People) -> None:
+    """Else who founds a team writes direct messages in the name of everybody whom he adds to it."""
+    owner, admin, member, path = people.owner, people.admin, people.member, "/hooks/incoming"
+    hook = await new_hook(people, user_id=member.id)
+    assert hook["channel_locked"] is True
+    opened = {**hook, "channel_locked": False}
+    assert (await owner.put(f"{path}/{hook['id']}", opened, expect=201))["channel_locked"] is True
+    elsewhere = {"text": "x", "channel": "@teammate"}
+    refused = await send(people, hook["id"], json=elsewhere)
+    assert (refused.status_code, refused.json()["id"]) == (403, "web.incoming_webhook.channel_locked.app_error")
+    assert (await send(people, hook["id"], json={"text": "here"})).text == "ok"
+    assert (await admin.put(f"{path}/{hook['id']}", opened, expect=201))["channel_locked"] is False
+    assert (await owner.put(f"{path}/{hook['id']}", opened, expect=201))["channel_locked"] is False
+    assert (await send(people, hook["id"], json=elsewhere)).text == "ok"
+
+
 async def test_events_name_who_speaks(people: People, announced: Announced) -> None:
     hook = await new_hook(people)
     body = {"text": "x", "username": "Builder Bob"}
