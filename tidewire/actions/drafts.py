@@ -19,7 +19,7 @@ from tidewire.wire.events import as_text, encode_prefix
 from tidewire.wire.ids import is_id, now_ms
 from tidewire.wire.models import Draft, DraftView, Session
 
-DRAFTS_MAX = 1000  # of one user
+DRAFTS_MAX, DRAFTS_BYTES = 1000, 8 << 20  # of one user: clients ask for all of them at once
 PRIORITY_BYTES = 1024
 FILES_MAX = 10
 
@@ -46,8 +46,9 @@ async def do_put_draft(services: Services, session: Session, draft: Draft, conne
         await _delete(services, draft.user_id, draft.channel_id, draft.root_id, connection_id)
         return DraftView(*structs.astuple(draft))
     async with services.db.transaction() as tx:
-        if not await store.put(tx, draft, now_ms=now_ms(), most=DRAFTS_MAX):
-            raise AppError("api.draft.create_draft.too_many.app_error", 400, f"More than {DRAFTS_MAX} drafts.")
+        if not await store.put(tx, draft, now_ms=now_ms(), most=DRAFTS_MAX, most_bytes=DRAFTS_BYTES):
+            text = f"More than {DRAFTS_MAX} drafts, or too long ones."
+            raise AppError("api.draft.create_draft.too_many.app_error", 400, text)
         [shown] = await _shown(tx, draft.user_id, [draft])
         _announce(tx, "draft_created", shown, connection_id)
     return shown

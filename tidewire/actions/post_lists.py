@@ -21,6 +21,9 @@ from tidewire.wire.models import Channel, Post, PostList, Session
 
 SINCE_POSTS = 1000  # Mattermost API v4: the most a `since` list holds
 PINNED_POSTS = 1000  # the contract names no pages for them
+# Text and props of a list without pages: one post may have 300,000, and a thousand of them took all of the memory.
+LIST_BYTES = 16 << 20
+FEW = 200  # as many as a page may have: they need not be measured first
 
 
 class View(Struct):
@@ -82,8 +85,10 @@ async def get_page(
 async def get_since(
     services: Services, session: Session, channel_id: str, view: View, since: int
 ) -> PostList:
-    """Return what changed after `since` (ms); deleted posts come blank."""
-    found = await store.since(services.db, channel_id, since, SINCE_POSTS, roots_only=view.roots_only)
+    """Return what changed after `since` (ms), the latest changes of LIST_BYTES; deleted posts come blank."""
+    found = await store.since(
+        services.db, channel_id, since, SINCE_POSTS, most_bytes=LIST_BYTES, roots_only=view.roots_only
+    )
     return await list_of(services, session, found, view)
 
 
@@ -131,8 +136,8 @@ async def get_after(
 
 
 async def get_pinned(services: Services, session: Session, channel_id: str) -> PostList:
-    """Return the pinned posts of a channel, newest first, at most PINNED_POSTS."""
-    found = await store.pinned(services.db, channel_id, PINNED_POSTS)
+    """Return the pinned posts of a channel, newest first, at most PINNED_POSTS and LIST_BYTES."""
+    found = await store.pinned(services.db, channel_id, PINNED_POSTS, most_bytes=LIST_BYTES)
     return await list_of(services, session, found, View())
 
 
@@ -211,14 +216,21 @@ async def get_thread(
 
 
 async def get_posts(services: Services, session: Session, ids: Sequence[str]) -> list[Post]:
-    """Return the posts of these ids that the caller may read, in their order."""
+    """Return the posts of these ids that the caller may read, in their order; the first LIST_BYTES of them."""
     readable: dict[str, bool] = {}
-    found = await store.load(services.db, ids)
+    found = await _load_many(services, ids)
     for channel_id in {post.channel_id for post in found}:
         readable[channel_id] = await readable_channel(services, session, channel_id) is not None
     found = [post for post in found if readable[post.channel_id]]
     await _add_metadata(services, session, found)
     return found
+
+
+async def _load_many(services: Services, ids: Sequence[str]) -> list[Post]:
+    """Return posts in the order of their ids; where there are many, the first LIST_BYTES of them."""
+    if len(ids) > FEW:
+        ids = await store.first_of(services.db, ids, most_bytes=LIST_BYTES)
+    return await store.load(services.db, ids)
 
 
 async def get_post(services: Services, session: Session, post_id: str, *, deleted: bool) -> Post:
@@ -276,7 +288,7 @@ async def list_of(
     """Return posts with the roots of the replies among them, reactions and files. newer, older: ids at the ends."""
     by_id = {post.id: post for post in found}
     roots = {post.root_id for post in found if post.root_id and not post.delete_at} - by_id.keys()
-    by_id.update((post.id, post) for post in await store.load(services.db, roots))
+    by_id.update((post.id, post) for post in await _load_many(services, sorted(roots)))
     await complete(services, session, by_id.values(), extended=view.extended)
     if view.roots_only:
         await _add_following(services, session, by_id.values())

@@ -7,11 +7,14 @@ from tidewire.wire.models import Draft
 _Q = sql.load("drafts")
 
 
-async def put(tx: Transaction, draft: Draft, *, now_ms: int, most: int) -> bool:
-    """Store a draft over the one in its place and set its times; False if the user has `most` others."""
+async def put(tx: Transaction, draft: Draft, *, now_ms: int, most: int, most_bytes: int) -> bool:
+    """Store a draft over the one in its place and set its times.
+
+    False if the user has `most` others, or others of more text and props than most_bytes.
+    """
     row = await tx.fetchrow(
         _Q["put_draft"], draft.user_id, draft.channel_id, draft.root_id, now_ms, draft.message, draft.type,
-        draft.props, draft.file_ids, draft.priority, most,
+        draft.props, draft.file_ids, draft.priority, most, most_bytes,
     )  # fmt: skip
     if row is None:
         return False

@@ -3,7 +3,7 @@
 Every list is in the order of (create_at, id); `roots_only` leaves replies out, `deleted` takes deleted posts in.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -110,6 +110,11 @@ async def load(db: Source, ids: Iterable[str], *, deleted: bool = False) -> list
     return [found[post_id] for post_id in wanted if post_id in found]
 
 
+async def first_of(db: Source, ids: Sequence[str], *, most_bytes: int) -> list[str]:
+    """Return the first of these posts, in this order, until most_bytes of text and props are passed."""
+    return [row["id"] for row in await db.fetch(_Q["first_of"], list(ids), most_bytes)]
+
+
 async def page(
     db: Database, channel_id: str, limit: int, offset: int, *, deleted: bool = False, roots_only: bool = False
 ) -> list[Post]:
@@ -146,15 +151,20 @@ async def after(
     return posts[::-1]
 
 
-async def since(db: Database, channel_id: str, at_ms: int, limit: int, *, roots_only: bool) -> list[Post]:
-    """Return the posts changed after at_ms, deleted ones too: the latest changes, ordered newest post first."""
-    posts = await _posts(db, "since", channel_id, at_ms, limit, roots_only)
+async def since(
+    db: Database, channel_id: str, at_ms: int, limit: int, *, most_bytes: int, roots_only: bool
+) -> list[Post]:
+    """Return the posts changed after at_ms, deleted ones too: the latest changes, ordered newest post first.
+
+    Ends where most_bytes of text and props are passed.
+    """
+    posts = await _posts(db, "since", channel_id, at_ms, limit, roots_only, most_bytes)
     return sorted(posts, key=lambda post: (post.create_at, post.id), reverse=True)
 
 
-async def pinned(db: Database, channel_id: str, limit: int) -> list[Post]:
-    """Return pinned posts of a channel, newest first."""
-    return await _posts(db, "pinned", channel_id, limit)
+async def pinned(db: Database, channel_id: str, limit: int, *, most_bytes: int) -> list[Post]:
+    """Return pinned posts of a channel, newest first, until most_bytes of text and props are passed."""
+    return await _posts(db, "pinned", channel_id, limit, most_bytes)
 
 
 async def replies(

@@ -95,6 +95,13 @@ async def test_drafts_that_are_refused(people: People, monkeypatch: pytest.Monke
     full = (400, "api.draft.create_draft.too_many.app_error")
     assert await refusal(people.owner, "POST", "/drafts", {**put, "root_id": new_id()}) == full
     await people.owner.post("/drafts", {**put, "message": "y"}, expect=201)  # in its own place
+    monkeypatch.setattr(drafts, "DRAFTS_MAX", 10)
+    monkeypatch.setattr(drafts, "DRAFTS_BYTES", 20_000)
+    long: dict[str, Any] = {**put, "message": "z" * 11_000, "props": {"x": "y" * 11_000}}
+    await people.owner.post("/drafts", long, expect=201)
+    assert await refusal(people.owner, "POST", "/drafts", {**put, "root_id": new_id()}) == full
+    await people.owner.post("/drafts", put, expect=201)
+    await people.owner.post("/drafts", {**put, "root_id": new_id()}, expect=201)
 
 
 async def test_drafts_stay_in_the_client_where_the_server_says_so(people: People) -> None:

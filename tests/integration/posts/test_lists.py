@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from tests.fixtures.api import Client, People
 from tests.integration.posts.chat import Announced, react, say
+from tidewire.actions import post_lists
 from tidewire.store.db import Database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -305,3 +306,33 @@ async def test_an_unchanged_list_is_not_sent_again(people: People) -> None:
         await react(people.owner, post["id"], ["+1", "wave", "sob"][number])
         changed = await me.request("GET", url, headers={"If-None-Match": tag})
         assert changed.status_code == 200 and changed.headers["ETag"] != tag
+
+
+async def test_lists_without_pages_are_bounded_in_bytes(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand posts of the longest props took a worker gigabytes for one request."""
+    owner = people.owner
+    channel = (await owner.new_channel(people.team["id"], "heavy", "O"))["id"]
+    body = {"channel_id": channel, "message": "x", "props": {"x": "y" * 10_000}}
+    posts = [await owner.post("/posts", body, expect=201) for _ in range(5)]
+    ids = [post["id"] for post in posts]
+    for post_id in ids:
+        await owner.post(f"/posts/{post_id}/pin")
+    replies = [await say(owner, channel, "reply", root_id=post_id) for post_id in ids]
+    light = {post["id"] for post in replies}
+
+    async def heavy() -> list[list[str]]:
+        answers = [
+            (await owner.get(f"/channels/{channel}/pinned"))["order"],
+            (await owner.get(f"/channels/{channel}/posts?since={posts[0]['create_at'] - 1}"))["posts"],
+            (await owner.get(f"/channels/{channel}/posts?per_page=5"))["posts"],
+            [post["id"] for post in await owner.post("/posts/ids", ids)],
+        ]
+        return [[post_id for post_id in answer if post_id not in light] for answer in answers]
+
+    pinned, *others = await heavy()
+    assert pinned == ids[::-1] and others[-1] == ids
+    assert all(set(ids) <= set(found) for found in others)
+    monkeypatch.setattr(post_lists, "LIST_BYTES", 15_000)
+    monkeypatch.setattr(post_lists, "FEW", 2)
+    assert [len(found) for found in await heavy()] == [2, 2, 2, 2]
+    assert (await owner.post("/posts/ids", ids))[0]["id"] == ids[0]

@@ -4,7 +4,15 @@ import time
 
 import pytest
 
-from tidewire.actions.post_rules import UNCOUNTED, blank, client_props, find_hashtags
+from tidewire.actions.post_rules import (
+    PROPS_VALUES,
+    UNCOUNTED,
+    blank,
+    check_props,
+    client_props,
+    find_hashtags,
+)
+from tidewire.wire.errors import AppError
 from tidewire.wire.models import Post, PostMetadata
 
 
@@ -53,3 +61,18 @@ def test_a_blank_post_shows_that_it_was_there_and_nothing_else() -> None:
 def test_joins_and_leaves_are_not_counted() -> None:
     assert {"system_join_channel", "system_leave_channel", "system_add_to_channel"} <= UNCOUNTED
     assert not {"", "system_header_change", "system_displayname_change"} & UNCOUNTED
+
+
+@pytest.mark.parametrize(
+    "value", [[{}] * PROPS_VALUES, [[0] * 5000, [0] * 5000], {str(n): n for n in range(PROPS_VALUES)}, "x" * 800_000]
+)
+def test_props_that_are_too_many_or_too_long(value: object) -> None:
+    """What a list of posts costs in memory is bounded by values, not by their text: `{}` is two characters."""
+    with pytest.raises(AppError) as refused:
+        check_props({"x": value})
+    assert (refused.value.id, refused.value.status) == ("model.post.is_valid.props.app_error", 400)
+
+
+def test_attachments_fit_into_props() -> None:
+    fields = [{"title": "t", "value": "v", "short": True}] * 20
+    check_props({"attachments": [{"text": "x", "title": "y", "color": "z", "fields": fields}] * 100})

@@ -17,12 +17,16 @@ WHERE p.channel_id = $1 AND p.original_id = '' AND (p.delete_at = 0 OR $4) AND (
 ORDER BY p.create_at DESC, p.id DESC LIMIT $2 OFFSET $3;
 
 -- name: pinned
+-- The newest, up to $3 bytes of text and props; one at least.
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
     p.priority, t.reply_count, t.last_reply_at, t.participants
-FROM posts p LEFT JOIN threads t ON t.root_id = p.id
-WHERE p.channel_id = $1 AND p.is_pinned AND p.original_id = '' AND p.delete_at = 0
-ORDER BY p.create_at DESC, p.id DESC LIMIT $2;
+FROM (SELECT w.*, sum(octet_length(w.message) + octet_length(w.props::text)) OVER (ORDER BY w.create_at DESC, w.id DESC
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+    FROM (SELECT * FROM posts WHERE channel_id = $1 AND is_pinned AND original_id = '' AND delete_at = 0
+        ORDER BY create_at DESC, id DESC LIMIT $2) w) p
+LEFT JOIN threads t ON t.root_id = p.id
+WHERE coalesce(p.before, 0) <= $3::bigint ORDER BY p.create_at DESC, p.id DESC;
 
 -- name: before
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
@@ -43,13 +47,24 @@ WHERE p.channel_id = $1 AND p.original_id = '' AND (p.create_at, p.id) > ($4, $5
     AND (p.delete_at = 0 OR $6) AND (p.root_id = '' OR NOT $7)
 ORDER BY p.create_at, p.id LIMIT $2 OFFSET $3;
 
+-- name: first_of
+-- The first of the ids $1, up to $2 bytes of text and props; one at least.
+SELECT w.id FROM (SELECT p.id, g.n, sum(octet_length(p.message) + octet_length(p.props::text)) OVER (ORDER BY g.n
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+    FROM unnest($1::text[]) WITH ORDINALITY g(id, n) JOIN posts p ON p.id = g.id) w
+WHERE coalesce(w.before, 0) <= $2::bigint ORDER BY w.n;
+
 -- name: since
+-- The latest changes, up to $5 bytes of text and props; one at least.
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
     p.original_id, p.message, p.type, p.props, p.hashtags, p.file_ids, p.has_reactions,
     p.priority, t.reply_count, t.last_reply_at, t.participants
-FROM posts p LEFT JOIN threads t ON t.root_id = p.id
-WHERE p.channel_id = $1 AND p.original_id = '' AND p.update_at > $2 AND (p.root_id = '' OR NOT $4)
-ORDER BY p.update_at DESC LIMIT $3;
+FROM (SELECT w.*, sum(octet_length(w.message) + octet_length(w.props::text)) OVER (ORDER BY w.update_at DESC, w.id DESC
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+    FROM (SELECT * FROM posts WHERE channel_id = $1 AND original_id = '' AND update_at > $2 AND (root_id = '' OR NOT $4)
+        ORDER BY update_at DESC LIMIT $3) w) p
+LEFT JOIN threads t ON t.root_id = p.id
+WHERE coalesce(p.before, 0) <= $5::bigint;
 
 -- name: replies_down
 SELECT p.id, p.create_at, p.update_at, p.edit_at, p.delete_at, p.is_pinned, p.user_id, p.channel_id, p.root_id,
