@@ -15,6 +15,8 @@ from tidewire.wire.models import Preference, Session
 
 MAX_AT_ONCE = 100
 NAME_MAX, VALUE_MAX = 32, 20_000  # characters; Mattermost API v4
+# Of one user: 80,000 saved posts. Clients ask for all of them at once, whenever they start.
+ALL_BYTES = 8 << 20
 VISIBLE_MAX = 40  # direct and group channels in the sidebar
 SAVED_POST = "flagged_post"
 FAVORITE = "favorite_channel"  # name = channel id; the sidebar shows those in a category of their own
@@ -93,6 +95,9 @@ async def do_put_preferences(
     async with services.db.transaction() as tx:
         await _take_turn(tx, user_id)
         await preferences.put(tx, user_id, items)
+        if await preferences.size(tx, user_id) > ALL_BYTES:
+            error_id = "api.preference.update_preferences.too_many.app_error"
+            raise AppError(error_id, 400, "Too many preferences, or too long ones.")
         await _leave_places(tx, user_id, items)
         announce_changed(tx, user_id, items)
 

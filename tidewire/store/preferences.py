@@ -30,6 +30,11 @@ async def put(tx: Transaction, user_id: str, preferences: Sequence[Preference]) 
     )
 
 
+async def size(tx: Transaction, user_id: str) -> int:
+    """Return how much a user's preferences take, in bytes."""
+    return int(await tx.fetchval(_Q["size_of_preferences"], user_id))
+
+
 async def delete(tx: Transaction, user_id: str, preferences: Sequence[Preference]) -> None:
     """Forget preferences of a user."""
     keys = {(item.category, item.name) for item in preferences}

@@ -3,7 +3,10 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.fixtures.api import People
+from tidewire.actions import preferences
 
 PATH = "/users/me/preferences"
 
@@ -66,3 +69,18 @@ async def test_crossing_writes_do_not_deadlock(people: People) -> None:
     turns = [me.put(PATH, items if number % 2 else items[::-1], expect=200) for number in range(12)]
     turns += [me.post(PATH + "/delete", items, expect=200) for _ in range(4)]
     await asyncio.gather(*turns)
+
+
+async def test_a_users_preferences_have_an_end(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them are loaded at once, at each start of a client: without an end one user filled the memory."""
+    me = people.teammate
+    monkeypatch.setattr(preferences, "ALL_BYTES", len(await me.get(PATH)) * 1000 + 30_000)
+    long = [{"user_id": me.id, "category": "long", "name": name, "value": "x" * 20_000} for name in ("a", "b")]
+    await me.put(PATH, long[:1])
+    full = await me.put(PATH, long[1:], expect=400)
+    assert full["id"] == "api.preference.update_preferences.too_many.app_error"
+    await me.put(PATH, [{**long[0], "value": "y" * 20_000}])
+    assert [(one["name"], one["value"][:1]) for one in await me.get(PATH + "/long")] == [("a", "y")]
+    await me.post(PATH + "/delete", long[:1])
+    await me.put(PATH, long[1:])
+    await me.post(PATH + "/delete", long[1:])

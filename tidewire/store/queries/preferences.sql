@@ -12,6 +12,11 @@ SELECT $1, g.category, g.name, g.value FROM unnest($2::text[], $3::text[], $4::t
 ORDER BY g.category, g.name
 ON CONFLICT (user_id, category, name) DO UPDATE SET value = excluded.value;
 
+-- name: size_of_preferences
+-- In bytes; what a row costs beside its text counts as 64.
+SELECT coalesce(sum(octet_length(category) + octet_length(name) + octet_length(value) + 64), 0)::bigint FROM preferences
+WHERE user_id = $1;
+
 -- name: delete_preferences
 DELETE FROM preferences p USING unnest($2::text[], $3::text[]) g(category, name)
 WHERE p.user_id = $1 AND p.category = g.category AND p.name = g.name;
