@@ -35,7 +35,7 @@ class View(Struct):
 
 
 class ThreadPage(Struct):
-    """A stretch of a thread. limit None: all of it. A position is (create_at, id); up: newest first.
+    """A stretch of a thread. limit None: all of it, up to LIST_BYTES. A position is (create_at, id); up: newest first.
 
     updates: what was changed after the position, which is (update_at, id), in the order of these changes.
     alone: the post itself and nothing else of its thread.
@@ -200,16 +200,28 @@ async def get_thread(
         return await list_of(services, session, [post], view)
     roots = await store.load(services.db, [post.root_id], deleted=view.deleted) if post.root_id else [post]
     root = roots[0] if roots else post
-    replies = await store.replies(
-        services.db,
-        root.id,
-        up=page.up,
-        position=page.position,
-        updates=page.updates,
-        deleted=view.deleted,
-        limit=None if page.limit is None else page.limit + 1,
-    )
-    has_next = page.limit is not None and len(replies) > page.limit
+    if page.limit is None and root.reply_count > FEW:
+        ids = await store.reply_ids(
+            services.db,
+            root.id,
+            up=page.up,
+            position=page.position,
+            updates=page.updates,
+            deleted=view.deleted,
+        )
+        replies = await _load_many(services, ids, deleted=view.deleted)
+        has_next = len(replies) < len(ids)
+    else:
+        replies = await store.replies(
+            services.db,
+            root.id,
+            up=page.up,
+            position=page.position,
+            updates=page.updates,
+            deleted=view.deleted,
+            limit=None if page.limit is None else page.limit + 1,
+        )
+        has_next = page.limit is not None and len(replies) > page.limit
     answer = await list_of(services, session, [root, *replies[: page.limit]], view)
     answer.has_next = has_next
     return answer
@@ -226,11 +238,11 @@ async def get_posts(services: Services, session: Session, ids: Sequence[str]) ->
     return found
 
 
-async def _load_many(services: Services, ids: Sequence[str]) -> list[Post]:
+async def _load_many(services: Services, ids: Sequence[str], *, deleted: bool = False) -> list[Post]:
     """Return posts in the order of their ids; where there are many, the first LIST_BYTES of them."""
     if len(ids) > FEW:
         ids = await store.first_of(services.db, ids, most_bytes=LIST_BYTES)
-    return await store.load(services.db, ids)
+    return await store.load(services.db, ids, deleted=deleted)
 
 
 async def get_post(services: Services, session: Session, post_id: str, *, deleted: bool) -> Post:

@@ -181,9 +181,22 @@ async def replies(
 
     updates: in the order of their last changes instead; the position is an (update_at, id) then.
     """
-    start = position or ((2**62, "") if up else (-1, ""))
+    start = position or _start(up=up)
     name = "replies_updated" if updates else "replies_up" if up else "replies_down"
     return await _posts(db, name, root_id, *start, deleted, limit)
+
+
+def _start(*, up: bool) -> Position:
+    return (2**62, "") if up else (-1, "")
+
+
+async def reply_ids(
+    db: Database, root_id: str, *, up: bool, updates: bool, position: Position | None, deleted: bool
+) -> list[str]:
+    """Return the ids of what `replies` returns without a limit."""
+    rows = await db.fetch(_Q["reply_ids"], root_id, *(position or _start(up=up)), deleted, updates, up)
+    ids = [row["id"] for row in rows]
+    return ids[::-1] if up else ids
 
 
 async def neighbours(

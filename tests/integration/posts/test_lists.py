@@ -336,3 +336,27 @@ async def test_lists_without_pages_are_bounded_in_bytes(people: People, monkeypa
     monkeypatch.setattr(post_lists, "FEW", 2)
     assert [len(found) for found in await heavy()] == [2, 2, 2, 2]
     assert (await owner.post("/posts/ids", ids))[0]["id"] == ids[0]
+
+
+async def test_whole_threads_are_bounded_in_bytes(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = people.owner
+    channel = (await owner.new_channel(people.team["id"], "heavy-thread", "O"))["id"]
+    root = await say(owner, channel, "root")
+    heavy: dict[str, Any] = {"root_id": root["id"], "props": {"x": "y" * 10_000}}
+    ids = [(await say(owner, channel, "reply", **heavy))["id"] for _ in range(4)]
+    await owner.put(f"/posts/{ids[0]}/patch", {"message": "changed last"})
+
+    async def thread(query: str = "") -> tuple[list[str], bool]:
+        found = await owner.get(f"/posts/{root['id']}/thread{query}")
+        assert found["order"][0] == root["id"]
+        return found["order"][1:], found.get("has_next", False)
+
+    created, updated = f"?fromCreateAt={root['create_at']}", "?updatesOnly=true&fromUpdateAt=1&direction=down"
+    queries = "", "?direction=up", created, updated
+    unbounded = [await thread(query) for query in queries]
+    assert unbounded[0] == (ids, False) and unbounded[1] == (ids[::-1], False)
+    assert unbounded[3] == ([*ids[1:], ids[0]], False)
+    monkeypatch.setattr(post_lists, "FEW", 3)
+    assert [await thread(query) for query in queries] == unbounded
+    monkeypatch.setattr(post_lists, "LIST_BYTES", 15_000)
+    assert [await thread(query) for query in queries] == [(found[:2], True) for found, _ in unbounded]

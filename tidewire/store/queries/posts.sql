@@ -94,6 +94,12 @@ WHERE p.root_id = $1 AND p.root_id <> '' AND p.original_id = '' AND (p.update_at
     AND (p.delete_at = 0 OR $4)
 ORDER BY p.update_at, p.id LIMIT $5;
 
+-- name: reply_ids
+-- Oldest first; $5: in the order of their last changes. From (time, id) = ($2, $3) on; with $6 up to there.
+SELECT id FROM (SELECT p.id, CASE WHEN $5 THEN p.update_at ELSE p.create_at END AS at FROM posts p
+    WHERE p.root_id = $1 AND p.root_id <> '' AND p.original_id = '' AND (p.delete_at = 0 OR $4)) r
+WHERE CASE WHEN $6 THEN (r.at, r.id) < ($2, $3) ELSE (r.at, r.id) > ($2, $3) END ORDER BY r.at, r.id;
+
 -- name: neighbours
 -- The ids next to a stretch of a channel: newer than (create_at, id) = ($2, $3), older than ($4, $5).
 SELECT
