@@ -32,6 +32,7 @@ from tidewire.bus.redis_client import RedisClient
 from tidewire.bus.redis_reader import RedisReader
 from tidewire.closing import Closing
 from tidewire.log import setup as setup_log
+from tidewire.loops import again
 from tidewire.settings import Settings, exposed
 from tidewire.store.connections import load_numbers
 from tidewire.store.db import Database
@@ -188,12 +189,18 @@ def _feed(gateway: Gateway, reader: RedisReader, settings: Settings, db: Databas
 
 async def _tick(gateway: Gateway, feed: Feed, collector: GatewayCollector) -> None:
     loop = asyncio.get_running_loop()
-    while True:
-        due = loop.time() + TICK_S
-        await asyncio.sleep(TICK_S)
-        collector.note_lag(loop.time() - due)
-        feed.watch()
-        gateway.tick()
+    due = loop.time() + TICK_S
+
+    async def tick() -> None:
+        nonlocal due
+        try:
+            collector.note_lag(loop.time() - due)
+            feed.watch()
+            gateway.tick()
+        finally:
+            due = loop.time() + TICK_S
+
+    await again("tick", tick, TICK_S, rest_first=True)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

@@ -24,6 +24,7 @@ from tidewire.actions.status import (
 )
 from tidewire.bus.redis_client import RedisClient
 from tidewire.bus.resp import Word
+from tidewire.loops import again
 from tidewire.store import statuses
 from tidewire.store.db import Database
 from tidewire.wire.errors import Unavailable
@@ -69,6 +70,7 @@ class Presence:
         self.told = True  # whether devices hear of statuses: EnableUserStatuses
         self._live: list[bytes] = [self._process]
         self._beaten = False
+        self._beat_at = 0.0
 
     def away_after(self, seconds: float) -> None:
         """Take another UserStatusAwayTimeout."""
@@ -134,40 +136,28 @@ class Presence:
     async def run(self) -> None:
         """Beat, write and clear until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._run())
-            group.create_task(self._save_behind())
+            group.create_task(again("presence", self._round, TICK_S))
+            group.create_task(again("last activity", self._save_behind, SAVE_S, rest_first=True))
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        beat_at = 0.0
-        while True:
-            try:
-                if loop.time() >= beat_at:
-                    beat_at = loop.time() + self._heartbeat_s
-                    await self._beat()
-                    self._sweep()
-                while self._changed:
-                    await self._flush()
-            except Unavailable as error:
-                log.warning("presence waits for redis", error=type(error).__name__)
-                self._beaten = False
-                await asyncio.sleep(1)
-            await asyncio.sleep(TICK_S)
+    async def _round(self) -> None:
+        now = asyncio.get_running_loop().time()
+        try:
+            if now >= self._beat_at:
+                self._beat_at = now + self._heartbeat_s
+                await self._beat()
+                self._sweep()
+            while self._changed:
+                await self._flush()
+        except Unavailable:
+            self._beaten = False
+            await asyncio.sleep(1)
+            raise
 
     async def _save_behind(self) -> None:
-        failing = False
-        while True:
-            await asyncio.sleep(SAVE_S)
-            # What he looks at waits for the same second: who clicks through channels costs one write.
-            self._changed.update(dict.fromkeys(user_id for user_id in self._looked if user_id in self._here))
-            self._looked.clear()
-            try:
-                await self._save()
-                failing = False
-            except Unavailable:
-                if not failing:
-                    log.warning("last activity waits for the database", users=len(self._unsaved))
-                failing = True
+        # What he looks at waits for the same second: who clicks through channels costs one write.
+        self._changed.update(dict.fromkeys(user_id for user_id in self._looked if user_id in self._here))
+        self._looked.clear()
+        await self._save()
 
     async def _save(self) -> None:
         """Write down what the next SAVE_USERS showed. Raises: Unavailable; it will be tried again."""

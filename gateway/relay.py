@@ -115,7 +115,13 @@ class Relay:
             if index >= len(entries):
                 return len(entries)
             key, n, data = entries[index]
-            self.offer(key, n, data, now := clock())
+            now = clock()
+            try:
+                self.offer(key, n, data, now)
+            except Exception:  # a bug of ours, which must not end this process and, restarted, the next
+                self.unreadable += 1
+                log.exception("an announcement cannot be applied", key=key, n=n)
+                self._gap(self._hub.users_of(key))
             index += 1
             if now > end or clock() > end:
                 return index

@@ -2,10 +2,8 @@
 ended, says that it lives. Every task runs until it is cancelled and waits for what is away.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
-import structlog
 from prometheus_client import Counter
 
 from push.decide_jobs import jobs_for
@@ -14,12 +12,11 @@ from tidewire.actions.config import Config
 from tidewire.actions.copies import announce
 from tidewire.bus import push_replies
 from tidewire.bus.envelope import user_key
-from tidewire.bus.push_queue import PushQueue, QueueFull, RemovedReader
+from tidewire.bus.push_queue import PushQueue, RemovedReader
 from tidewire.bus.redis_client import RedisClient
 from tidewire.store import push as store
 from tidewire.store.db import Database
 from tidewire.store.push import Device
-from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import now_ms
 from tidewire.wire.push import Removed
 
@@ -30,19 +27,6 @@ HOUR_MS = 3_600_000
 ALIVE_EVERY_S = 3.0
 
 REMOVALS = Counter("tidewire_push_devices_removed", "Devices that their provider does not know any more.", ["kind"])
-log = structlog.get_logger(__name__)
-
-
-async def every(seconds: float, what: str, work: Callable[[], Awaitable[object]]) -> None:
-    """Do something again and again; a failure is told and ends nothing."""
-    while True:
-        try:
-            await work()
-        except (Unavailable, QueueFull) as error:
-            log.info("push worker waits", work=what, error=repr(error.__cause__ or error))
-        except Exception:  # a bug of ours must not end the other tasks' process
-            log.exception("push worker failed", work=what)
-        await asyncio.sleep(seconds)
 
 
 async def say_alive(redis: RedisClient, targets: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 
 import msgspec
+import structlog
 
 from tidewire.bus.push_queue import GROUP, removal, retry_of
 from tidewire.bus.redis_client import RedisClient
@@ -22,6 +23,7 @@ DEAD_LENGTH = 10_000
 GATHER_S = 0.005
 AGAIN_S = 0.2
 _encode = msgspec.json.Encoder().encode
+log = structlog.get_logger("push")
 
 
 def dead_letter(raw: bytes, target: str, reason: str, answer: str) -> tuple[Word, ...]:
@@ -76,7 +78,10 @@ class Ledger:
             commands, self._commands = self._commands, []
             for stream, entries in ids.items():
                 commands += [("XACK", stream, GROUP, *entries), ("XDEL", stream, *entries)]
-            await self._certainly([("MULTI",), *commands, ("EXEC",)])
+            try:
+                await self._certainly([("MULTI",), *commands, ("EXEC",)])
+            except Exception:  # a bug of ours: these come again when they are claimed, and those behind them go on
+                log.exception("ends of pushes cannot be written down", commands=len(commands))
             if not self._work.is_set():
                 self._idle.set()
 

@@ -7,12 +7,13 @@ from typing import Literal
 import msgspec
 
 from tidewire.bus.resp import Link, Word
-from tidewire.wire.errors import Unavailable
+from tidewire.loops import again
 from tidewire.wire.push import Job
 
 LENGTH = 10_000
 KEEP_S = 60  # longer than any caller waits
 BLOCK_MS = 1_000
+RETRY_S = 0.2
 SWEEP_S = 0.1  # how late somebody who waited long enough is let go
 
 
@@ -54,6 +55,7 @@ class Replies:
         ] = {}  # when who waits is let go, by the loop's clock; in the order of asking
         self._sweeper: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._last = b"0"  # the entry that was read last
 
     def expect(self, job: Job, wait_s: float) -> asyncio.Future[Outcome]:
         """Return what will hold the outcome, or OK after about wait_s, the same for all: the push is queued.
@@ -100,7 +102,7 @@ class Replies:
 
     def start(self) -> None:
         """Hear what other processes tell."""
-        self._task = asyncio.create_task(self._listen())
+        self._task = asyncio.create_task(again("outcomes of other processes", self._listen, RETRY_S))
 
     async def close(self) -> None:
         """Stop hearing."""
@@ -118,22 +120,13 @@ class Replies:
             future.set_result(outcome)
 
     async def _listen(self) -> None:
-        last = b"0"
         stream = stream_of(self.process)
-        link: Link | None = None
-        while True:
-            try:
-                if link is None or link.closed:
-                    link = await Link.open(self._url)
-                answer = await link.call("XREAD", "BLOCK", BLOCK_MS, "STREAMS", stream, last, timeout_s=3)
-                entries = answer[0][1] if answer else []
-                for _, fields in entries:
+        link = await Link.open(self._url)
+        try:
+            while True:
+                answer = await link.call("XREAD", "BLOCK", BLOCK_MS, "STREAMS", stream, self._last, timeout_s=3)
+                for self._last, fields in answer[0][1] if answer else ():  # first: what cannot be read is passed over
                     told = _decode(fields[1])
                     self._end(told.apns_id, told.outcome)
-                last = entries[-1][0] if entries else last
-            except Unavailable:
-                await asyncio.sleep(0.2)
-            except asyncio.CancelledError:
-                if link is not None:
-                    link.close()
-                raise
+        finally:
+            link.close()

@@ -24,8 +24,8 @@ from push.station import Shared, Station
 from tidewire.bus.push_queue import TIMEOUT_S, PushQueue, retry_of
 from tidewire.bus.redis_client import RedisClient
 from tidewire.closing import Closing
+from tidewire.loops import again
 from tidewire.settings import Settings
-from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import new_token, now_ms
 from tidewire.wire.push import Job
 
@@ -68,8 +68,8 @@ class Sender:
             push.in_flight,
         )
         self.stations = {target: Station(target, provider, shared) for target, provider in providers.items()}
-        self._keeper = asyncio.create_task(self._keep())
-        self._reached = 0.0  # when Redis last answered
+        self._keeper = asyncio.create_task(again("push queue", self._keep, TICK_S))
+        self._reached = self._slow_at = 0.0  # when Redis last answered; when it was last asked for more
         self._looked = False  # at how durable it is
 
     @property
@@ -125,20 +125,12 @@ class Sender:
             log.warning("what became of the last pushes is not written down; they are sent again")
 
     async def _keep(self) -> None:
-        slow_at = 0.0
-        while True:
-            try:
-                await self._move()
-                if time.monotonic() - slow_at > SLOW_TICK_S:
-                    slow_at = time.monotonic()
-                    await self._look_after()
-                    self._reached = time.monotonic()
-            except Unavailable:
-                pass  # shown by `ready`; whoever adds a push is told
-            except Exception:  # a bug of ours must not end everything else
-                log.exception("looking after the queue failed")
-            self._complaints.roll(time.monotonic())
-            await asyncio.sleep(TICK_S)
+        self._complaints.roll(time.monotonic())
+        await self._move()
+        if time.monotonic() - self._slow_at > SLOW_TICK_S:
+            self._slow_at = time.monotonic()
+            await self._look_after()
+            self._reached = time.monotonic()
 
     async def _move(self) -> None:
         """Put what is due back into the streams."""

@@ -19,7 +19,6 @@ from push.configured_proxy import ConfiguredProxy
 from push.decide import Decider
 from push.decide_worker import DecideWorker
 from push.effective import effective
-from push.housekeeping import every
 from push.providers.aes128gcm import Vapid
 from push.sender import CLOSE_S as SENDER_CLOSE_S
 from push.sender import Sender, settle
@@ -33,9 +32,10 @@ from tidewire.actions.vault import Unreadable, Vault
 from tidewire.bus.cache import Cache
 from tidewire.bus.invalidation import InvalidationReader
 from tidewire.bus.push_decide import CLAIM_AFTER_MS, DecisionReader
-from tidewire.bus.push_queue import PushQueue, RemovedReader
+from tidewire.bus.push_queue import PushQueue, QueueFull, RemovedReader
 from tidewire.bus.redis_client import RedisClient
 from tidewire.closing import Closing
+from tidewire.loops import again
 from tidewire.settings import Settings
 from tidewire.store.db import Database
 from tidewire.wire.errors import Unavailable
@@ -127,18 +127,19 @@ async def working(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]
         )
         work = [
             DecideWorker(reader, decider, queue).run(),
-            every(
-                housekeeping.ALIVE_EVERY_S, "targets", lambda: housekeeping.say_alive(redis, sorted(found))
+            again(
+                "targets", lambda: housekeeping.say_alive(redis, sorted(found)), housekeeping.ALIVE_EVERY_S
             ),
-            every(
-                housekeeping.REMOVED_EVERY_S,
+            again(
                 "removed devices",
                 lambda: housekeeping.forget_removed(db, removed, config.server_id),
+                housekeeping.REMOVED_EVERY_S,
             ),
-            every(
-                housekeeping.EXPIRED_EVERY_S,
+            again(
                 "expired sessions",
                 lambda: housekeeping.tell_expired(db, config, queue),
+                housekeeping.EXPIRED_EVERY_S,
+                waits=(Unavailable, QueueFull),
             ),
         ]
         tasks = [asyncio.create_task(one) for one in work]

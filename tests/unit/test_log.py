@@ -3,12 +3,21 @@
 import io
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from tidewire import log
 from tidewire.settings.tree import Log
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Let later tests capture what is logged, at any level."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def fail(secret: str) -> None:

@@ -6,7 +6,6 @@ What a status is made of: tidewire.actions.status.
 import asyncio
 from typing import TYPE_CHECKING, Annotated
 
-import structlog
 from msgspec import Meta, Struct
 
 from tidewire.actions import permissions
@@ -15,9 +14,10 @@ from tidewire.actions.status import load_statuses, status_changes
 from tidewire.actions.users import get_user
 from tidewire.bus.contract import Producer
 from tidewire.bus.redis_client import RedisClient
+from tidewire.loops import again
 from tidewire.store import statuses
 from tidewire.store.db import Database
-from tidewire.wire.errors import Unavailable, body_param
+from tidewire.wire.errors import body_param
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Session, Status
 
@@ -28,9 +28,6 @@ SWEEP_S = (
     2.0  # how late a user's devices may hear that his do-not-disturb is over; what is asked for is exact
 )
 SWEEP_USERS = 500  # in one statement
-
-log = structlog.get_logger()
-
 
 class NewStatus(Struct):
     """What one may choose; the other members of a Status are ignored."""
@@ -95,7 +92,9 @@ class DndSweep:
 
     def start(self) -> None:
         """Sweep, on the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = asyncio.get_running_loop().create_task(
+            again("end of do-not-disturb", self._sweep_all, SWEEP_S, rest_first=True)
+        )
 
     async def close(self) -> None:
         """Stop sweeping."""
@@ -112,11 +111,6 @@ class DndSweep:
                 self._producer.ephemeral(status_changes({user_id: one.status for user_id, one in now.items()}))
         return len(ended)
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            try:
-                while await self.sweep() == SWEEP_USERS:
-                    pass
-            except Unavailable as error:
-                log.warning("do-not-disturb is not ended", waits_for=error.service)
+    async def _sweep_all(self) -> None:
+        while await self.sweep() == SWEEP_USERS:
+            pass

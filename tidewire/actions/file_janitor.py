@@ -9,17 +9,18 @@ import asyncio
 import structlog
 
 from tidewire.actions.file_store import FileStore
+from tidewire.loops import again
 from tidewire.store import files, upload_sessions
 from tidewire.store.db import Database
 from tidewire.store.incoming import sweep
 from tidewire.store.objects import INCOMING
-from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import now_ms
 
 EVERY_S = 60.0
 # How long an object may take from being named as doomed to the commit of its row; beyond, the upload fails.
 GRACE_MS = 15 * 60_000
 SESSION_MS = 3 * 86_400_000  # how long an upload in several requests may take
+LATER_MS = 3_600_000  # an object that cannot be deleted is tried again
 AT_ONCE = 100
 _log = structlog.get_logger("files")
 
@@ -35,7 +36,9 @@ class Janitor:
 
     def start(self) -> None:
         """Begin."""
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(
+            again("files that nobody needs", lambda: self.sweep(now_ms()), EVERY_S, wake=self._woken)
+        )
 
     def wake(self) -> None:
         """Sweep now: something failed in this process."""
@@ -47,21 +50,8 @@ class Janitor:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def _run(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                await self.sweep(now_ms())
-            except (Unavailable, OSError) as error:  # the next sweep will do it
-                _log.info("files stay for the next sweep", reason=type(error).__name__)
-            try:
-                async with asyncio.timeout(EVERY_S):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
-
     async def sweep(self, now: int) -> int:
-        """Remove all that is due at a time, ms; return how many files and objects. Raises: Unavailable, OSError."""
+        """Remove all that is due at a time, ms; return how many files and objects. Raises: Unavailable."""
         incoming = self._store.directory / INCOMING
         swept = await asyncio.to_thread(sweep, incoming) if incoming.is_dir() else 0
         while await self._expire(now):
@@ -79,6 +69,16 @@ class Janitor:
     async def _delete(self, now: int) -> int:
         async with self._db.transaction() as tx:
             taken, keys = await files.take_doomed(tx, now, AT_ONCE)
-            if keys:  # before the commit: what could not be deleted stays on the list
-                await self._store.objects.delete(keys)
+            # Before the commit: what could not be deleted stays on the list, behind the others.
+            await files.doom(tx, [key for key in keys if not await self._is_deleted(key)], now + LATER_MS)
         return taken
+
+    async def _is_deleted(self, key: str) -> bool:
+        """Delete an object; False if it is one that cannot be. Raises: Unavailable."""
+        try:
+            await self._store.objects.delete([key])
+        except Exception as error:
+            await self._store.objects.check()  # is it this object, or is the store away?
+            _log.error("an object cannot be deleted", key=key, exc_info=error)
+            return False
+        return True

@@ -19,6 +19,7 @@ import structlog
 from tidewire.actions import transfers
 from tidewire.actions.jobs import EXPORT
 from tidewire.actions.services import Services
+from tidewire.loops import again
 from tidewire.settings import child_environment
 from tidewire.store import jobs as store
 from tidewire.store.objects import Missing
@@ -46,11 +47,14 @@ class Jobs:
 
     def __init__(self) -> None:
         self._woken = asyncio.Event()
+        self._cleared = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self, services: Services) -> None:
         """Begin, on the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(services))
+        self._task = asyncio.get_running_loop().create_task(
+            again("jobs", lambda: self._do_all(services), EVERY_S, wake=self._woken)
+        )
 
     def wake(self) -> None:
         """There is a new job."""
@@ -62,19 +66,13 @@ class Jobs:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self, services: Services) -> None:
-        await asyncio.to_thread(_clear, _folder(services))
-        while True:
-            self._woken.clear()
-            try:
-                await store.give_up(services.db, now_ms() - LOST_MS, {"error": "The worker that did it died."})
-                while job := await _take(services):
-                    await _do(services, job)
-            except Unavailable as error:
-                _log.warning("jobs wait", waits_for=error.service)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY_S):
-                    await self._woken.wait()
+    async def _do_all(self, services: Services) -> None:
+        if not self._cleared:
+            await asyncio.to_thread(_clear, _folder(services))
+            self._cleared = True
+        await store.give_up(services.db, now_ms() - LOST_MS, {"error": "The worker that did it died."})
+        while job := await _take(services):
+            await _do(services, job)
 
 
 async def _take(services: Services) -> Job | None:
@@ -214,7 +212,7 @@ def _tail(file: IO[bytes], scratch: Path) -> str:
     """Return the end of what was said, without the folder: where that is here is nobody's business."""
     file.seek(0, 2)
     file.seek(max(0, file.tell() - TAIL_BYTES))
-    return file.read().decode(errors="replace").strip().replace(f"{scratch}/", "")
+    return file.read().decode(errors="replace").replace("\0", " ").strip().replace(f"{scratch}/", "")
 
 
 async def _keep(services: Services, path: Path, key: str) -> None:

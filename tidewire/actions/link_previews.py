@@ -20,6 +20,7 @@ from tidewire.actions import link_fetch, posts
 from tidewire.actions.link_shown import asks, wanted_of
 from tidewire.actions.link_text import Links
 from tidewire.actions.services import Services
+from tidewire.loops import again
 from tidewire.outbound import FetchError
 from tidewire.outbound.client import parse
 from tidewire.store import links as store
@@ -75,7 +76,9 @@ class LinkPreviews:
     def start(self, services: Services) -> None:
         """Look from now on, and take over from workers that are gone."""
         self._services = services
-        self._keeper = asyncio.get_running_loop().create_task(self._keep(services))
+        self._keeper = asyncio.get_running_loop().create_task(
+            again("links that others left", lambda: self._keep(services), KEEP_S, rest_first=True)
+        )
 
     async def close(self) -> None:
         """Stop."""
@@ -108,15 +111,8 @@ class LinkPreviews:
         task.add_done_callback(self._posts.pop)
 
     async def _keep(self, services: Services) -> None:
-        while True:
-            await asyncio.sleep(KEEP_S)
-            try:
-                await self._take_over(services)
-                await self._prune(services)
-            except Unavailable:
-                continue
-            except Exception:  # this task's boundary: a bug of ours must not keep later ones from being taken over
-                log.exception("taking over links of posts failed")
+        await self._take_over(services)
+        await self._prune(services)
 
     async def _take_over(self, services: Services) -> None:
         """Go on with what others left, and with what this worker lost."""
@@ -160,6 +156,8 @@ class LinkPreviews:
                 await store.end(services.db, look)
         except Unavailable:
             log.info("links of a post wait for the database", post_id=look.post_id)
+        except Exception:  # this task's boundary; it is tried again, TRIES times
+            log.exception("links of a post cannot be shown", post_id=look.post_id)
 
     async def _find(self, services: Services, wanted: Links) -> Preview:
         first = wanted.links[0] if wanted.links else ""

@@ -8,7 +8,6 @@ import asyncio
 import random
 import ssl
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.errors import HeaderParseError
@@ -25,6 +24,7 @@ from prometheus_client import Counter
 
 from tidewire.actions.mail_texts import render
 from tidewire.actions.vault import Unreadable
+from tidewire.loops import again
 from tidewire.store import mails as store
 from tidewire.store.mails import Waiting
 from tidewire.wire.errors import AppError, Unavailable
@@ -188,6 +188,14 @@ def _is_final(error: Exception) -> bool:
     return isinstance(error, ValueError | Unreadable | aiosmtplib.SMTPNotSupported) or _code(error) >= 500
 
 
+def _outcome(error: Exception, waiting: Waiting) -> str:
+    """Return what becomes of a message after an attempt that failed."""
+    if _is_final(error):
+        return "refused"
+    old = waiting.created_at + AGE_S * 1000 < now_ms()
+    return "given_up" if old or waiting.attempts > len(RETRIES_S) else "retried"
+
+
 async def deliver(server: Server, message: EmailMessage) -> None:
     """Send a message now. Raises: aiosmtplib.SMTPException, OSError, TimeoutError; ValueError for a login in clear."""
     if server.user and not server.security and server.host not in LOCAL:
@@ -218,7 +226,9 @@ class Mailer:
 
     def start(self, services: "Services") -> None:
         """Send, on the running loop."""
-        self._loop = asyncio.get_running_loop().create_task(self._run(services))
+        self._loop = asyncio.get_running_loop().create_task(
+            again("e-mail", lambda: self._send_due(services), POLL_S, wake=self._poked)
+        )
 
     def poke(self) -> None:
         """Look soon: a transaction that is about to commit has queued something."""
@@ -247,22 +257,9 @@ class Mailer:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("e-mail failed", exc_info=error)
 
-    async def _run(self, services: "Services") -> None:
-        while True:
-            try:
-                await self._send_due(services)
-            except Unavailable:
-                _log.warning("e-mail waits for the database")
-            if self._poked.is_set():
-                self._poked.clear()
-                await asyncio.sleep(COMMIT_S)
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await self._poked.wait()
-
     async def _send_due(self, services: "Services") -> None:
         """Send what is due, a few at a time; what waits for a server stays."""
+        await asyncio.sleep(COMMIT_S)  # who pokes is about to commit
         while (server := server_of(services)) is not None:
             room = CONNECTIONS - len(self._sending)
             if room <= 0:
@@ -296,14 +293,15 @@ class Mailer:
             await deliver(server, message_from_bytes(data, policy=SMTP))
             return "sent"
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError, Unreadable) as error:
-            final = _is_final(error)
-            old = waiting.created_at + AGE_S * 1000 < now_ms()
-            outcome = "refused" if final else "given_up" if old or waiting.attempts > len(RETRIES_S) else "retried"
+            outcome = _outcome(error, waiting)
             # The texts of servers repeat addresses; the code says enough. One line for a message that is lost.
             log = _log.debug if outcome == "retried" else _log.error
             log("e-mail not sent", kind=waiting.kind, outcome=outcome, error=type(error).__name__, code=_code(error),
                 attempts=waiting.attempts)  # fmt: skip
             return outcome
+        except Exception as error:  # a bug of ours: tried again as often as with a server that does not answer
+            _log.exception("e-mail not sent", kind=waiting.kind, attempts=waiting.attempts)
+            return _outcome(error, waiting)
 
     async def close(self) -> None:
         """Give what is being sent a moment, then stop; the rest waits for another worker."""

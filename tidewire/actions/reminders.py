@@ -11,6 +11,7 @@ import structlog
 from tidewire.actions import channels, ephemeral, permissions, posts, system_bot
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user
+from tidewire.loops import again
 from tidewire.store import post_extras as store
 from tidewire.store import posts as post_store
 from tidewire.store.post_extras import Reminder
@@ -68,7 +69,9 @@ class ReminderSweep:
 
     def start(self, services: Services) -> None:
         """Sweep, on the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(services))
+        self._task = asyncio.get_running_loop().create_task(
+            again("reminders", lambda: self._sweep_all(services), SWEEP_S, rest_first=True)
+        )
 
     async def close(self) -> None:
         """Stop sweeping; what was under way is given by another worker."""
@@ -76,16 +79,9 @@ class ReminderSweep:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self, services: Services) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            try:
-                while await sweep(services) == AT_ONCE:
-                    pass
-            except Unavailable as error:
-                log.warning("reminders wait", waits_for=error.service)
-            except Exception:  # this task's boundary: a bug of ours must not end the reminders of others
-                log.exception("a sweep of reminders failed")
+    async def _sweep_all(self, services: Services) -> None:
+        while await sweep(services) == AT_ONCE:
+            pass
 
 
 async def sweep(services: Services) -> int:
@@ -97,6 +93,10 @@ async def sweep(services: Services) -> int:
             await _give(services, reminder)
         except AppError as error:
             log.warning("a reminder was not given", user_id=reminder.user_id, error_id=error.id)
+        except Unavailable:
+            raise
+        except Exception:  # a bug of ours: this reminder would be the first of each later sweep
+            log.exception("a reminder was not given", user_id=reminder.user_id, post_id=reminder.post_id)
         await store.delete_reminder(services.db, reminder)
     return len(due)
 

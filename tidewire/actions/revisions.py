@@ -8,17 +8,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-import structlog
-
+from tidewire.loops import again
 from tidewire.store import config as store
 from tidewire.store.db import Database
-from tidewire.wire.errors import Unavailable
 
 RECHECK_S = (
     3.0  # how long a process may be out of date while the bus is away; one tiny query for each process
 )
-
-log = structlog.get_logger(__name__)
 
 
 def revision_key(name: str) -> str:
@@ -48,7 +44,9 @@ class Revisions:
 
     def start(self) -> None:
         """Watch, on the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = asyncio.get_running_loop().create_task(
+            again("revisions", self.check, RECHECK_S, wake=self._wake, rest_first=True)
+        )
 
     async def close(self) -> None:
         """Stop watching."""
@@ -67,23 +65,3 @@ class Revisions:
         for one in self._watched:
             if newest.get(one.name, 0) != one.n:
                 await one.reload()
-
-    async def _run(self) -> None:
-        failing = False
-        while True:
-            try:
-                async with asyncio.timeout(RECHECK_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass  # time to look, as without a word from the bus
-            self._wake.clear()
-            try:
-                await self.check()
-                failing = False
-            except Unavailable:
-                # The database's absence is reported by every request; the next round asks again.
-                if not failing:
-                    log.warning("revisions unchecked")
-                failing = True
-            except Exception:  # a bug of ours must not freeze the configuration for ever
-                log.exception("revisions unchecked")

@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import Counter
 
 from tidewire.actions.services import Services
+from tidewire.loops import again
 from tidewire.pictures.squares import NotAPicture
 from tidewire.pictures.texts import TEXT_TYPES
 from tidewire.store import search as store
@@ -41,7 +42,7 @@ class SearchIndex:
 
     def start(self, services: Services) -> None:
         """Index, on the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(services))
+        self._task = asyncio.get_running_loop().create_task(again("search index", lambda: self._pass(services), PASS_S))
 
     async def close(self) -> None:
         """Stop; another worker goes on where this one was."""
@@ -49,22 +50,14 @@ class SearchIndex:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self, services: Services) -> None:
-        while True:
-            busy = False
-            try:
-                check = monotonic() >= self._check_at
-                busy = await index_some(services, check=check)
-                if check:
-                    self._check_at = monotonic() + CHECK_EVERY_S
-                if not busy:
-                    await read_files(services)
-            except Unavailable as error:
-                log.warning("search index waits", waits_for=error.service)
-            except Exception:  # this task's boundary: a bug of ours must not end the search of what comes later
-                log.exception("a pass of the search index failed")
-            if not busy:
-                await asyncio.sleep(PASS_S)
+    async def _pass(self, services: Services) -> None:
+        busy = True
+        while busy:
+            check = monotonic() >= self._check_at
+            busy = await index_some(services, check=check)
+            if check:
+                self._check_at = monotonic() + CHECK_EVERY_S
+        await read_files(services)
 
 
 async def index_some(services: Services, *, check: bool = True) -> bool:
@@ -103,6 +96,10 @@ async def read_files(services: Services) -> None:
                 text = await _text_of(services, file)
             except (NotAPicture, Missing, AppError) as error:
                 log.info("a file cannot be read for search", file_id=file.id, reason=str(error))
+            except Unavailable:
+                raise
+            except Exception:  # a bug of ours: this file would be the first of each later pass
+                log.exception("a file cannot be read for search", file_id=file.id)
         while not await store.add_content(services.db, services.settings.search.language, file.id, text):
             text = text[: len(text) // 2]  # the first half of its words has room, or a half of that
 

@@ -19,6 +19,7 @@ from tidewire.actions import collapsed_threads, thread_events
 from tidewire.actions.copies import announce
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import Copy, user_key
+from tidewire.loops import again
 from tidewire.store import outbox, threads
 from tidewire.store.threads import Follower, ThreadState
 from tidewire.wire.errors import Unavailable
@@ -83,7 +84,9 @@ class ThreadNews:
     def start(self, services: Services) -> None:
         """Tell from now on, and take over from workers that are gone."""
         self._services = services
-        self._keeper = asyncio.get_running_loop().create_task(self._keep(services))
+        self._keeper = asyncio.get_running_loop().create_task(
+            again("news that others left", lambda: self._keep(services), KEEP_S, rest_first=True)
+        )
 
     def replied(self, post: Post, mentions: Iterable[str], row: int) -> None:
         """Note a reply that is committed. row: the id of its outbox row, 0 if it is not known."""
@@ -132,17 +135,13 @@ class ThreadNews:
                 self._telling = {root_id: self._waiting.pop(root_id) for root_id in roots}
                 started = monotonic()
                 try:
-                    told = await tell(services, self._telling)
+                    told = await _tell_apart(services, self._telling)
                 except Unavailable:
                     if self._closing:
                         return
                     log.info("news of threads wait for the database")
                     await asyncio.sleep(RETRY_S)
                     self._merge(self._telling)
-                except (
-                    Exception
-                ):  # this task's boundary: a bug of ours must not keep later news from being told
-                    log.exception("news of threads are lost", threads=len(roots))
                 else:
                     self._telling = {}
                     rest_s = max(told * REST_PER_EVENT_S, (monotonic() - started) * REST_FACTOR)
@@ -164,16 +163,9 @@ class ThreadNews:
     # -- across workers ------------------------------------------------------------------------------------------
 
     async def _keep(self, services: Services) -> None:
-        while True:
-            await asyncio.sleep(KEEP_S)
-            try:
-                await self._note_told(services, now_ms() - UNSEEN_MS)
-                while self._take_over(await outbox.claim_news(services.db, services.db.worker, CLAIM_ROWS)):
-                    pass
-            except Unavailable:
-                continue
-            except Exception:  # this task's boundary, as above
-                log.exception("keeping news of threads failed")
+        await self._note_told(services, now_ms() - UNSEEN_MS)
+        while self._take_over(await outbox.claim_news(services.db, services.db.worker, CLAIM_ROWS)):
+            pass
 
     async def _note_told(self, services: Services, before_ms: int) -> None:
         if self._last_row:
@@ -190,6 +182,19 @@ class ThreadNews:
         if rows:
             log.info("took over news of threads", rows=len(rows))
         return len(rows) == CLAIM_ROWS
+
+
+async def _tell_apart(services: Services, news: dict[str, News]) -> int:
+    """As `tell`; if that fails, each thread by itself: one that cannot be told is given up. Raises: Unavailable."""
+    try:
+        return await tell(services, news)
+    except Unavailable:
+        raise
+    except Exception:  # a bug of ours, which must not keep the news of other threads from being told
+        log.exception("news of threads cannot be told", threads=list(news) if len(news) == 1 else len(news))
+    if len(news) == 1:
+        return 0
+    return sum([await _tell_apart(services, {root_id: one}) for root_id, one in news.items()])
 
 
 async def tell(services: Services, news: dict[str, News]) -> int:

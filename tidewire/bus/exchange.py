@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from tidewire.bus.resp import Link, ReplyError, Word
+from tidewire.loops import again
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import new_token
 
@@ -92,29 +93,26 @@ class Exchange:
 
     async def run(self) -> None:
         """Listen until cancelled; connect again after every failure."""
-        while True:
-            ear: _Ear | None = None
-            try:
-                ear = await _Ear.open(self._url)
-                ear.on_message = self._on_message
-                self._changes.clear()
-                await ear.calls([("SUBSCRIBE", _channel(one)) for one in self._listening], TIMEOUT_S)
-                self._ready.set()
-                while True:
-                    changes, self._changes = self._changes, []
-                    self._changed.clear()
-                    await ear.calls([*changes, ("PING",)], TIMEOUT_S)
-                    changed = asyncio.ensure_future(self._changed.wait())
-                    try:
-                        await asyncio.wait([changed], timeout=BEAT_S)
-                    finally:
-                        changed.cancel()
-            except (Unavailable, ReplyError) as error:
-                log.debug("exchange disconnected", error=repr(error.__cause__ or error))
-            finally:
-                if ear is not None:
-                    ear.close()
-            await asyncio.sleep(RETRY_S)
+        await again("exchange", self._listen, RETRY_S, waits=(Unavailable, ReplyError))
+
+    async def _listen(self) -> None:
+        ear = await _Ear.open(self._url)
+        try:
+            ear.on_message = self._on_message
+            self._changes.clear()
+            await ear.calls([("SUBSCRIBE", _channel(one)) for one in self._listening], TIMEOUT_S)
+            self._ready.set()
+            while True:
+                changes, self._changes = self._changes, []
+                self._changed.clear()
+                await ear.calls([*changes, ("PING",)], TIMEOUT_S)
+                changed = asyncio.ensure_future(self._changed.wait())
+                try:
+                    await asyncio.wait([changed], timeout=BEAT_S)
+                finally:
+                    changed.cancel()
+        finally:
+            ear.close()
 
     async def ready(self) -> None:
         """Return once questions can be heard, or after TIMEOUT_S: without Redis nobody can ask."""
@@ -189,7 +187,11 @@ class Exchange:
             question.look()
 
     async def _reply(self, letter: _Letter) -> None:
-        body = await self._answer(letter.body)
+        try:
+            body = await self._answer(letter.body)
+        except Exception:  # this task's boundary; who asked is told that nobody has an answer
+            log.exception("a question cannot be answered")
+            body = b""
         self._post(letter.reply_to, _encoder.encode(_Letter(letter.number, "", body)), None)
 
     def _post(self, address: str, letter: bytes, question: _Question | None) -> None:

@@ -13,11 +13,14 @@ from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 
+import structlog
+
 from tidewire.wire.errors import Unavailable
 
 # Handed to the thread at once: a call costs some 80 µs, 1 MiB some 2 ms. Two such pieces are in memory at most.
 FLUSH_BYTES = 1 << 20
 HEAD_BYTES = 512  # enough to tell what a file is
+_log = structlog.get_logger("files")
 
 
 class Incoming:
@@ -116,4 +119,6 @@ def sweep(directory: Path) -> int:
                 swept += 1
         except (BlockingIOError, FileNotFoundError):
             continue  # somebody's, or moved or swept meanwhile
+        except OSError as error:  # what it is, we have not put it there: the others are not to stay for it
+            _log.warning("a file cannot be swept", name=path.name, reason=error.strerror)
     return swept

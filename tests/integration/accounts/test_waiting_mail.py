@@ -17,7 +17,9 @@ from tests.fixtures.redis import Redis
 from tests.integration.accounts.office import Office, texts, token_in
 from tests.integration.accounts.test_switches import switched
 from tidewire.actions import mail
+from tidewire.actions.vault import Vault
 from tidewire.store.db import Database
+from tidewire.wire.ids import now_ms
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ROOT = Path(__file__).parents[3]
@@ -56,7 +58,6 @@ async def test_what_cannot_be_sent_is_given_up_with_one_line(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mail, "RETRIES_S", (0.01, 0.01))
-    monkeypatch.setattr(mail, "POLL_S", 0.05)
     user, db = await office.newcomer("unlucky"), office.crew.town.db
     change = {"current_password": PASSWORD, "new_password": PASSWORD}
     with structlog.testing.capture_logs() as logs:
@@ -78,6 +79,26 @@ async def test_what_cannot_be_sent_is_given_up_with_one_line(
         while await waiting(db):
             await asyncio.sleep(0.01)
     assert not office.mailbox.messages
+
+
+@pytest.mark.parametrize("sealed_as", [mail.SEALED_AS, "something else"])
+async def test_what_the_mailer_stumbles_over_holds_up_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch, sealed_as: str
+) -> None:
+    """The standard library's parser raises an IndexError for such a header, wherever it may have come from."""
+    user, db = await office.newcomer(f"behind_{len(sealed_as)}"), office.crew.town.db
+    vault = await Vault.open(office.crew.people.api.settings, db)
+    monkeypatch.setattr(mail, "RETRIES_S", ())
+    await db.execute(
+        "INSERT INTO mails (kind, created_at, next_at, sealed) VALUES ('poison', $1, 0, $2)",
+        now_ms(),
+        vault.seal(sealed_as, b"To: <\r\n\r\nhello"),
+    )
+    await user.put("/users/me/password", {"current_password": PASSWORD, "new_password": PASSWORD})
+    await office.mailbox.get(f"behind_{len(sealed_as)}@example.org", "password has changed")
+    async with asyncio.timeout(10):
+        while await waiting(db):
+            await asyncio.sleep(0.01)
 
 
 async def test_no_more_wait_than_may(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from zipfile import ZipFile
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from tests.fixtures.api import Client
 from tests.integration.bulk.conftest import Site
@@ -97,6 +98,28 @@ async def test_a_job_of_a_dead_worker_ends(site: Site) -> None:
     assert job["status"] == "error" and job["data"]["error"]
     found = await admin.get(f"/jobs/{lost}")
     assert (found["status"], found["data"]) == ("error", {"error": "The worker that did it died."})
+
+
+async def test_a_job_whose_end_cannot_be_written_down_holds_up_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL takes no NUL in what a job said."""
+    admin, body = site.people.admin, {"type": "export_process"}
+
+    async def stumble(*given: Any) -> dict[str, str]:
+        return {"error": "a\0b"}
+
+    with monkeypatch.context() as patch, capture_logs() as lines:
+        patch.setattr(job_runner, "_command", stumble)
+        poison = await admin.post("/jobs", body, expect=201)
+        async with asyncio.timeout(20):
+            while not [line for line in lines if line["event"] == "work failed"]:
+                await asyncio.sleep(0.05)
+    monkeypatch.setattr(job_runner, "LOST_MS", -1000)
+    later = await ended(admin, await admin.post("/jobs", body, expect=201))
+    assert later["status"] == "success"
+    await admin.delete(f"/exports/{later['data']['export_file']}")
+    assert (await admin.get(f"/jobs/{poison['id']}"))["status"] == "error"
 
 
 async def test_an_upload_for_an_import_is_listed_and_deleted(site: Site) -> None:

@@ -210,3 +210,22 @@ async def test_what_nobody_goes_on_with_ends(crew: Crew, config: dict[str, Any])
     assert set(await stored(crew, "disk", config)) == {key for key in before if not key.startswith("pieces/")}
 
 
+async def test_what_cannot_be_deleted_holds_up_nothing(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder where an object should be, and one where files are received."""
+    db, settings = crew.town.db, crew.people.api.settings
+    store = FileStore(settings, Config(settings, db), "")
+    stuck, gone, now = f"stuck/{new_id()}", f"other/{new_id()}", now_ms()
+    for key in (f"{stuck}/inside", gone):
+        await store.objects.put(key, b"x")
+    odd = store.directory / "incoming" / "folder"
+    odd.mkdir()
+    monkeypatch.setattr(file_janitor, "AT_ONCE", 1)
+    await db.execute("INSERT INTO doomed_objects (key, at) VALUES ($1, 1), ($2, 2)", stuck, gone)
+    janitor = Janitor(db, store)
+    await janitor.sweep(now)
+    odd.rmdir()
+    assert await store.objects.keys("other") == []
+    assert await db.fetchval("SELECT at FROM doomed_objects WHERE key = $1", stuck) == now + file_janitor.LATER_MS
+    await store.objects.delete([f"{stuck}/inside"])  # then it is none any more
+    await janitor.sweep(now + file_janitor.LATER_MS)
+    assert not await db.fetchval("SELECT count(*) FROM doomed_objects WHERE key = $1", stuck)

@@ -11,7 +11,7 @@ import pytest
 from tests.fixtures.api import Client
 from tests.integration.gateway.world import PATIENCE_S
 from tests.integration.people.crew import Crew
-from tidewire.actions.status import load_presence
+from tidewire.actions.status import PROCESSES, load_presence, user_key
 from tidewire.bus.redis_client import RedisClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -102,6 +102,29 @@ async def test_do_not_disturb_ends_by_itself(crew: Crew) -> None:
     assert (stored["manual"], stored["dnd_end_time"]) == (False, 0)
     # What is over already never begins.
     assert (await choose(me, "dnd", ends=1))["status"] == "online"
+
+
+async def test_a_status_that_cannot_be_read_holds_up_nothing(crew: Crew) -> None:
+    me, other, db = crew.people.member, crew.people.owner, crew.town.db
+    socket = await crew.socket(me)
+    redis = RedisClient(crew.people.api.settings.redis.url)
+    over = "UPDATE statuses SET dnd_end_time = 1 WHERE user_id = $1"
+    try:
+        for who in (other, me):
+            await choose(who, "dnd", ends=int(time.time()) + 3600)
+        for process in await redis.call("ZRANGE", PROCESSES, 0, -1):
+            await redis.call("HSET", user_key(other.id), process, "what is this?")
+        await db.execute(over, other.id)
+        async with asyncio.timeout(PATIENCE_S):
+            while (await row(crew, other))["manual"]:
+                await asyncio.sleep(0.05)
+        await redis.call("DEL", user_key(other.id))
+        await db.execute(over, me.id)
+        async with asyncio.timeout(PATIENCE_S):
+            while (await socket.event("status_change"))["data"]["status"] != "online":
+                pass
+    finally:
+        await redis.close()
 
 
 async def test_the_sweep_is_bounded_and_one_at_a_time(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.fixtures.api import Client, People
 from tests.integration.posts.chat import Announced, say
 from tidewire.actions import drafts, reminders
+from tidewire.store.post_extras import Reminder
 from tidewire.wire.ids import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -262,6 +263,36 @@ async def test_a_reminder_comes_once_when_its_time_has_come(people: People, anno
     assert (given["type"], given["user_id"]) == ("reminder", bot["id"])
     assert given["props"]["post_id"] == post["id"] and f"seagulls/pl/{post['id']}" in given["message"]
     assert (await me.get(f"/channels/{home['id']}/members/me"))["mention_count"] == 1
+
+
+async def test_a_reminder_that_cannot_be_given_holds_up_nothing(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me, give = people.owner, reminders._give
+    posts = [await say(me, people.channel["id"], word) for word in ("poison", "later")]
+
+    async def stumble(services: Any, reminder: Reminder) -> None:
+        if reminder.post_id == posts[0]["id"]:
+            raise KeyError("a bug")
+        await give(services, reminder)
+
+    monkeypatch.setattr(reminders, "_give", stumble)
+    monkeypatch.setattr(reminders, "AT_ONCE", 1)
+    for post in posts:
+        await me.post(f"/users/me/posts/{post['id']}/reminder", {"target_time": int(time.time()) + 3600})
+    connection = await asyncpg.connect(people.api.settings.database.url)
+    try:
+        due = "UPDATE post_reminders SET target_time = CASE WHEN post_id = $1 THEN 1 ELSE 2 END"
+        await connection.execute(due, posts[0]["id"])
+        async with asyncio.timeout(30):
+            while await connection.fetchval("SELECT count(*) FROM post_reminders"):
+                await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
+    [bot] = await me.post("/users/usernames", ["system-bot"])
+    home = await me.post("/channels/direct", [me.id, bot["id"]])
+    listed = await me.get(f"/channels/{home['id']}/posts")
+    assert [post["props"]["post_id"] for post in listed["posts"].values()] == [posts[1]["id"]]
 
 
 async def test_reminders_that_are_refused(people: People, monkeypatch: pytest.MonkeyPatch) -> None:

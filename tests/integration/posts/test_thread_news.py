@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -11,6 +12,7 @@ import pytest_asyncio
 from tests.fixtures.api import Client, People
 from tests.fixtures.doomed import Doomed, doomed_beside
 from tests.integration.posts.chat import Announced, say
+from tidewire.actions import thread_news
 from tidewire.store import threads
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -92,3 +94,28 @@ async def test_a_thread_ends_when_those_who_are_being_told_have_been(people: Peo
         deletion = asyncio.create_task(owner.delete(f"/posts/{root['id']}"))
         assert not (await asyncio.wait([deletion], timeout=0.3))[0]
     assert await deletion == {"status": "OK"}
+
+
+async def test_a_thread_that_cannot_be_told_of_holds_up_no_other(
+    people: People, announced: Announced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, ann, tell = people.owner, people.member, thread_news.tell
+    roots = [(await say(owner, people.channel["id"], word))["id"] for word in ("poison", "later")]
+    for root_id in roots:
+        await ann.put(f"/users/me/teams/{people.team['id']}/threads/{root_id}/following", {})
+
+    async def stumble(services: Any, news: dict[str, Any]) -> int:
+        if roots[0] in news:
+            raise KeyError("a bug")
+        return await tell(services, news)
+
+    monkeypatch.setattr(thread_news, "tell", stumble)
+    await announced.copies()
+    for root_id in roots:
+        await say(owner, people.channel["id"], "reply", root_id=root_id)
+    told: list[int] = []
+    async with asyncio.timeout(20):
+        while not told:
+            await asyncio.sleep(0.05)
+            told = await heard(announced, ann, roots[1])
+    assert told == [1]
