@@ -149,11 +149,11 @@ async def do_receive(services: Services, hook_id: str, payload: Payload) -> None
         raise AppError("web.incoming_webhook.disabled.app_error", 501, "Incoming webhooks have been disabled.")
     if len(payload.text) > TEXT_MAX:
         raise AppError("web.incoming_webhook.text.length.app_error", 400, "The text is too long.")
+    hook = await _live(services, hook_id)  # first: strangers cause no other queries
     names = await integration_posts.usernames_in(services, payload.text, payload.attachments)
     attachments = integration_text.clean_attachments(payload.attachments, names)
     if not payload.text and not attachments:
         raise AppError("web.incoming_webhook.text.app_error", 400, "No text specified.")
-    hook = await _live(services, hook_id)
     owner = await get_user(services, hook.user_id)
     if owner.delete_at:
         raise AppError("web.incoming_webhook.user.app_error", 403, "The webhook's owner is not active.")

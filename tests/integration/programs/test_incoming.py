@@ -132,6 +132,12 @@ async def test_a_webhook_made_for_another_stays_in_its_channel(people: People) -
     assert (await send(people, hook["id"], json=elsewhere)).text == "ok"
 
 
+async def test_who_knows_no_webhook_is_told_nothing_else(people: People) -> None:
+    for payload in ({"text": "x"}, {"text": ""}, {"text": "x", "attachments": [1]}, {"channel": "#harbour"}):
+        answer = await send(people, new_id(), json=payload)
+        assert (answer.status_code, answer.json()["id"]) == (400, "web.incoming_webhook.invalid.app_error")
+
+
 async def test_events_name_who_speaks(people: People, announced: Announced) -> None:
     hook = await new_hook(people)
     body = {"text": "x", "username": "Builder Bob"}
