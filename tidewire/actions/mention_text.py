@@ -232,8 +232,10 @@ def find(
             for part in _SPLIT.split(word):
                 if part:
                     check(part)
-    for keyword, ids in keywords.items():
-        # Languages without spaces: the keyword is looked for inside of words.
-        if not keyword.isascii() and any(keyword in text.lower() for text in said.texts):
-            found.user_ids.update(dict.fromkeys(ids))
+    # Languages without spaces: the keyword is looked for inside of words.
+    if inside := [keyword for keyword in keywords if not keyword.isascii()]:
+        texts = [text.lower() for text in said.texts]
+        for keyword in inside:
+            if any(keyword in text for text in texts):
+                found.user_ids.update(dict.fromkeys(keywords[keyword]))
     return found
