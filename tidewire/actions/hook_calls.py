@@ -22,7 +22,8 @@ from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.integrations import OutgoingWebhook
 from tidewire.wire.models import Channel, Post, PostPriority
 
-# Posts whose webhooks are still to be called, of all teams and of one; beyond them its oldest is given up.
+# Posts whose webhooks are still to be called, of all teams and of one; beyond them the oldest of the team with the most
+# is given up: else four teams whose programs do not answer would leave no place to the others.
 WAITING_MAX, TEAM_WAITING_MAX = 1000, 250
 AT_ONCE, TEAM_AT_ONCE = 32, 4  # half of the places that all requests to programs share
 HOOKS_MAX = 500
@@ -86,7 +87,7 @@ class HookCalls:
     def __init__(self) -> None:
         self._services: Services | None = None
         self._teams: dict[str, _Team] = {}
-        self._waiting = 0  # of all teams
+        self._waiting = 0  # of all teams, those at work included
         self._room = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -110,11 +111,14 @@ class HookCalls:
         if known is not None and not any(_trigger(hook, post) is not None for hook in known):
             return
         team = self._teams.get(channel.team_id) or _Team()
-        if self._waiting >= WAITING_MAX or len(team.waiting) >= TEAM_WAITING_MAX:
+        full = team if len(team.waiting) >= TEAM_WAITING_MAX else None
+        if full is None and self._waiting >= WAITING_MAX:
+            full = max(self._teams.values(), key=lambda one: len(one.waiting))
+        if full is not None:
             _CALLS.labels("given up").inc()
-            if not team.waiting:
+            if not full.waiting:
                 return
-            team.waiting.popleft()
+            full.waiting.popleft()
             self._waiting -= 1
         team.waiting.append(_Waiting(post, channel, sender))
         self._waiting += 1
@@ -128,10 +132,8 @@ class HookCalls:
     async def _work(self, services: Services, team_id: str, team: _Team) -> None:
         """Deal with what waits of a team, until nothing does."""
         while team.waiting:
-            async with self._room:
-                if team.waiting:
-                    self._waiting -= 1
-                    await self._one(services, team.waiting.popleft())
+            await self._one(services, team.waiting.popleft())
+            self._waiting -= 1
         # No await from the test above to here: what comes now finds no task, and starts one.
         team.at_work -= 1
         if not team.at_work:
@@ -139,7 +141,7 @@ class HookCalls:
 
     async def _one(self, services: Services, one: _Waiting) -> None:
         try:
-            await _call_all(services, one)
+            await _call_all(services, one, self._room)
         except (AppError, Unavailable) as error:
             _CALLS.labels("failed").inc()
             log.info("outgoing webhooks failed", post_id=one.post.id, reason=str(error))
@@ -177,7 +179,8 @@ def _trigger(hook: OutgoingWebhook, post: Post) -> str | None:
     return None
 
 
-async def _call_all(services: Services, one: _Waiting) -> None:
+async def _call_all(services: Services, one: _Waiting, room: asyncio.Semaphore) -> None:
+    """Call what a post concerns. A place is held for one call: a post may concern hundreds that do not answer."""
     if not services.config.flag("ServiceSettings.EnableOutgoingWebhooks"):
         return
     for hook in await hooks_of(services, one.channel.team_id):
@@ -186,7 +189,8 @@ async def _call_all(services: Services, one: _Waiting) -> None:
             continue
         for url in hook.callback_urls:
             try:
-                await _call(services, hook, url, word, one)
+                async with room:
+                    await _call(services, hook, url, word, one)
                 _CALLS.labels("answered").inc()
             except AppError as error:  # the next one may be well
                 _CALLS.labels("failed").inc()
