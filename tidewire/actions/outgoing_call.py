@@ -1,5 +1,6 @@
 """What the server asks of integrations: one bounded request, its answer as JSON of a given shape."""
 
+import asyncio
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,18 +31,21 @@ async def call(
 ) -> T | str:
     """Return an integration's answer as `shape`; text: a plain text answer comes as it is, an empty one as "".
 
-    token: of a command, sent as `Authorization: Token …`. of: the user who makes us ask, in his share of the places.
-    Raises: 400 with error_id and a reason that may be shown.
+    token: of a command, sent as `Authorization: Token …`. of: the user who makes us ask, in his share of the places;
+    waiting for one is part of the time. Raises: 400 with error_id and a reason that may be shown.
     """
     headers = {"Content-Type": content_type, "Accept": "application/json"}
     if token:
         headers["Authorization"] = "Token " + token
     timeout_s = services.config.number("ServiceSettings.OutgoingIntegrationRequestsTimeout")
     try:
-        async with services.outbound.shares.of(of):
+        async with asyncio.timeout(timeout_s), services.outbound.shares.of(of):
             answer = await services.outbound.fetch(
                 method, url, timeout_s=timeout_s, limit=ANSWER_BYTES, headers=headers, body=body, hops=HOPS
             )
+    except TimeoutError as error:
+        reason = f"The integration did not answer: no answer within {timeout_s} s."
+        raise AppError(error_id, 400, reason) from error
     except FetchError as error:
         raise AppError(error_id, 400, f"The integration did not answer: {error}.") from error
     if not 200 <= answer.status < 300:
