@@ -78,6 +78,7 @@ class Workshop:
         self._job_s = job_s
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._in_line = 0  # of them, those whose turn depends on others: of each user's files one
         self._lines: dict[str, _Line] = {}
         self._pool: ProcessPoolExecutor | None = None
         self.pid = 0  # of the process, 0 while there is none
@@ -88,36 +89,49 @@ class Workshop:
         Raises: NotAPicture, also for what took too long or too much memory; TooManyPixels; Unavailable when too many
         wait already.
         """
-        return await self._in_turn(make_square, path, max_pixels, WAITING_MAX)
+        self._check_line()
+        return await self._in_turn(make_square, path, max_pixels)
 
     async def make_previews(self, path: str, max_pixels: int, *, of: str = "") -> Previews:
         """Return the smaller pictures of a file. of: whose it is; each user has one place in the line.
 
         Raises: as make_square; Unavailable also when too many of this user wait.
         """
-        return await self._in_turn(make_previews, path, max_pixels, FILES_WAITING_MAX, of)
+        self._check_files(of)
+        return await self._in_turn(make_previews, path, max_pixels, of)
 
     async def read_text(self, path: str) -> str:
         """Return what a file says. Raises: as make_square."""
-        return await self._in_turn(read_text, path, CHARACTERS_MAX, FILES_WAITING_MAX)
+        self._check_files()
+        return await self._in_turn(read_text, path, CHARACTERS_MAX)
 
     async def make_emoji(self, path: str, max_pixels: int) -> Small:
         """Return the emoji of a file. Raises: as make_square."""
-        return await self._in_turn(make_emoji, path, max_pixels, WAITING_MAX)
+        self._check_line()
+        return await self._in_turn(make_emoji, path, max_pixels)
 
-    async def _in_turn(
-        self, make: Callable[[str, int], T], path: str, max_pixels: int, waiting_max: int, of: str = ""
-    ) -> T:
-        line = self._lines.get(of) or _Line()
-        if self._waiting >= waiting_max or (of and line.waiting >= FILES_OF_ONE_MAX):
+    def _check_line(self) -> None:
+        if self._in_line >= WAITING_MAX:
             raise Unavailable("pictures")
-        self._lines[of] = line
+
+    def _check_files(self, of: str = "") -> None:
+        line = self._lines.get(of) if of else None
+        if self._waiting >= FILES_WAITING_MAX or (line is not None and line.waiting >= FILES_OF_ONE_MAX):
+            raise Unavailable("pictures")
+
+    async def _in_turn(self, make: Callable[[str, int], T], path: str, max_pixels: int, of: str = "") -> T:
+        line = self._lines.setdefault(of, _Line())
         self._waiting += 1
         line.waiting += 1
         try:
             # One's own first: sixteen bombs of one user take a turn each, and others' pictures come between them.
-            async with line.turn if of else nullcontext(), self._turn:
-                return await self._run(make, path, max_pixels)
+            async with line.turn if of else nullcontext():
+                self._in_line += 1
+                try:
+                    async with self._turn:
+                        return await self._run(make, path, max_pixels)
+                finally:
+                    self._in_line -= 1
         finally:
             self._waiting -= 1
             line.waiting -= 1
