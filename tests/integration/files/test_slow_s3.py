@@ -11,13 +11,13 @@ from msgspec import structs
 from tidewire.store.objects import Objects, Place
 from tidewire.wire.errors import Unavailable
 
-PIECES, PIECE = 6, b"x" * 50_000
-TIMEOUT_MS = 300
+PIECES, PIECE, APART_S = 6, b"x" * 50_000, 0.25
+TIMEOUT_MS = 1000  # four times that: a busy machine is late
 
 
 @asynccontextmanager
 async def slow_s3(folder: Path) -> AsyncIterator[Objects]:
-    """Give a store whose objects come in pieces, 100 ms apart; "silent" stops in the middle."""
+    """Give a store whose objects come in pieces, 250 ms apart; "silent" stops in the middle."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -30,12 +30,14 @@ async def slow_s3(folder: Path) -> AsyncIterator[Objects]:
                 await reader.read()  # until the other side hangs up
                 break
             writer.write(PIECE)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(APART_S)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     endpoint = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    place = Place(str(folder), s3=True, bucket="b", endpoint=endpoint, access_key="a", secret_key="s", tls=False)
+    place = Place(
+        str(folder), s3=True, bucket="b", endpoint=endpoint, access_key="a", secret_key="s", tls=False
+    )
     try:
         yield Objects(structs.replace(place, timeout_ms=TIMEOUT_MS))
     finally:
@@ -45,7 +47,7 @@ async def slow_s3(folder: Path) -> AsyncIterator[Objects]:
 async def test_an_answer_may_take_longer_than_the_timeout(tmp_path: Path) -> None:
     async with slow_s3(tmp_path) as objects:
         found = [piece async for piece in (await objects.get("slow")).pieces]
-        assert b"".join(found) == PIECE * PIECES  # after 600 ms
+        assert b"".join(found) == PIECE * PIECES  # after 1,500 ms
         with pytest.raises(Unavailable):
             async for _ in (await objects.get("silent")).pieces:
                 pass
