@@ -421,11 +421,16 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "G3": (
-        "texts that take long, many mentions, reactions and names",
+        "texts that take long or much memory, many mentions, reactions and names",
         [
             "tests/unit/actions/test_mention_text.py::test_any_text_takes_linear_time",
             "tests/unit/actions/test_mention_text.py::test_names_to_look_up_are_all_forms_and_few",
             "tests/unit/actions/test_post_rules.py::test_hashtags_take_linear_time",
+            "tests/unit/actions/test_post_rules.py::test_props_that_are_too_many_or_too_long",
+            POSTS + "test_lists.py::test_lists_without_pages_are_bounded_in_bytes",
+            POSTS + "test_lists.py::test_whole_threads_are_bounded_in_bytes",
+            POSTS + "test_extras.py::test_drafts_that_are_refused",
+            API + "test_preferences.py::test_a_users_preferences_have_an_end",
             POSTS + "test_posts.py::test_bad_reactions_are_refused",
             POSTS + "test_mentions.py::test_who_may_not_name_everybody_names_nobody",
             PEOPLE + "test_statuses.py::test_bad_custom_statuses",
