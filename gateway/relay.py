@@ -289,9 +289,10 @@ class Relay:
             return
         if (envelope := line.held.pop(line.n + 1, None)) is not None:  # it waits for another key
             if not self._may_go(key, envelope):
+                self._pass_over(key, line.n + 1, envelope)
+            if not self._may_go(key, envelope):
                 log.warning("event without what some may see", key=key, n=line.n + 1)
                 self.lessened += 1
-                self._pass_over(envelope)
                 envelope = least(envelope)
             self._apply(key, line, line.n + 1, envelope)
             self._drain(key, line)
@@ -317,18 +318,21 @@ class Relay:
         self.gaps += 1
         self._gap(users)
 
-    def _pass_over(self, envelope: Envelope) -> None:
-        """Give up what users were to be told before an announcement, however late it comes."""
+    def _pass_over(self, key: str, n: int, envelope: Envelope) -> None:
+        """Give up what users were to be told before the key's announcement n, however late it comes."""
         users = set()
         for effect in envelope.effects:
-            if not isinstance(effect, After) or not self._lags(key := user_key(effect.user_id), effect.n):
+            if not isinstance(effect, After) or not self._lags(own := user_key(effect.user_id), effect.n):
                 continue
             users.add(effect.user_id)
-            line = self.line(key)
+            line = self.line(own)
             if line is not None and line.settled:
-                line.missed |= {n for n in range(max(line.n, effect.n - 1000) + 1, effect.n + 1) if n not in line.held}
+                gone = range(max(line.n, effect.n - 1000) + 1, effect.n + 1)
+                line.missed |= {one for one in gone if one not in line.held}
                 line.n = effect.n
-                self._drain(key, line)
+                self._drain(own, line)
+        if users:
+            log.warning("event without what was to come before it", key=key, n=n, users=len(users))
         self.gaps += len(users)
         self._gap(users)
 

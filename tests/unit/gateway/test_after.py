@@ -45,6 +45,7 @@ def test_what_comes_too_late_is_dropped_and_its_users_load_anew() -> None:
     crowd.relay.tick(crowd.now)
     assert {"ann"} in crowd.gaps and not any("bob" in users or "cat" in users for users in crowd.gaps)
     assert [crowd.got(slot)[-1:] for slot in (1, 2, 3)] == [["gone"]] * 3
+    assert crowd.relay.lessened == 0  # nobody got less of the deletion itself
     count = len(crowd.gaps)
     crowd.say("u:ann", 1, TOLD)
     crowd.say("u:ann", 3, TOLD)
