@@ -70,11 +70,14 @@ def has(post: Post, action_id: str) -> bool:
 
 
 async def keep(services: Services, post: Post, integrations: dict[str, dict[str, Any]], seen_by: str = "") -> None:
-    """Remember what a post's actions call. seen_by: the only user who sees the post."""
+    """Remember what a post's actions call, before it is written: for EPHEMERAL_MS, and for good if it is by then.
+
+    seen_by: the only user who sees the post, which is never written.
+    """
     if not integrations:
         return
     now = now_ms()
-    expires_at = now + EPHEMERAL_MS if seen_by else 0
+    until = now + EPHEMERAL_MS
     await store.put(
-        services.db, post.id, post.channel_id, integrations, user_id=seen_by, now_ms=now, expires_at=expires_at
+        services.db, post.id, post.channel_id, integrations, user_id=seen_by, now_ms=now, expires_at=until
     )

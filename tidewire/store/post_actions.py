@@ -23,13 +23,12 @@ async def put(
     integrations: dict[str, dict[str, Any]],
     *,
     user_id: str = "",
-    now_ms: int = 0,
-    expires_at: int = 0,
+    now_ms: int,
+    expires_at: int,
 ) -> None:
-    """Store what a post's actions call. user_id and expires_at: of a post that one user sees for a while."""
+    """Store what a post's actions call. user_id: who alone sees it, for a while. expires_at: unless it is written."""
     names = list(integrations)
-    if expires_at:
-        await db.execute(_Q["delete_old_actions"], now_ms)
+    await db.execute(_Q["delete_old_actions"], now_ms)
     await db.execute(
         _Q["put_actions"], post_id, channel_id, user_id, expires_at, names, [integrations[name] for name in names]
     )  # fmt: skip

@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -95,6 +96,32 @@ async def test_an_answer_changes_the_post_and_speaks_to_the_user(
     await people.member.post(f"/posts/{post['id']}/actions/yes", {}, expect=200)
     stored = await people.member.get(f"/posts/{post['id']}")
     assert "from_webhook" not in stored["props"] and "integration" not in json.dumps(stored)
+
+
+async def test_what_a_post_that_was_sent_twice_called_goes_away(people: People, program: Program) -> None:
+    owner, room = people.owner, people.channel["id"]
+    body = {
+        "channel_id": room,
+        "pending_post_id": f"{owner.id}:{new_id()}",
+        "props": {"attachments": attachments(program.url)},
+    }
+    connection = await asyncpg.connect(people.api.settings.database.url)
+    try:
+        await connection.execute("DELETE FROM post_actions")
+        first, again = [await owner.post("/posts", body, expect=201) for _ in range(2)]
+        assert first["id"] == again["id"]
+        assert await connection.fetchval("SELECT count(DISTINCT post_id) FROM post_actions") == 2
+        await connection.execute("UPDATE post_actions SET expires_at = 1")  # a day later
+        for _ in range(2):  # before and after what is old is deleted
+            program.expect({})
+            await people.member.post(f"/posts/{first['id']}/actions/yes", {}, expect=200)
+            await program.next()
+            other = await say(owner, room, props={"attachments": attachments(program.url)})
+        rows = await connection.fetch("SELECT post_id, max(expires_at) AS until FROM post_actions GROUP BY post_id")
+    finally:
+        await connection.close()
+    kept = {row["post_id"]: row["until"] for row in rows}
+    assert len(kept) == 3 and kept.keys() > {first["id"], other["id"]} and kept[first["id"]] == 0
 
 
 async def test_clicks_that_are_refused(people: People, program: Program) -> None:
