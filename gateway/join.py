@@ -119,13 +119,16 @@ class Joiner:
                         self._again(users)
                         break
                     some = list(islice(users, USERS_IN_A_SLICE))
-                    self._let_in(some, found, recording)
+                    self._try_to_let_in(some, found, recording)
                     for user_id in some:
                         del users[user_id]
                     await asyncio.sleep(0)
             except Unavailable:
                 self._again(users)
                 await asyncio.sleep(RETRY_S)
+            except Exception:  # a bug of ours: who waits would wait for ever
+                log.exception("memberships cannot be loaded", users=len(users))
+                self._turn_away([connection for user_id in users for connection in self.waiting.pop(user_id, [])])
             finally:
                 self._relay.stop(recording)
 
@@ -138,6 +141,18 @@ class Joiner:
                     self._on_failed(connection, True)
             if self.waiting.get(user_id):
                 self._fresh.setdefault(user_id, since)
+
+    def _try_to_let_in(self, users: Sequence[str], found: dict[str, Memberships], recording: Recording) -> None:
+        waiting = [connection for user_id in users for connection in self.waiting.get(user_id, [])]
+        try:
+            self._let_in(users, found, recording)
+        except Exception:  # a bug of ours: how far they came is not known, and those behind them wait
+            log.exception("sockets cannot be let in", users=len(users))
+            self._turn_away(waiting)
+
+    def _turn_away(self, connections: Sequence[Connection]) -> None:
+        for connection in connections:
+            self._on_failed(connection, True)
 
     # No await in here: between the end of the recording and the hello nothing may be read from the bus.
     def _let_in(self, users: Sequence[str], found: dict[str, Memberships], recording: Recording) -> None:

@@ -81,21 +81,20 @@ async def test_what_cannot_be_sent_is_given_up_with_one_line(
     assert not office.mailbox.messages
 
 
-@pytest.mark.parametrize("sealed_as", [mail.SEALED_AS, "something else"])
 async def test_what_the_mailer_stumbles_over_holds_up_nothing(
-    office: Office, monkeypatch: pytest.MonkeyPatch, sealed_as: str
+    office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The standard library's parser raises an IndexError for such a header, wherever it may have come from."""
-    user, db = await office.newcomer(f"behind_{len(sealed_as)}"), office.crew.town.db
+    """The standard library's parser raises an AttributeError for such a header, wherever it may have come from."""
+    user, db = await office.newcomer("behind"), office.crew.town.db
     vault = await Vault.open(office.crew.people.api.settings, db)
     monkeypatch.setattr(mail, "RETRIES_S", ())
     await db.execute(
         "INSERT INTO mails (kind, created_at, next_at, sealed) VALUES ('poison', $1, 0, $2)",
         now_ms(),
-        vault.seal(sealed_as, b"To: <\r\n\r\nhello"),
+        vault.seal(mail.SEALED_AS, b"From: a@example.org\r\nTo: x@[\r\n\r\nhello"),
     )
     await user.put("/users/me/password", {"current_password": PASSWORD, "new_password": PASSWORD})
-    await office.mailbox.get(f"behind_{len(sealed_as)}@example.org", "password has changed")
+    await office.mailbox.get("behind@example.org", "password has changed")
     async with asyncio.timeout(10):
         while await waiting(db):
             await asyncio.sleep(0.01)

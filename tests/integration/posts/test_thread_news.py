@@ -100,19 +100,24 @@ async def test_a_thread_that_cannot_be_told_of_holds_up_no_other(
     people: People, announced: Announced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner, ann, tell = people.owner, people.member, thread_news.tell
-    roots = [(await say(owner, people.channel["id"], word))["id"] for word in ("poison", "later")]
+    words = "poison", "later", "first"
+    roots = [(await say(owner, people.channel["id"], word))["id"] for word in words]
+    gate = asyncio.Event()
     for root_id in roots:
         await ann.put(f"/users/me/teams/{people.team['id']}/threads/{root_id}/following", {})
 
     async def stumble(services: Any, news: dict[str, Any]) -> int:
         if roots[0] in news:
             raise KeyError("a bug")
+        if roots[2] in news:  # meanwhile the others come together
+            await gate.wait()
         return await tell(services, news)
 
     monkeypatch.setattr(thread_news, "tell", stumble)
     await announced.copies()
-    for root_id in roots:
+    for root_id in reversed(roots):
         await say(owner, people.channel["id"], "reply", root_id=root_id)
+    gate.set()
     told: list[int] = []
     async with asyncio.timeout(20):
         while not told:

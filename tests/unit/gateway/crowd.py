@@ -62,6 +62,7 @@ class Crowd:
         self.loading = asyncio.Event()  # set while a query runs
         self.answer = asyncio.Event()  # set to let it end
         self.answer.set()
+        self.broken: Exception | None = None  # what the query ends with, once
         self.queries: list[int] = []  # users asked for by each
         self.joined: list[int] = []
         self.failed: list[int] = []
@@ -83,6 +84,9 @@ class Crowd:
         self.loading.set()
         await self.answer.wait()
         self.loading.clear()
+        if self.broken is not None:
+            error, self.broken = self.broken, None
+            raise error
         return found
 
     def _joined(self, connection: Connection) -> None:

@@ -1,10 +1,13 @@
 """Coming in while things happen: rows and announcements together leave nothing out and re-admit nobody."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from gateway import join
 from gateway.connection import State
+from gateway.hub import Hub
 from gateway.join import USERS_IN_A_SLICE
 from tests.unit.gateway.crowd import Crowd
 from tidewire.bus.envelope import Copy, JoinChannel, LeaveChannel
@@ -220,3 +223,31 @@ async def test_archived_channels_are_known_by_rows_and_by_events() -> None:
     assert crowd.hub.archived == {"c:y"}
     crowd.hub.remove(crowd.hub.by_slot[1])
     assert not crowd.hub.archived  # nobody hears it
+
+
+async def test_memberships_that_cannot_be_loaded_turn_away_and_hold_up_nobody_else() -> None:
+    crowd = Crowd()
+    crowd.rows["ann"] = crowd.rows["bob"] = Memberships("system_user", {"c:x": 5})
+    await start_join(crowd)
+    crowd.broken = KeyError("a bug")
+    await finish_join(crowd)
+    crowd.joiner.join(crowd.connection(2, "bob"))
+    await finish_join(crowd)
+    assert (crowd.failed, crowd.joined) == ([1], [2])
+
+
+async def test_one_who_cannot_be_let_in_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd, enter = Crowd(), Hub.enter
+
+    def stumble(hub: Hub, user_id: str, *given: Any) -> Any:
+        if user_id == "ann":
+            raise KeyError("a bug")
+        return enter(hub, user_id, *given)
+
+    monkeypatch.setattr(Hub, "enter", stumble)
+    monkeypatch.setattr(join, "USERS_IN_A_SLICE", 1)
+    crowd.rows["ann"] = crowd.rows["bob"] = Memberships("system_user", {"c:x": 5})
+    for slot, user_id in ((1, "ann"), (2, "bob")):
+        crowd.joiner.join(crowd.connection(slot, user_id))
+    await finish_join(crowd)
+    assert (crowd.failed, crowd.joined) == ([1], [2])

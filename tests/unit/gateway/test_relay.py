@@ -236,3 +236,24 @@ def test_typing_is_told_once_in_an_interval_whichever_processes_it_comes_from() 
         crowd.relay.offer_ephemeral(data)
     assert len(crowd.got(1)) == len(told) + 2
     assert crowd.relay._typing.dropped == 2 * len(told) + 1  # of z, which nobody hears here, nothing is kept
+
+
+def test_one_that_cannot_be_applied_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = Crowd()
+    crowd.enter(1, "ann", c_x=0)
+    crowd.enter(2, "bob", c_y=0)
+    deliver = crowd.hub.deliver
+
+    def stumble(copy: Copy) -> None:
+        if copy.body == b"poison":
+            raise KeyError("a bug")
+        deliver(copy)
+
+    monkeypatch.setattr(crowd.hub, "deliver", stumble)
+    entries: list[Entry] = [
+        (key, n, encode(Envelope(key, [], [post(text, key[2:])])))
+        for key, n, text in (("c:x", 1, "poison"), ("c:y", 1, "1"), ("c:x", 2, "2"))
+    ]
+    assert crowd.relay.offer_from(entries, 0, lambda: 0.0, 1.0) == 3
+    assert crowd.gaps == [{"ann"}] and crowd.relay.unreadable == 1
+    assert (crowd.got(1), crowd.got(2)) == (["2"], ["1"])
