@@ -22,6 +22,8 @@ GRACE_MS = 15 * 60_000
 SESSION_MS = 3 * 86_400_000  # how long an upload in several requests may take
 LATER_MS = 3_600_000  # an object that cannot be deleted is tried again
 AT_ONCE = 100
+# A transaction that does nothing for 15 s is ended (store/db.py): one after the other, S3's deletions may take longer.
+DELETIONS = 10
 _log = structlog.get_logger("files")
 
 
@@ -70,7 +72,11 @@ class Janitor:
         async with self._db.transaction() as tx:
             taken, keys = await files.take_doomed(tx, now, AT_ONCE)
             # Before the commit: what could not be deleted stays on the list, behind the others.
-            await files.doom(tx, [key for key in keys if not await self._is_deleted(key)], now + LATER_MS)
+            stay: list[str] = []
+            for some in (keys[at : at + DELETIONS] for at in range(0, len(keys), DELETIONS)):
+                deleted = await asyncio.gather(*[self._is_deleted(key) for key in some])
+                stay += [key for key, gone in zip(some, deleted, strict=True) if not gone]
+            await files.doom(tx, stay, now + LATER_MS)
         return taken
 
     async def _is_deleted(self, key: str) -> bool:

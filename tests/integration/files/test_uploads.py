@@ -210,6 +210,26 @@ async def test_what_nobody_goes_on_with_ends(crew: Crew, config: dict[str, Any])
     assert set(await stored(crew, "disk", config)) == {key for key in before if not key.startswith("pieces/")}
 
 
+async def test_objects_are_deleted_several_at_a_time(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, a slow store's took longer than a transaction may wait: none ever left the list."""
+    db, settings = crew.town.db, crew.people.api.settings
+    store = FileStore(settings, Config(settings, db), "")
+    keys = [f"slow/{new_id()}" for _ in range(file_janitor.DELETIONS + 1)]
+    together, deleted = asyncio.Barrier(file_janitor.DELETIONS), []
+
+    async def delete(one: list[str]) -> None:
+        deleted.extend(one)
+        if len(deleted) <= file_janitor.DELETIONS:
+            await together.wait()
+
+    monkeypatch.setattr(store.objects, "delete", delete)
+    await db.execute("INSERT INTO doomed_objects (key, at) SELECT u, 1 FROM unnest($1::text[]) u", keys)
+    async with asyncio.timeout(10):
+        assert await Janitor(db, store).sweep(1) == len(keys)
+    assert sorted(deleted) == sorted(keys)
+    assert not await db.fetchval("SELECT count(*) FROM doomed_objects WHERE at = 1")
+
+
 async def test_what_cannot_be_deleted_holds_up_nothing(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder where an object should be, and one where files are received."""
     db, settings = crew.town.db, crew.people.api.settings
