@@ -5,9 +5,12 @@ Source: Mattermost API v4, push notifications, "text". The phrases are ours, in 
 
 import re
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from markdown_it import MarkdownIt
+from markdown_it.helpers import parseLinkDestination, parseLinkLabel, parseLinkTitle
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from msgspec import Struct
 
@@ -17,7 +20,22 @@ READ_RUNES = 2_048
 FALLBACKS = 20  # attachments of a post whose text is read
 MENTION_TAGS = re.compile(r"</?mention>")
 _MARKED = re.compile(r"[*_`~\[\]<>#|\\&!]|^\s*(?:[-+=]|\d+[.)])|\n\s|  \n", re.M)
+UNCLOSED = 64  # brackets of a text that nothing closes; each is looked for to its end, beyond they are only text
+
+
+def _label_end(state: StateInline, start: int, disable_nested: bool = False) -> int:
+    """As the parser's own: where the label of a link ends, -1 if nowhere; but for so many unclosed ones only."""
+    unclosed = state.env.get("unclosed", 0)
+    end = parseLinkLabel(state, start, disable_nested) if unclosed < UNCLOSED else -1
+    if end < 0:
+        state.env["unclosed"] = state.env.get("unclosed", 0) + 1
+    return end
+
+
 _parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+_parser.helpers = SimpleNamespace(  # type: ignore[assignment]
+    parseLinkDestination=parseLinkDestination, parseLinkLabel=_label_end, parseLinkTitle=parseLinkTitle
+)
 
 PHRASES = {
     "file": "attached a file.",

@@ -1,9 +1,11 @@
 """What pushes say, for each row of the contract's table "text"."""
 
+import time
 from typing import Any
 
 import pytest
 
+from tidewire.actions import push_text
 from tidewire.actions.push_text import (
     MESSAGE_BYTES,
     READ_RUNES,
@@ -118,3 +120,22 @@ def test_a_text_is_cut_between_characters() -> None:
 def test_no_more_is_parsed_than_a_phone_can_show() -> None:
     assert plain("x" * 16_383) == "x" * READ_RUNES
     assert plain("*" + "x" * 16_383) == "*" + "x" * (READ_RUNES - 1)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["![", "[", "[a](", "](", "`", "``` ", "` `` ", "*", "_*", "~~", "> ", "<", "&", "\\`", "|-|\n", "    x\n\n"],
+)
+def test_any_text_takes_linear_time(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Security case G3: 10 ms for what is read of a text; eight times as much shows what grows faster."""
+    monkeypatch.setattr(push_text, "READ_RUNES", 8 * READ_RUNES)
+    given, times = (part * 16_383)[:16_383], []
+    for _ in range(2):  # the collector may come by
+        started = time.process_time()
+        plain(given)
+        times.append(time.process_time() - started)
+    assert min(times) < 0.8
+
+
+def test_links_beside_open_brackets_are_read() -> None:
+    assert plain("[" * 10 + " [a](http://b) ![c](http://d) - [ ] e") == "[" * 10 + " a c - [ ] e"
