@@ -143,7 +143,7 @@ async def test_a_rolling_restart_refuses_nobody_and_loses_nothing(own_serve: Cal
         for one in crowd:
             await one.end()
         assert not bad, bad[:10]
-        assert good > 500
+        assert good > 100
         assert check(crowd, 3, sent) == 0, serve.log[-5000:]
         assert all(1001 in one.codes for one in crowd)
     assert len(before) == 2
