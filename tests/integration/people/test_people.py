@@ -222,7 +222,7 @@ async def test_statements_do_not_grow_with_what_is_asked(named: Crew, monkeypatc
         (me, "GET", "/users/known", None, 1),
         (me, "GET", "/users/stats", None, 1),
         (me, "POST", "/users/ids?since=1", ids, 1),
-        (me, "PUT", "/users/me/preferences", items, 2),
+        (me, "PUT", "/users/me/preferences", items, 3),  # his row, what he has, the write
         (me, "POST", "/users/me/preferences/delete", items, 2),
         (me, "PUT", "/users/me/patch", {"position": "x"}, 3),
     ]
