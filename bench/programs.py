@@ -1,5 +1,6 @@
 """The C programs of a measurement: built by gcc when their source is newer, ended with the measurement."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,9 @@ def build(name: str) -> Path:
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         BUILT.mkdir(parents=True, exist_ok=True)
         flags = ["-O2", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra"]
-        subprocess.run(["gcc", *flags, "-o", program, source, "-lm"], check=True)
+        made = program.with_name(f"{name}.{os.getpid()}")  # two measurements may build it at once
+        subprocess.run(["gcc", *flags, "-o", made, source, "-lm"], check=True)
+        made.replace(program)
     return program
 
 
