@@ -57,7 +57,7 @@ async def uploaded(call: Call, field: str, family: str, *, too_large: int = 413)
 def _temporary() -> Iterator[IO[bytes]]:
     """Give a file that is gone at the end. Raises: Unavailable for a full disk."""
     try:
-        file = tempfile.NamedTemporaryFile(prefix="tidewire-")  # noqa: SIM115  (closed below)
+        file = tempfile.NamedTemporaryFile(prefix="tidewire-")  # noqa: SIM115  (closed below, where a full disk is no error)
     except OSError as error:
         raise Unavailable("files") from error
     try:

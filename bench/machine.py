@@ -10,6 +10,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -51,9 +52,10 @@ def conditions() -> list[str]:
 
 
 def pin(pid: int, cores: Sequence[int]) -> None:
-    """Bind every thread of a process to cores."""
-    for task in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setaffinity(int(task), cores)
+    """Bind every thread of a process to cores, unless it has ended meanwhile, as PostgreSQL's short ones do."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(task), cores)
 
 
 def user_seconds(pid: int) -> float:

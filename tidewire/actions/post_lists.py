@@ -5,6 +5,7 @@ Source: Mattermost API v4, PostList: `order` newest first, `posts` also holds th
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -200,27 +201,19 @@ async def get_thread(
         return await list_of(services, session, [post], view)
     roots = await store.load(services.db, [post.root_id], deleted=view.deleted) if post.root_id else [post]
     root = roots[0] if roots else post
+    asked: dict[str, Any] = {
+        "up": page.up,
+        "position": page.position,
+        "updates": page.updates,
+        "deleted": view.deleted,
+    }
     if page.limit is None and root.reply_count > FEW:
-        ids = await store.reply_ids(
-            services.db,
-            root.id,
-            up=page.up,
-            position=page.position,
-            updates=page.updates,
-            deleted=view.deleted,
-        )
+        ids = await store.reply_ids(services.db, root.id, **asked)
         replies = await _load_many(services, ids, deleted=view.deleted)
         has_next = len(replies) < len(ids)
     else:
-        replies = await store.replies(
-            services.db,
-            root.id,
-            up=page.up,
-            position=page.position,
-            updates=page.updates,
-            deleted=view.deleted,
-            limit=None if page.limit is None else page.limit + 1,
-        )
+        most = None if page.limit is None else page.limit + 1
+        replies = await store.replies(services.db, root.id, **asked, limit=most)
         has_next = page.limit is not None and len(replies) > page.limit
     answer = await list_of(services, session, [root, *replies[: page.limit]], view)
     answer.has_next = has_next

@@ -33,7 +33,8 @@ def _label_end(state: StateInline, start: int, disable_nested: bool = False) -> 
 
 
 _parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-_parser.helpers = SimpleNamespace(  # type: ignore[assignment]
+# Declared as the module that it is by default; rules only ask it for these three functions.
+_parser.helpers = SimpleNamespace(  # type: ignore[assignment]  # as above
     parseLinkDestination=parseLinkDestination, parseLinkLabel=_label_end, parseLinkTitle=parseLinkTitle
 )
 
