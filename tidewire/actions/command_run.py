@@ -23,6 +23,7 @@ from tidewire.actions import (
     triggers,
 )
 from tidewire.actions.builtin_commands import Typed
+from tidewire.actions.program_owners import in_force
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user
 from tidewire.store import commands as store
@@ -71,7 +72,7 @@ async def do_execute(services: Services, session: Session, args: CommandArgs) ->
     trigger, *rest = _BLANK.split(args.command[1:], maxsplit=1)
     trigger, words = trigger.lower(), "".join(rest).strip()
     typed = Typed(services, session, user, channel, team, words, args.root_id)
-    custom = await store.by_trigger(services.db, team.id, trigger) if team else None
+    custom = await _by_trigger(services, team.id, trigger) if team else None
     builtin = builtin_commands.COMMANDS.get(trigger)
     trigger_id = await triggers.make(services, user.id)
     if custom is not None:
@@ -97,6 +98,8 @@ async def do_answer_late(services: Services, reply_id: str, response: CommandRes
     reply = await store.take_reply(services.db, token_hash(reply_id), now_ms=now_ms())
     command = None if reply is None else await store.by_id(services.db, reply.command_id)
     channel = None if reply is None else await permissions.load_channel(services, reply.channel_id)
+    if command is not None and not await in_force(services, command.team_id, [command.creator_id]):
+        command = None
     if reply is None or command is None or channel is None or channel.delete_at:
         raise AppError("web.command_webhook.invalid.app_error", 404, "Invalid webhook.")
     user = await get_user(services, reply.user_id)
@@ -104,6 +107,14 @@ async def do_answer_late(services: Services, reply_id: str, response: CommandRes
     if user.delete_at or not await permissions.has_channel(services, session, channel.id, "create_post"):
         raise AppError("web.command_webhook.invalid.app_error", 404, "Invalid webhook.")
     await _say(services, user, channel, response, command, root_id=reply.root_id)
+
+
+async def _by_trigger(services: Services, team_id: str, trigger: str) -> Command | None:
+    """Return a team's command, unless its creator has left."""
+    command = await store.by_trigger(services.db, team_id, trigger)
+    if command is None or not await in_force(services, team_id, [command.creator_id]):
+        return None
+    return command
 
 
 async def _call(typed: Typed, command: Command, trigger_id: str) -> CommandResponse:

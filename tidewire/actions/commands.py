@@ -10,7 +10,7 @@ from msgspec import structs
 
 from tidewire.actions import builtin_commands, permissions
 from tidewire.actions.permissions import has_team
-from tidewire.actions.program_owners import access_owner
+from tidewire.actions.program_owners import access_owner, in_force
 from tidewire.actions.services import Services
 from tidewire.outbound import FetchError
 from tidewire.outbound.client import parse
@@ -65,7 +65,7 @@ async def list_commands(
         if not own and not others:
             raise forbidden()
         return [one for one in custom if others or one.creator_id == session.user_id]
-    found = [*builtin_commands.listed(), *(one for one in custom if one.auto_complete)]
+    found = [*builtin_commands.listed(), *await _completing(services, team_id, custom)]
     mine = session.user_id if own else None
     return [one if one.token and (others or one.creator_id == mine) else _public(one) for one in found]
 
@@ -75,7 +75,14 @@ async def autocomplete(services: Services, session: Session, team_id: str) -> li
     check_on(services)
     await permissions.check_team(services, session, team_id, "view_team")
     custom = await store.of_team(services.db, team_id, COMMANDS_MAX)
-    return [*builtin_commands.listed(), *(_public(one) for one in custom if one.auto_complete)]
+    return [*builtin_commands.listed(), *map(_public, await _completing(services, team_id, custom))]
+
+
+async def _completing(services: Services, team_id: str, custom: list[Command]) -> list[Command]:
+    """Return those of a team's commands that complete, without those whose creators have left."""
+    found = [one for one in custom if one.auto_complete]
+    owners = await in_force(services, team_id, (one.creator_id for one in found))
+    return [one for one in found if one.creator_id in owners]
 
 
 async def suggest(services: Services, session: Session, team_id: str, typed: str) -> list[Suggestion]:

@@ -15,12 +15,13 @@ from msgspec import Struct
 from prometheus_client import Counter
 
 from tidewire.actions import integration_posts, integration_text, outgoing_call, permissions
+from tidewire.actions.program_owners import may_speak, owner_in_team
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user
 from tidewire.store import webhooks as store
 from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.integrations import OutgoingWebhook
-from tidewire.wire.models import Channel, Post, PostPriority
+from tidewire.wire.models import Channel, Post, PostPriority, Session
 
 # Posts whose webhooks are still to be called, of all teams and of one; beyond them the oldest of the team with the most
 # is given up: else four teams whose programs do not answer would leave no place to the others.
@@ -185,7 +186,7 @@ async def _call_all(services: Services, one: _Waiting, room: asyncio.Semaphore) 
         return
     for hook in await hooks_of(services, one.channel.team_id):
         word = _trigger(hook, one.post)
-        if word is None:
+        if word is None or await _listener(services, hook, one.channel) is None:
             continue
         for url in hook.callback_urls:
             try:
@@ -195,6 +196,14 @@ async def _call_all(services: Services, one: _Waiting, room: asyncio.Semaphore) 
             except AppError as error:  # the next one may be well
                 _CALLS.labels("failed").inc()
                 log.info("an outgoing webhook failed", hook_id=hook.id, reason=str(error))
+
+
+async def _listener(services: Services, hook: OutgoingWebhook, channel: Channel) -> Session | None:
+    """Return a session of a webhook's creator while he may read the channel himself, else None: it is told nothing."""
+    creator = await owner_in_team(services, hook.creator_id, channel.team_id)
+    if creator is None or not await permissions.reads_channel(services, creator, channel):
+        return None
+    return creator
 
 
 async def _call(services: Services, hook: OutgoingWebhook, url: str, word: str, one: _Waiting) -> None:
@@ -214,15 +223,15 @@ async def _call(services: Services, hook: OutgoingWebhook, url: str, word: str, 
     attachments = integration_text.clean_attachments(answer.attachments, names)
     if not answer.text and not attachments:
         return
-    author = await get_user(services, hook.creator_id)
-    if author.delete_at:
+    author = await _listener(services, hook, channel)  # he may have left while the program thought
+    if author is None or not await may_speak(services, author, channel):
         return
     who = integration_posts.speaker(
         services, answer.username or hook.username, answer.icon_url or hook.icon_url
     )
     await integration_posts.do_post(
         services,
-        author,
+        await get_user(services, author.user_id),
         channel,
         integration_text.to_markdown(answer.text, names),
         attachments=attachments,

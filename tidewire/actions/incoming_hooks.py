@@ -11,7 +11,7 @@ from tidewire.actions import channels as channel_actions
 from tidewire.actions import integration_posts, integration_text, permissions
 from tidewire.actions.copies import announce
 from tidewire.actions.permissions import has_channel, has_team
-from tidewire.actions.program_owners import access_owner
+from tidewire.actions.program_owners import access_owner, may_speak, owner_in_team
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user
 from tidewire.bus.envelope import team_key
@@ -20,7 +20,7 @@ from tidewire.store import webhooks as store
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.ids import is_id, new_id, now_ms
 from tidewire.wire.integrations import IncomingWebhook
-from tidewire.wire.models import Channel, PostPriority, Session, User
+from tidewire.wire.models import Channel, PostPriority, Session
 
 OWN, OTHERS = "manage_own_incoming_webhooks", "manage_others_incoming_webhooks"
 UNLOCKED = "bypass_incoming_webhook_channel_lock"
@@ -157,15 +157,10 @@ async def do_receive(services: Services, hook_id: str, payload: Payload) -> None
     owner = await get_user(services, hook.user_id)
     if owner.delete_at:
         raise AppError("web.incoming_webhook.user.app_error", 403, "The webhook's owner is not active.")
-    channel = await _channel_of(services, hook, owner, payload.channel)
-    if hook.channel_locked and channel.id != hook.channel_id:
-        text = "This webhook may post to its own channel only."
-        raise AppError("web.incoming_webhook.channel_locked.app_error", 403, text)
-    if channel.delete_at:
-        raise AppError("web.incoming_webhook.channel.app_error", 404, "The channel is archived.")
-    session = permissions.acting_as(services, owner)
-    if channel.type != "O" and not await has_channel(services, session, channel.id, "read_channel"):
-        raise AppError("web.incoming_webhook.permissions.app_error", 403, "The owner may not post there.")
+    session = await owner_in_team(services, owner.id, hook.team_id)
+    if session is None:
+        raise _may_not()
+    channel = await _channel_of(services, hook, session, payload.channel)
     props = {
         "from_webhook": "true",
         "webhook_display_name": hook.display_name,
@@ -198,20 +193,40 @@ async def _live(services: Services, hook_id: str) -> IncomingWebhook:
     return hook
 
 
-async def _channel_of(services: Services, hook: IncomingWebhook, owner: User, name: str) -> Channel:
-    """Return where to post: the webhook's channel, or the one that the payload names: #channel, channel or @user."""
-    if not name:
-        channel = await permissions.load_channel(services, hook.channel_id)
-    elif name.startswith("@"):
-        found = await users.by_usernames(services.db, [name[1:].lower()])
-        if not found or found[0].delete_at:
-            raise AppError("web.incoming_webhook.user.app_error", 400, "There is no such user.")
-        channel = await channel_actions.open_direct(services, owner.id, [owner.id, found[0].id])
-    else:
-        channel = await channels.by_name(services.db, hook.team_id, name.removeprefix("#").lower(), archived=True)
-    if channel is None:
-        raise AppError("web.incoming_webhook.channel.app_error", 404, "There is no such channel.")
+async def _channel_of(services: Services, hook: IncomingWebhook, owner: Session, name: str) -> Channel:
+    """Return where to post: the webhook's channel, or the one that the payload names: #channel, channel or @user.
+
+    Raises: 403 where the owner may not post in the webhook's channel; 403 for another channel of a locked webhook,
+    whether it exists or not; 404 (of users 400) for one that is named, the same for what does not exist and what the
+    owner may not reach.
+    """
+    home = await permissions.load_channel(services, hook.channel_id)
+    wanted = name.removeprefix("#").lower()
+    if name and hook.channel_locked:
+        if home is None or wanted != home.name:
+            text = "This webhook may post to its own channel only."
+            raise AppError("web.incoming_webhook.channel_locked.app_error", 403, text)
+        name = ""
+    if name.startswith("@"):
+        return await _direct(services, owner, name[1:].lower())
+    channel = await channels.by_name(services.db, hook.team_id, wanted, archived=False) if name else home
+    if channel is None or channel.delete_at:
+        raise _no_channel()
+    if not await may_speak(services, owner, channel):
+        raise _no_channel() if name else _may_not()
     return channel
+
+
+async def _direct(services: Services, owner: Session, username: str) -> Channel:
+    """Return the owner's direct channel with a user whom he may write to. Raises: 400 for all others."""
+    found = await users.by_usernames(services.db, [username])
+    try:
+        if found:
+            return await channel_actions.do_create_direct(services, owner, [owner.user_id, found[0].id])
+    except AppError as error:
+        if error.status >= 500:
+            raise
+    raise AppError("web.incoming_webhook.user.app_error", 400, "There is no such user.")
 
 
 # -- rules
@@ -224,6 +239,14 @@ def _cache_key(hook_id: str) -> str:
 def _check_on(services: Services) -> None:
     if not services.config.flag("ServiceSettings.EnableIncomingWebhooks"):
         raise AppError("api.incoming_webhook.disabled.app_error", 501, "Incoming webhooks have been disabled.")
+
+
+def _no_channel() -> AppError:
+    return AppError("web.incoming_webhook.channel.app_error", 404, "There is no such channel.")
+
+
+def _may_not() -> AppError:
+    return AppError("web.incoming_webhook.permissions.app_error", 403, "The owner may not post there.")
 
 
 def _missing() -> AppError:

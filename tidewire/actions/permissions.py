@@ -189,12 +189,16 @@ async def access_channel_for_read(services: Services, session: Session, channel_
     channel = await load_channel(services, channel_id)
     if channel is None:
         raise channel_missing()
-    open_to_team = channel.type == "O" and await has_team(
-        services, session, channel.team_id, "read_public_channel"
-    )
-    if not open_to_team and not await has_channel(services, session, channel_id, "read_channel"):
+    if not await reads_channel(services, session, channel):
         raise forbidden()
     return channel
+
+
+async def reads_channel(services: Services, session: Session, channel: Channel) -> bool:
+    """Tell whether the caller may read a channel: his own, or a public one of his team."""
+    if channel.type == "O" and await has_team(services, session, channel.team_id, "read_public_channel"):
+        return True
+    return await has_channel(services, session, channel.id, "read_channel")
 
 
 def may_read(services: Services, session: Session, kind: str, roles: str, team_roles: str) -> bool:

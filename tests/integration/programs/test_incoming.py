@@ -205,8 +205,11 @@ async def test_where_a_webhook_may_post(people: People) -> None:
     for hook_id, name, status in (
         (hook["id"], "nowhere", 404),
         (hook["id"], "@nobody", 400),
-        (hook["id"], hidden["name"], 403),  # its owner is no member
+        (hook["id"], hidden["name"], 404),  # its owner is no member: as if it were not there
         (locked["id"], "releases", 403),
+        (locked["id"], "nowhere", 403),
+        (locked["id"], "@nobody", 403),
+        (locked["id"], "#Harbour", 200),
         (new_id(), "releases", 400),
         ("x", "releases", 400),
     ):

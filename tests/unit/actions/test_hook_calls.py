@@ -32,6 +32,10 @@ class Programs:
         """Return a webhook with three addresses."""
         return [SimpleNamespace(id="h", channel_id="", trigger_words=[], callback_urls=["a", "b", "c"])]
 
+    async def listener(self, services: Any, hook: Any, channel: Any) -> Any:
+        """Return its creator, who is always there."""
+        return SimpleNamespace()
+
 
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
@@ -39,6 +43,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
     made = Programs()
     monkeypatch.setattr(hook_calls, "_call", made.call)
     monkeypatch.setattr(hook_calls, "hooks_of", made.hooks_of)
+    monkeypatch.setattr(hook_calls, "_listener", made.listener)
     monkeypatch.setattr(hook_calls, "WAITING_MAX", 40)
     monkeypatch.setattr(hook_calls, "TEAM_WAITING_MAX", 10)
     return made
