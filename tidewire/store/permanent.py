@@ -51,6 +51,7 @@ async def delete_content(db: Database, user_id: str) -> None:
 
 async def delete_accounts(tx: Transaction, user_ids: Sequence[str]) -> None:
     """Delete users' rows and all that is their own."""
+    await tx.execute(_Q["lock_accounts"], user_ids)
     await tx.execute(_Q["delete_accounts"], user_ids)
 
 

@@ -65,8 +65,12 @@ UPDATE posts p SET has_reactions = false FROM (SELECT DISTINCT post_id FROM gone
 WHERE p.id = one.post_id
     AND NOT EXISTS (SELECT FROM reactions r WHERE r.post_id = p.id AND r.user_id <> $3);
 
+-- name: lock_accounts
+-- By a statement of its own: whoever holds a user FOR KEY SHARE to write what is his own is waited for, and then seen.
+SELECT 1 FROM users WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE;
+
 -- name: delete_accounts
--- All that is the users' own; audits of what they did too.
+-- All that is the users' own; audits of what they did too. After lock_accounts.
 WITH preferences_ AS (DELETE FROM preferences WHERE user_id = ANY($1::text[])),
     channels_ AS (DELETE FROM sidebar_channels WHERE user_id = ANY($1::text[])),
     categories_ AS (DELETE FROM sidebar_categories WHERE user_id = ANY($1::text[])),

@@ -5,28 +5,34 @@ SELECT user_id, status, manual AND (dnd_end_time = 0 OR dnd_end_time > $2) AS ma
 FROM statuses WHERE user_id = ANY($1::text[]);
 
 -- name: choose_status
--- By hand, until another is chosen or, at $4 (s, 0: never), it runs out.
-INSERT INTO statuses AS x (user_id, status, manual, last_activity_at, dnd_end_time) VALUES ($1, $2, true, $3, $4)
+-- By hand, until another is chosen or, at $4 (s, 0: never), it runs out. FOR KEY SHARE as in note_presence.
+INSERT INTO statuses AS x (user_id, status, manual, last_activity_at, dnd_end_time)
+SELECT id, $2, true, $3, $4 FROM users WHERE id = $1 FOR KEY SHARE
 ON CONFLICT (user_id) DO UPDATE SET status = excluded.status, manual = true,
     last_activity_at = excluded.last_activity_at, dnd_end_time = excluded.dnd_end_time, online_until = 0;
 
 -- name: choose_online
 -- Nothing is chosen any more: sockets decide, but until $3 (ms) he counts as active.
-INSERT INTO statuses AS x (user_id, status, last_activity_at, online_until) VALUES ($1, 'online', $2, $3)
+INSERT INTO statuses AS x (user_id, status, last_activity_at, online_until)
+SELECT id, 'online', $2, $3 FROM users WHERE id = $1 FOR KEY SHARE
 ON CONFLICT (user_id) DO UPDATE SET status = 'online', manual = false, last_activity_at = excluded.last_activity_at,
     dnd_end_time = 0, online_until = excluded.online_until;
 
 -- name: note_presence
 -- What sockets showed: user ids, statuses, last activities (ms). Rows in the order of ids; a chosen status stays.
+-- It comes late, so whoever has no account any more gets none. FOR KEY SHARE: a deletion of the account at the same time
+-- either is waited for, and then there is no account, or waits, and takes the row with it.
 INSERT INTO statuses AS x (user_id, status, last_activity_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) one(user_id, status, at) ORDER BY user_id
+SELECT u.id, one.status, one.at
+FROM unnest($1::text[], $2::text[], $3::bigint[]) one(user_id, status, at) JOIN users u ON u.id = one.user_id
+ORDER BY u.id FOR KEY SHARE OF u
 ON CONFLICT (user_id) DO UPDATE SET status = CASE WHEN x.manual THEN x.status ELSE excluded.status END,
     last_activity_at = greatest(x.last_activity_at, excluded.last_activity_at),
     online_until = CASE WHEN excluded.status = 'offline' AND x.online_until > 0 THEN 0 ELSE x.online_until END;
 
 -- name: forget_status
 -- online_until -1: offline whatever sockets show, until let_online_again.
-INSERT INTO statuses (user_id, status, online_until) SELECT one, 'offline', -1 FROM unnest($1::text[]) one ORDER BY one
+INSERT INTO statuses (user_id, status, online_until) SELECT one, 'offline', -1 FROM unnest($1::text[]) one ORDER BY one COLLATE "C"
 ON CONFLICT (user_id) DO UPDATE SET status = 'offline', manual = false, dnd_end_time = 0, online_until = -1;
 
 -- name: let_online_again
