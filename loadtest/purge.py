@@ -12,7 +12,7 @@ from loadtest.seed import MAIL_DOMAIN, Progress
 from tidewire.actions.copies import announce, to_user
 from tidewire.bus.cache import EVERYTHING
 from tidewire.bus.envelope import EndSessions, LeaveChannel, LeaveTeam, channel_key, team_key, user_key
-from tidewire.store import files, permanent, sessions, team_deletion
+from tidewire.store import permanent, sessions, team_deletion
 from tidewire.store.db import Database
 from tidewire.wire.ids import now_ms
 
@@ -71,7 +71,7 @@ async def purge(database: Database, progress: Progress = lambda rows, total: Non
     for some in _slices(found.channels, _CHANNELS_AT_ONCE):
         while count := await team_deletion.delete_some_posts(database, some):
             advance(count)
-        await files.delete_in_channels(database, some, now_ms())
+        await team_deletion.delete_posts(database, some)
         async with database.transaction() as tx:
             for channel_id in some:
                 await permanent.delete_channel(tx, channel_id)

@@ -2,7 +2,7 @@
 
 One of the API workers does it at a time. New posts are found by their ids, which begin with the time; the last
 seconds are looked through again now and then, since transactions end in any order, and all older posts in turn, so that
-imported ones come in too.
+imported ones come in too, and what was deleted for good while it was indexed goes.
 """
 
 import asyncio
@@ -80,6 +80,7 @@ async def index_some(services: Services, *, check: bool = True) -> bool:
             _, _, late = await store.index_after(tx, language, first_id(now_ms() - OVERLAP_MS), LATE)
             checked, seen, older = await store.index_after(tx, language, checked, CHECKED)
             checked = checked if seen == CHECKED else ""
+            await store.drop_gone(tx, state.checked, checked)
             added += late + older
         await store.set_state(tx, newest, checked)
         _INDEXED.inc(added)

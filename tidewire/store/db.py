@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 
 from tidewire.store import sql
-from tidewire.wire.errors import Unavailable
+from tidewire.wire.errors import AppError, Unavailable
 from tidewire.wire.ids import now_ms
 
 Connection = asyncpg.Connection
@@ -190,6 +190,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction; what it announces is numbered and written to the outbox last, and published after commit.
 
+        Raises: Unavailable; 404 if what it announces to has been deleted for good.
         Lock order for all code: revisions, posts, files, threads, thread members, channel members, channels, teams,
         OAuth apps, users, OAuth codes and grants, sessions, pictures, emojis, outbox.
         """
@@ -209,8 +210,10 @@ class Database:
             if ids:
                 rows = await tx.fetch(_Q[name], ids, [counts[f"{letter}:{row}"] for row in ids])
                 last.update({f"{letter}:{row['id']}": row["event_n"] for row in rows})
-        payload = _ENCODE(tx.announced)
         keys = sorted(counts)
+        if len(last) < len(keys):  # deleted for good meanwhile
+            raise AppError("api.context.404.app_error", 404)
+        payload = _ENCODE(tx.announced)
         outbox_id: int = await tx.fetchval(
             _Q["insert_outbox"],
             now_ms(),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tidewire.store import sql
+from tidewire.store import search, sql
 from tidewire.store.db import Database, Transaction
 from tidewire.wire.ids import now_ms
 
@@ -36,17 +36,29 @@ async def delete_content(db: Database, user_id: str) -> None:
     after = ""
     while end := await db.fetchval(_Q["end_of_posts"], after, SLICE):
         async with db.transaction() as tx:
-            rows = await tx.fetch(_Q["delete_posts_of"], after, end, user_id)
+            own = [row["id"] for row in await tx.fetch(_Q["lock_posts_of"], after, end, user_id)]
+            rows = await tx.fetch(_Q["lock_posts_with"], own) if own else []
             gone = {row["id"] for row in rows}
-            if threads := sorted({row["root_id"] for row in rows if row["root_id"]} - gone):
-                await tx.execute(_Q["recount_threads"], threads)
             if gone:
+                await delete_posts(tx, sorted(gone))
+                if threads := sorted({row["root_id"] for row in rows if row["root_id"]} - gone):
+                    await tx.execute(_Q["lock_threads"], threads)
+                    await tx.execute(_Q["recount_threads"], threads)
                 await tx.execute(_Q["doom_of_posts"], sorted(gone), now_ms())
+        if gone:
+            await search.leave_out(db, post_ids=sorted(gone))
         after = end
     after = ""
     while end := await db.fetchval(_Q["end_of_reactions"], after, SLICE):
-        await db.execute(_Q["delete_reactions_of"], after, end, user_id)
+        async with db.transaction() as tx:
+            if await tx.fetch(_Q["lock_reacted"], after, end, user_id):
+                await tx.execute(_Q["delete_reactions_of"], after, end, user_id)
         after = end
+
+
+async def delete_posts(tx: Transaction, post_ids: Sequence[str]) -> None:
+    """Delete posts, which the transaction holds FOR UPDATE, and all that names them but files."""
+    await tx.execute(_Q["delete_posts"], post_ids)
 
 
 async def delete_accounts(tx: Transaction, user_ids: Sequence[str]) -> None:
@@ -57,4 +69,5 @@ async def delete_accounts(tx: Transaction, user_ids: Sequence[str]) -> None:
 
 async def delete_channel(tx: Transaction, channel_id: str) -> None:
     """Delete a channel without members and posts."""
+    await tx.execute(_Q["lock_channel"], channel_id)
     await tx.execute(_Q["delete_channel"], channel_id)

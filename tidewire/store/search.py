@@ -101,6 +101,24 @@ async def index_again(tx: Transaction, language: str, limit: int) -> int:
     return seen
 
 
+async def leave_out(db: Database, *, post_ids: Sequence[str] = (), channel_ids: Sequence[str] = ()) -> None:
+    """Take posts that have been deleted for good, or all of channels, off the index. Waits for the indexer.
+
+    A deletion does not see what is being indexed at the same time; from now on nobody finds these posts to index them.
+    """
+    async with db.transaction() as tx:
+        await tx.execute(_Q["await_lead"])
+        await tx.execute(_Q["leave_out"], post_ids, channel_ids)
+
+
+async def drop_gone(tx: Transaction, after: str, last: str) -> None:
+    """Take posts and files with after < id <= last off the index that are no more. last "": to the end.
+
+    It comes late, as searches leave such rows out anyway: for files, and for deletions that were cut off.
+    """
+    await tx.execute(_Q["drop_gone"], after, last or "~")  # beyond every id
+
+
 async def unread_files(db: Database, limit: int) -> list[StoredFile]:
     """Return files whose content is not in the index yet."""
     return sql.structs(StoredFile, await db.fetch(_Q["unread_files"], limit))

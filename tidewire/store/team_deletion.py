@@ -1,6 +1,6 @@
 """Takes a team's rows away for good. Who may ask for that, and what is told, is tidewire.actions.team_deletion."""
 
-from tidewire.store import files, sql
+from tidewire.store import files, permanent, search, sql
 from tidewire.store.db import Database, Transaction
 from tidewire.wire.ids import now_ms
 
@@ -33,22 +33,40 @@ async def delete_posts(db: Database, channel_ids: list[str]) -> None:
     while await delete_some_posts(db, channel_ids):
         pass
     await files.delete_in_channels(db, channel_ids, now_ms())
+    await search.leave_out(db, channel_ids=channel_ids)
 
 
 async def delete_some_posts(db: Database, channel_ids: list[str]) -> int:
     """Delete some posts of channels that nobody is in; return how many, 0 if there are none."""
-    return len(await db.fetch(_Q["delete_some_posts"], channel_ids, POSTS_AT_ONCE))
+    async with db.transaction() as tx:
+        gone = [row["id"] for row in await tx.fetch(_Q["lock_some_posts"], channel_ids, POSTS_AT_ONCE)]
+        if gone:
+            await permanent.delete_posts(tx, gone)
+    return len(gone)
 
 
 async def delete_rows(db: Database, team_id: str, channel_ids: list[str]) -> None:
-    """Delete what is left of a team that nobody is in: posts some at a time, then the rest at once."""
-    await delete_posts(db, channel_ids)
-    async with db.transaction() as tx:
-        for name in (
-            "delete_sidebars",
-            "delete_sidebar_categories",
-            "delete_channels",
-            "delete_team_members",
-            "delete_team",
-        ):
-            await tx.execute(_Q[name], team_id)
+    """Delete what is left of a team that nobody is in: posts some at a time, then the rest at once.
+
+    channel_ids: of its channels. One that was being made while they were listed goes as well.
+    """
+    gone: set[str] = set()
+    while True:
+        await delete_posts(db, channel_ids)
+        gone.update(channel_ids)
+        async with db.transaction() as tx:
+            await tx.execute(_Q["lock_channels_of_team"], team_id)
+            await tx.execute(_Q["lock_team"], team_id)
+            listed = await tx.fetch(_Q["channels_of_team"], team_id)
+            channel_ids = [row["id"] for row in listed if row["id"] not in gone]
+            if not channel_ids:
+                for name in (
+                    "delete_sidebars",
+                    "delete_sidebar_categories",
+                    "delete_channels",
+                    "delete_team_members",
+                    "delete_team",
+                ):
+                    await tx.execute(_Q[name], team_id)
+                return
+            await tx.execute(_Q["archive_channels"], team_id, now_ms())

@@ -1,17 +1,21 @@
-"""What is written for an account that is deleted at the same time: nothing is left, whichever of the two is first."""
+"""What is written for something that is deleted at the same time: nothing is left, whichever of the two is first."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.fixtures.postgres import Postgres, cloned
-from tidewire.store import permanent, statuses
+from tidewire.actions.search_index import index_some
+from tidewire.store import members, permanent, posts, reactions, search, statuses, team_deletion
 from tidewire.store.db import Database
+from tidewire.wire.errors import AppError
 from tidewire.wire.ids import new_id
+from tidewire.wire.models import Reaction
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Write = Callable[[Any, str], Awaitable[object]]  # (database or transaction, id of the parent)
@@ -100,12 +104,145 @@ async def test_presence_of_others_is_written_without_who_is_gone(db: Database) -
     rows = await db.fetch(
         "SELECT user_id, last_activity_at FROM statuses WHERE user_id = ANY($1)", list(seen)
     )
-    assert dict(rows) == {one: seen[one][1] for one in there}
+    assert {row["user_id"]: row["last_activity_at"] for row in rows} == {one: seen[one][1] for one in there}
 
 
-async def mentions(db: Database, parent_id: str) -> list[str]:
-    """Return the tables with rows that name the parent."""
-    tables = await db.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+async def new_channel(db: Database) -> str:
+    channel_id = new_id()
+    insert = (
+        "INSERT INTO channels (id, create_at, update_at, team_id, type, name) VALUES ($1, 1, 1, '', 'O', $1)"
+    )
+    await db.execute(insert, channel_id)
+    return channel_id
+
+
+async def new_post(db: Any, channel_id: str, user_id: str = "", root_id: str = "") -> str:
+    post_id = new_id()
+    insert = """INSERT INTO posts (id, create_at, update_at, user_id, channel_id, root_id, message)
+        VALUES ($1, 1, 1, $2, $3, $4, 'a lighthouse')"""
+    await db.execute(insert, post_id, user_id, channel_id, root_id)
+    return post_id
+
+
+async def react(tx: Any, post_id: str, channel_id: str, user_id: str) -> None:
+    """What reacting does: hold the post, write, count."""
+    assert await posts.lock(tx, post_id)
+    assert await reactions.add(tx, Reaction(user_id, post_id, "wave", 5, channel_id=channel_id))
+    await reactions.touch_post(tx, post_id, 5)
+
+
+async def delete_in_channel(db: Database, channel_id: str, user_id: str) -> None:
+    await team_deletion.delete_posts(db, [channel_id])
+
+
+async def delete_of_user(db: Database, channel_id: str, user_id: str) -> None:
+    await permanent.delete_content(db, user_id)
+
+
+@pytest.mark.parametrize("delete", [delete_in_channel, delete_of_user])
+async def test_a_post_is_deleted_while_somebody_reacts(
+    db: Database, delete: Callable[[Database, str, str], Awaitable[None]]
+) -> None:
+    user_id, channel_id = new_id(), await new_channel(db)
+    post_id = await new_post(db, channel_id, user_id)
+    async with at_the_same_time(db, lambda tx: delete(db, channel_id, user_id)) as tx:
+        await react(tx, post_id, channel_id, new_id())
+    assert await mentions(db, post_id) == []
+
+
+async def test_his_thread_goes_with_an_answer_that_comes_while_it_is_deleted(db: Database) -> None:
+    user_id, channel_id = new_id(), await new_channel(db)
+    post_id = await new_post(db, channel_id, user_id)
+    async with at_the_same_time(db, lambda tx: permanent.delete_content(db, user_id)) as tx:
+        assert await posts.lock(tx, post_id)  # as the group commit does, by its change of the root
+        await new_post(tx, channel_id, new_id(), post_id)
+    assert await mentions(db, post_id) == []
+
+
+async def test_others_reactions_are_not_hidden_by_the_deletion_of_his(db: Database) -> None:
+    user_id, channel_id = new_id(), await new_channel(db)
+    post_id = await new_post(db, channel_id, new_id())
+    async with db.transaction() as tx:
+        await react(tx, post_id, channel_id, user_id)
+    async with at_the_same_time(db, lambda tx: permanent.delete_content(db, user_id)) as tx:
+        await react(tx, post_id, channel_id, new_id())
+    assert await db.fetchval("SELECT has_reactions FROM posts WHERE id = $1", post_id)
+    assert await db.fetchval("SELECT count(*) FROM reactions WHERE post_id = $1", post_id) == 1
+
+
+@pytest.mark.parametrize("delete", [delete_in_channel, delete_of_user])
+async def test_a_post_is_deleted_while_it_is_indexed(
+    db: Database, delete: Callable[[Database, str, str], Awaitable[None]]
+) -> None:
+    user_id, channel_id = new_id(), await new_channel(db)
+    post_id = await new_post(db, channel_id, user_id)
+    async with at_the_same_time(db, lambda tx: delete(db, channel_id, user_id)) as tx:
+        assert await search.lead(tx)
+        await search.index_after(tx, "english", "", 1000)
+        assert "post_search" in await mentions(tx, post_id)
+    assert await mentions(db, post_id) == []
+
+
+async def test_the_indexer_clears_what_a_deletion_left(db: Database) -> None:
+    channel_id, gone, left = await new_channel(db), new_id(), new_id()
+    there = await new_post(db, channel_id)
+    await db.execute("INSERT INTO search_state (language, newest, checked) VALUES ('english', '', '')")
+    await db.execute(
+        "INSERT INTO file_search (file_id, channel_id, create_at, words) VALUES ($1, '', 1, '')", left
+    )
+    words = (
+        "INSERT INTO post_search (post_id, channel_id, user_id, create_at, words) VALUES ($1, '', '', 1, '')"
+    )
+    await db.execute(words, gone)
+    services: Any = SimpleNamespace(
+        db=db, settings=SimpleNamespace(search=SimpleNamespace(language="english"))
+    )
+    while await index_some(services):
+        pass
+    assert await mentions(db, gone) == await mentions(db, left) == []
+    assert await mentions(db, there) == ["post_search", "posts"]
+
+
+async def test_who_is_added_to_a_channel_while_he_is_deleted(db: Database) -> None:
+    user_id, channel_id = await new_user(db), await new_channel(db)
+    async with at_the_same_time(db, lambda tx: delete_users(tx, user_id)) as tx:
+        assert await members.join(tx, channel_id, [user_id], at=5, notify_props={}) == [user_id]
+    assert await mentions(db, user_id) == []
+
+
+async def test_a_channel_of_a_team_that_is_being_deleted(db: Database) -> None:
+    team_id, channel_id, user_id = new_id(), new_id(), await new_user(db)
+    insert = """INSERT INTO teams (id, create_at, update_at, name, display_name, type, invite_id)
+        VALUES ($1, 1, 1, $1, '', 'O', $1)"""
+    await db.execute(insert, team_id)
+    async with at_the_same_time(db, lambda tx: team_deletion.delete_rows(db, team_id, [])) as tx:
+        await tx.execute("UPDATE teams SET event_n = event_n + 1 WHERE id = $1", team_id)  # announced
+        await tx.execute(
+            "INSERT INTO channels (id, create_at, update_at, team_id, type, name) VALUES ($1, 1, 1, $2, 'O', $1)",
+            channel_id, team_id,
+        )  # fmt: skip
+        await members.join(tx, channel_id, [user_id], at=5, notify_props={})
+        await new_post(tx, channel_id)
+    assert await mentions(db, team_id) == await mentions(db, channel_id) == []
+
+
+async def test_nothing_is_announced_to_what_is_gone(db: Database) -> None:
+    user_id = await new_user(db)
+
+    async def announce(tx: Any) -> None:
+        tx.announce("u:" + user_id, b"hello")
+
+    with pytest.raises(AppError) as raised:
+        async with at_the_same_time(db, announce) as tx:
+            await delete_users(tx, user_id)
+    assert raised.value.status == 404
+
+
+async def mentions(db: Any, parent_id: str) -> list[str]:
+    """Return the tables with rows that name the parent, but the indexer's own state."""
+    tables = await db.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'search_state' ORDER BY 1"
+    )
     return [
         name
         for (name,) in tables

@@ -17,12 +17,20 @@ DELETE FROM channel_members m USING own WHERE m.channel_id = own.channel_id AND 
 -- Posts have no index by author: they are walked through by id, a slice at a time. $1: after which, $2: how many.
 SELECT max(id) FROM (SELECT id FROM posts WHERE id > $1 ORDER BY id LIMIT $2) AS slice;
 
--- name: delete_posts_of
--- $1 < id <= $2, $3 the author. With what answers his roots, with earlier versions, and all that names them.
-WITH own AS (SELECT id, root_id FROM posts WHERE id > $1 AND id <= $2 AND user_id = $3),
-    told AS (SELECT id FROM own UNION SELECT r.id FROM posts r JOIN own ON r.root_id = own.id),
-    gone AS (SELECT id FROM told UNION
-        SELECT v.id FROM posts v JOIN told ON v.original_id = told.id WHERE v.original_id <> ''),
+-- name: lock_posts_of
+-- $1 < id <= $2, $3 the author.
+SELECT id FROM posts WHERE id > $1 AND id <= $2 AND user_id = $3 ORDER BY id FOR UPDATE;
+
+-- name: lock_posts_with
+-- The posts $1, with what answers those that are roots, and with earlier versions. Roots are locked before their replies.
+WITH told AS (SELECT unnest($1::text[]) AS id UNION
+        SELECT r.id FROM posts r WHERE r.root_id = ANY($1::text[]) AND r.root_id <> '')
+SELECT id, root_id FROM posts WHERE id IN (SELECT id FROM told UNION
+    SELECT v.id FROM posts v JOIN told ON v.original_id = told.id WHERE v.original_id <> '') ORDER BY id FOR UPDATE;
+
+-- name: delete_posts
+-- And all that names them. After they were locked: whoever holds one to write what names it was waited for, and is seen.
+WITH gone AS (SELECT unnest($1::text[]) AS id),
     of_threads AS (DELETE FROM threads t USING gone WHERE t.root_id = gone.id),
     of_followers AS (DELETE FROM thread_members t USING gone WHERE t.root_id = gone.id),
     of_reactions AS (DELETE FROM reactions r USING gone WHERE r.post_id = gone.id),
@@ -30,11 +38,15 @@ WITH own AS (SELECT id, root_id FROM posts WHERE id > $1 AND id <= $2 AND user_i
     of_reminders AS (DELETE FROM post_reminders r USING gone WHERE r.post_id = gone.id),
     of_acknowledgements AS (DELETE FROM post_acknowledgements k USING gone WHERE k.post_id = gone.id),
     of_actions AS (DELETE FROM post_actions a USING gone WHERE a.post_id = gone.id),
-    of_previews AS (DELETE FROM post_previews v USING gone WHERE v.post_id = gone.id)
-DELETE FROM posts p USING gone WHERE p.id = gone.id RETURNING p.id, p.root_id;
+    of_previews AS (DELETE FROM post_previews v USING gone WHERE v.post_id = gone.id),
+    of_awaited AS (DELETE FROM awaited_previews a USING gone WHERE a.post_id = gone.id)
+DELETE FROM posts p USING gone WHERE p.id = gone.id;
+
+-- name: lock_threads
+SELECT 1 FROM threads WHERE root_id = ANY($1::text[]) ORDER BY root_id FOR NO KEY UPDATE;
 
 -- name: recount_threads
--- As recount_thread in posts.sql, for many.
+-- As recount_thread in posts.sql, for many; after lock_threads.
 UPDATE threads t SET reply_count = c.replies, last_reply_at = c.last_at, participants = c.users
 FROM unnest($1::text[]) one(root_id), LATERAL (
     SELECT coalesce(sum(u.replies), 0) AS replies, coalesce(max(u.last_at), 0) AS last_at,
@@ -59,7 +71,12 @@ ON CONFLICT DO NOTHING;
 -- name: end_of_reactions
 SELECT max(post_id) FROM (SELECT post_id FROM reactions WHERE post_id > $1 ORDER BY post_id LIMIT $2) AS slice;
 
+-- name: lock_reacted
+SELECT id FROM posts WHERE id IN (SELECT post_id FROM reactions WHERE post_id > $1 AND post_id <= $2 AND user_id = $3)
+ORDER BY id FOR NO KEY UPDATE;
+
 -- name: delete_reactions_of
+-- After lock_reacted: others who react just now were waited for, and are seen.
 WITH gone AS (DELETE FROM reactions WHERE post_id > $1 AND post_id <= $2 AND user_id = $3 RETURNING post_id)
 UPDATE posts p SET has_reactions = false FROM (SELECT DISTINCT post_id FROM gone) one
 WHERE p.id = one.post_id
@@ -70,8 +87,12 @@ WHERE p.id = one.post_id
 SELECT 1 FROM users WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE;
 
 -- name: delete_accounts
--- All that is the users' own; audits of what they did too. After lock_accounts.
-WITH preferences_ AS (DELETE FROM preferences WHERE user_id = ANY($1::text[])),
+-- All that is the users' own; audits of what they did too. After lock_accounts. They have left everything: memberships are
+-- of those who added them meanwhile.
+WITH teams_ AS (DELETE FROM team_members WHERE user_id = ANY($1::text[])),
+    memberships_ AS (DELETE FROM channel_members WHERE user_id = ANY($1::text[])),
+    threads_ AS (DELETE FROM thread_members WHERE user_id = ANY($1::text[])),
+    preferences_ AS (DELETE FROM preferences WHERE user_id = ANY($1::text[])),
     channels_ AS (DELETE FROM sidebar_channels WHERE user_id = ANY($1::text[])),
     categories_ AS (DELETE FROM sidebar_categories WHERE user_id = ANY($1::text[])),
     drafts_ AS (DELETE FROM drafts WHERE user_id = ANY($1::text[])),
@@ -94,8 +115,14 @@ WITH preferences_ AS (DELETE FROM preferences WHERE user_id = ANY($1::text[])),
     audits_ AS (DELETE FROM audits WHERE user_id = ANY($1::text[]))
 DELETE FROM users WHERE id = ANY($1::text[]);
 
+-- name: lock_channel
+-- Whoever writes what belongs to it holds it, and is waited for.
+SELECT 1 FROM channels WHERE id = $1 FOR UPDATE;
+
 -- name: delete_channel
-WITH sidebar_ AS (DELETE FROM sidebar_channels WHERE channel_id = $1),
+-- After lock_channel. Everybody has left it: memberships are of those who joined meanwhile.
+WITH members_ AS (DELETE FROM channel_members WHERE channel_id = $1),
+    sidebar_ AS (DELETE FROM sidebar_channels WHERE channel_id = $1),
     drafts_ AS (DELETE FROM drafts WHERE channel_id = $1),
     incoming_ AS (DELETE FROM incoming_webhooks WHERE channel_id = $1),
     outgoing_ AS (DELETE FROM outgoing_webhooks WHERE channel_id = $1)

@@ -106,6 +106,19 @@ WITH gone AS (
 )
 SELECT (SELECT count(*) FROM gone) AS seen, (SELECT count(*) FROM posts_done) + (SELECT count(*) FROM files_done) AS done;
 
+-- name: leave_out
+DELETE FROM post_search WHERE post_id = ANY($1::text[]) OR channel_id = ANY($2::text[]);
+
+-- name: drop_gone
+-- Rows whose posts or files were deleted for good while they were indexed. $1 < id <= $2, said of both sides: without it the
+-- whole of them would be walked through.
+WITH of_files AS (
+    DELETE FROM file_search s WHERE s.file_id > $1 AND s.file_id <= $2
+        AND NOT EXISTS (SELECT FROM files f WHERE f.id = s.file_id AND f.id > $1 AND f.id <= $2)
+)
+DELETE FROM post_search s WHERE s.post_id > $1 AND s.post_id <= $2
+    AND NOT EXISTS (SELECT FROM posts p WHERE p.id = s.post_id AND p.id > $1 AND p.id <= $2);
+
 -- name: unread_files
 SELECT {file} FROM file_search s JOIN files f ON f.id = s.file_id WHERE NOT s.read_in ORDER BY s.create_at LIMIT $1;
 

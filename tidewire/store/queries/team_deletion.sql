@@ -3,6 +3,13 @@
 -- name: channels_of_team
 SELECT id FROM channels WHERE team_id = $1 ORDER BY id;
 
+-- name: lock_channels_of_team
+-- With lock_team: whoever writes what belongs to one of them holds it, and is waited for.
+SELECT id FROM channels WHERE team_id = $1 ORDER BY id FOR UPDATE;
+
+-- name: lock_team
+SELECT 1 FROM teams WHERE id = $1 FOR UPDATE;
+
 -- name: end_channel_memberships
 -- The inner SELECT takes the locks in the order of posts.
 WITH gone AS (
@@ -19,18 +26,9 @@ RETURNING m.user_id;
 -- name: archive_channels
 UPDATE channels SET delete_at = $2, update_at = $2 WHERE team_id = $1 AND delete_at = 0;
 
--- name: delete_some_posts
--- Some at a time, so that no statement takes long; with their threads and reactions, and all that names them.
-WITH gone AS (SELECT id FROM posts WHERE channel_id = ANY($1::text[]) LIMIT $2),
-    of_search AS (DELETE FROM post_search s USING gone WHERE s.post_id = gone.id),
-    of_reminders AS (DELETE FROM post_reminders r USING gone WHERE r.post_id = gone.id),
-    of_acknowledgements AS (DELETE FROM post_acknowledgements k USING gone WHERE k.post_id = gone.id),
-    of_actions AS (DELETE FROM post_actions a USING gone WHERE a.post_id = gone.id),
-    of_previews AS (DELETE FROM post_previews v USING gone WHERE v.post_id = gone.id),
-    of_threads AS (DELETE FROM threads t USING gone WHERE t.root_id = gone.id),
-    of_followers AS (DELETE FROM thread_members t USING gone WHERE t.root_id = gone.id),
-    of_reactions AS (DELETE FROM reactions r USING gone WHERE r.post_id = gone.id)
-DELETE FROM posts p USING gone WHERE p.id = gone.id RETURNING p.id;
+-- name: lock_some_posts
+-- Some at a time, so that no statement takes long.
+SELECT id FROM posts WHERE id IN (SELECT id FROM posts WHERE channel_id = ANY($1::text[]) LIMIT $2) ORDER BY id FOR UPDATE;
 
 -- name: delete_sidebars
 DELETE FROM sidebar_channels WHERE team_id = $1;
@@ -40,7 +38,8 @@ DELETE FROM sidebar_categories WHERE team_id = $1;
 
 -- name: delete_channels
 -- With what belongs to them or to the team.
-WITH drafts_ AS (DELETE FROM drafts d USING channels c WHERE c.team_id = $1 AND d.channel_id = c.id),
+WITH members_ AS (DELETE FROM channel_members m USING channels c WHERE c.team_id = $1 AND m.channel_id = c.id),
+    drafts_ AS (DELETE FROM drafts d USING channels c WHERE c.team_id = $1 AND d.channel_id = c.id),
     incoming_ AS (DELETE FROM incoming_webhooks WHERE team_id = $1),
     outgoing_ AS (DELETE FROM outgoing_webhooks WHERE team_id = $1),
     commands_ AS (DELETE FROM commands WHERE team_id = $1)
@@ -50,4 +49,4 @@ DELETE FROM channels WHERE team_id = $1;
 DELETE FROM team_members WHERE team_id = $1;
 
 -- name: delete_team
-DELETE FROM teams WHERE id = $1;
+WITH picture_ AS (DELETE FROM pictures WHERE owner_id = $1) DELETE FROM teams WHERE id = $1;
