@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import falcon.asgi
@@ -13,8 +14,11 @@ from api.app import Api, build
 from api.proxies import Proxies
 from api.webapp import WebApp
 from tidewire import log, metrics, workers
+from tidewire.actions.config import Config
 from tidewire.actions.start import open_services
 from tidewire.settings import Settings, load
+from tidewire.store.db import Database
+from tidewire.store.waiting import once_there
 
 # New objects between two runs of the collector, and its runs between two of the next generation. A request makes some
 # 60 containers and no cycles; at Python's 700, 10, 10 looking for them took a tenth of the time of a post.
@@ -31,6 +35,7 @@ class Lifespan:
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Called by Falcon at the ASGI start-up; a failure stops the worker."""
+        await _wait_for_database(self._settings)
         self._state.services = await self._stack.enter_async_context(open_services(self._settings))
         await self._stack.enter_async_context(metrics.endpoint(self._settings.metrics, role="api"))
         gc.collect()
@@ -40,6 +45,15 @@ class Lifespan:
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Called by Falcon at the ASGI shutdown."""
         await self._stack.aclose()
+
+
+async def _wait_for_database(settings: Settings) -> None:
+    """Return when it answers. A worker that failed instead would be started five times a second."""
+    db = Database(settings.database.url, size=1)
+    try:
+        await once_there(db, partial(Config.open, settings, db))
+    finally:
+        await db.close()
 
 
 def make_app(settings: Settings) -> falcon.asgi.App[Any, Any]:
@@ -60,6 +74,7 @@ def create() -> falcon.asgi.App[Any, Any]:
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. The settings come from the environment, as the workers read them there again."""
+    log.setup(settings.log, process="api")
     api = settings.api
     structlog.get_logger("api").info(
         "start", workers=api.workers, address=api.uds or f"{api.host}:{api.port}"
@@ -71,6 +86,7 @@ def run(settings: Settings) -> None:
         uds=api.uds,
         http=HTTPModes.http1,
         workers=api.workers,
+        log_level=settings.log.level,
         backlog=max(1024, api.backlog),
         backpressure=api.backlog,
         stop_s=api.stop_s,  # requests under way and, after them, the worker's parts (start.CLOSE_S)

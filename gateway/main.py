@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -32,11 +33,11 @@ from tidewire.bus.redis_client import RedisClient
 from tidewire.bus.redis_reader import RedisReader
 from tidewire.closing import Closing
 from tidewire.log import setup as setup_log
-from tidewire.loops import again
+from tidewire.loops import again, ended_by_signals
 from tidewire.settings import Settings, exposed
 from tidewire.store.connections import load_numbers
 from tidewire.store.db import Database
-from tidewire.wire.errors import Unavailable
+from tidewire.store.waiting import once_there
 
 log = structlog.get_logger()
 
@@ -62,11 +63,16 @@ def run(settings: Settings) -> None:
 
 
 async def _main(settings: Settings) -> None:
+    with ended_by_signals():  # nothing to give away yet
+        await _serve(settings)
+
+
+async def _serve(settings: Settings) -> None:
     drain, stop = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, lambda: (stop if drain.is_set() else drain).set())
-    loop.add_signal_handler(signal.SIGINT, stop.set)
     async with serving(settings) as (gateway, port):
+        loop.add_signal_handler(signal.SIGTERM, lambda: (stop if drain.is_set() else drain).set())
+        loop.add_signal_handler(signal.SIGINT, stop.set)
         gc.collect()
         gc.freeze()  # what the start made stays: the collector, which takes up to 15 ms for it, need not look at it
         if settings.gateway.tls_cert:
@@ -123,7 +129,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
         closing.add("producer", producer.close, 0.2)
         reader = RedisReader(settings.redis.url, shards=settings.bus.shards)
         closing.add("reader", reader.close, 0.2)
-        config = await _load_config(settings, db)
+        config = await once_there(db, partial(Config.open, settings, db))
         revisions = Revisions(db, config)
         context = Context(settings, db, client, producer, config, socket.gethostname())
         _raise_descriptor_limit()
@@ -161,16 +167,6 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
         async with metrics.endpoint(settings.metrics, role="gateway", healthy=lambda: not gateway.stopping):
             yield gateway, port
             await closing.close()  # in here: who asks for our health meanwhile shall hear of it
-
-
-async def _load_config(settings: Settings, db: Database) -> Config:
-    """Return the run-time configuration; waits for a database that is not there yet."""
-    while True:
-        try:
-            return await Config.open(settings, db)
-        except Unavailable:
-            log.warning("waiting for the database")
-            await asyncio.sleep(1)
 
 
 def _feed(gateway: Gateway, reader: RedisReader, settings: Settings, db: Database) -> Feed:

@@ -24,14 +24,17 @@ from loadtest.seed import Plan, seed
 from loadtest.shapes import USERS_PER_CHANNEL
 from loadtest.sizing.command import size_command
 from loadtest.swarm.herd import CannotRun
-from tidewire.settings import Settings, SettingsError, default_data_dir, load
+from tidewire.cli_common import PLAIN, Flag
+from tidewire.settings import Settings, SettingsError, default_data_dir, load, name_of
 from tidewire.store.db import Database
 from tidewire.wire.errors import Unavailable
 
 MOST_POSTS = 50_000_000  # some 200 bytes of memory each, until they are written
 T = TypeVar("T")
 
-app = App(name="loadtest", help="Make load, or what load needs.")
+app = App(
+    name="loadtest", help="Put load on a server, and say what an installation needs.", default_parameter=PLAIN
+)
 
 
 @app.command(name="seed")
@@ -45,7 +48,7 @@ def seed_command(
     posts: int | None = None,
     password: str = "",
     seed_number: Annotated[int, Parameter(name="--seed")] = 0,
-    purge: Annotated[bool, Parameter(negative="")] = False,
+    purge: Flag = False,
     data_dir: Path | None = None,
 ) -> None:
     """Create users with sessions in new teams and their public channels, straight in the database.
@@ -73,7 +76,8 @@ def seed_command(
     password
         Password of every user; empty: they have their tokens only.
     seed_number
-        Another number deals members and posts in another way. The same one makes the same shapes, with new ids.
+        Another number deals members and posts in another way. The same one makes the same shapes, with new ids;
+        default 0.
     purge
         Delete all that was ever seeded, and what a load made of it; with --tokens, seed anew then.
     data_dir
@@ -109,7 +113,7 @@ def run_command(
     users: int = 0,
     run_time: Annotated[str, Parameter(name="--time")] = "",
     tokens: Path | None = None,
-    web: bool = False,
+    web: Flag = False,
     targets: Path | None = None,
     report: Path | None = None,
     metrics_url: list[str] | None = None,
@@ -123,7 +127,8 @@ def run_command(
     ----------
     suite
         users: people with the web app. storm: everybody reconnects. firehose: posts at a fixed rate, to receivers.
-        push: notifications through a push proxy. soak: people for hours, and what grows.
+        push: notifications through a push proxy. soak: people for hours, and what grows. costs: what each call costs
+        the server, for `tidewire loadtest size`.
     more
         Flags of the suite (--rest 1000) and of Locust.
     host
@@ -131,9 +136,10 @@ def run_command(
     ws_host
         HOST:PORT of a gateway, repeatable; default: those of the local `tidewire serve`, else the server's address.
     users
-        How many; the suite has a default.
+        How many; default: users 200, storm 10000, firehose 1000, push 32, soak 100, costs 2000.
     run_time
-        When to end at the latest, such as 60s or 5m; a storm ends by itself.
+        When to end at the latest, such as 60s or 5m; default: users, firehose and push 60s, soak 4h; storm and costs
+        end by themselves.
     tokens
         File of `tidewire loadtest seed`, or with a line `user password` for each user; without one users are made in
         the local `tidewire serve`.
@@ -238,15 +244,21 @@ def _seed_into(plan: Plan, tokens: Path, data_dir: Path | None) -> None:
     try:
         settings = load()
         url = settings.database.url or _running_database(settings, data_dir)
+        made = not tokens.exists()
         output = os.open(tokens, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except SettingsError as error:
         _stop(str(error))
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}")
     start = time.monotonic()
-    seeded = _with_bar(url, partial(seed, plan=replace(plan, session_hours=settings.session.length_hours)), "seed")
     with open(output, "w", encoding="ascii") as file:
-        file.writelines(user.line() for user in seeded)
+        try:
+            work = partial(seed, plan=replace(plan, session_hours=settings.session.length_hours))
+            file.writelines(user.line() for user in _with_bar(url, work, "seed"))
+        except BaseException:
+            if made:  # an empty one would fail a later run, and nobody would know why
+                tokens.unlink()
+            raise
     took = time.monotonic() - start
     channels = f"{plan.channels} channels" + ("" if plan.skewed else f" of {plan.members}")
     more = f", {plan.teams} teams, {plan.posts:,} posts" if plan.skewed else ""
@@ -291,7 +303,7 @@ def _with_bar(url: str, work: Callable[..., Coroutine[Any, Any, T]], name: str) 
         try:
             return asyncio.run(work(Database(url), progress=advance))
         except (Unavailable, asyncpg.PostgresError) as error:
-            _stop(f"cannot {name}: {error.__cause__ or error}")
+            _stop(f"cannot {name} {name_of(url)}: {error.__cause__ or error}")
 
 
 def _stop(message: str) -> NoReturn:

@@ -106,6 +106,7 @@ def run(settings: Settings) -> None:
             tls_cert=push.tls_cert,
             tls_key=push.tls_key,
             workers=push.workers,
+            log_level=settings.log.level,
             backlog=4096,
             backpressure=4096,
             stop_s=int(push.drain_s) + 8,

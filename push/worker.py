@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 import uvloop
@@ -35,9 +36,10 @@ from tidewire.bus.push_decide import CLAIM_AFTER_MS, DecisionReader
 from tidewire.bus.push_queue import PushQueue, QueueFull, RemovedReader
 from tidewire.bus.redis_client import RedisClient
 from tidewire.closing import Closing
-from tidewire.loops import again
+from tidewire.loops import again, ended_by_signals
 from tidewire.settings import Settings
 from tidewire.store.db import Database
+from tidewire.store.waiting import once_there
 from tidewire.wire.errors import Unavailable
 from tidewire.wire.ids import new_id
 
@@ -55,11 +57,16 @@ def run(settings: Settings) -> None:
 
 
 async def _main(settings: Settings) -> None:
+    with ended_by_signals():
+        await _work(settings)
+
+
+async def _work(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     async with working(settings) as tasks:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
         settle()
         _say_ready(settings.push.ready_fd)
         ending = asyncio.create_task(stop.wait())
@@ -90,7 +97,7 @@ async def working(settings: Settings) -> AsyncIterator[list[asyncio.Task[None]]]
         closing.add("database", db.close, 0.2)
         redis = RedisClient(url)
         closing.add("redis", redis.close, 0.2)
-        config, signing, vapid = await _wait_for(settings, db)
+        config, signing, vapid = await once_there(db, partial(_keys, settings, db))
         revisions = Revisions(db, config)
         cache = Cache()
         cache.on_drop = revisions.poke
@@ -157,24 +164,20 @@ def subject_of(settings: Settings, config: Config) -> str:
     return site if site.startswith("https://") else f"mailto:{mail}" if mail else NOBODY
 
 
-async def _wait_for(settings: Settings, db: Database) -> tuple[Config, bytes, bytes]:
+async def _keys(settings: Settings, db: Database) -> tuple[Config, bytes, bytes]:
     """Return the configuration and the private keys (PEM) that sign pushes and that name us to push services.
 
-    Waits for a database that is not there yet. Raises: BadConfig where the keys cannot be read.
+    Raises: BadConfig where the keys cannot be read.
     """
-    while True:
-        try:
-            config = await Config.open(settings, db)
-            vault = await Vault.open(settings, db)
-            names = (push_keys.SIGNING, push_keys.VAPID)
-            pairs = [(name, await push_keys.get_pair(settings, db, name)) for name in names]
-            signing, vapid = (push_keys.private_pem(vault, *pair) for pair in pairs)
-            return config, signing, vapid
-        except Unavailable:
-            _log.warning("waiting for the database")
-            await asyncio.sleep(1)
-        except Unreadable as error:
-            raise BadConfig("the keys of pushes were sealed with another database.secrets_key") from error
+    config = await Config.open(settings, db)
+    vault = await Vault.open(settings, db)
+    names = (push_keys.SIGNING, push_keys.VAPID)
+    pairs = [(name, await push_keys.get_pair(settings, db, name)) for name in names]
+    try:
+        signing, vapid = (push_keys.private_pem(vault, *pair) for pair in pairs)
+    except Unreadable as error:
+        raise BadConfig("the keys of pushes were sealed with another database.secrets_key") from error
+    return config, signing, vapid
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

@@ -7,27 +7,34 @@ import asyncio
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from tidewire import __version__
+from tidewire.cli_common import PLAIN, Config
 from tidewire.command import fail, need, run_gateway, settings_of
-from tidewire.settings import export
-
-Config = Annotated[Path | None, Parameter(help="TOML file with settings; see docs/settings.md.")]
+from tidewire.settings import export, name_of
 
 app = App(
     name="tidewire",
     help="Chat server for Mattermost's apps. Settings: flags, TIDEWIRE_SECTION_FIELD variables, --config FILE.",
     version=__version__,
     version_flags=["--version"],
+    default_parameter=PLAIN,
 )
 settings_app = App(name="settings", help="Show, check and document the settings.")
 app.command(settings_app)
-app.command("tidewire.cli_push:app", name="push")  # imported when it is used
-app.command("tidewire.cli_import:import_file", name="import")
-app.command("tidewire.cli_export:export_file", name="export")
+# Imported when they are used.
+_LATE = {
+    "push": "tidewire.cli_push:app",
+    "import": "tidewire.cli_import:import_file",
+    "export": "tidewire.cli_export:export_file",
+}
+if importlib.util.find_spec("loadtest") is not None:  # a tool of the checkout, not of every installation
+    _LATE["loadtest"] = "loadtest.cli:app"
+for _name, _place in _LATE.items():
+    app.command(_place, name=_name)
 
 
 @app.command
@@ -57,9 +64,9 @@ def serve(
     port
         Port for HTTP and WebSockets; default 8065.
     gateways
-        Gateway processes; one per core that sockets may use.
+        Gateway processes; default 1; one per core that sockets may use.
     api_workers
-        API worker processes.
+        API worker processes; default 1; one per core that requests may use.
     tls_cert
         Certificate file (PEM) for https and wss; http on the same port is redirected.
     tls_key
@@ -126,9 +133,9 @@ def api(
     uds
         Unix socket to listen on instead.
     workers
-        Worker processes.
+        Worker processes; default 1.
     metrics_port
-        Port for /metrics and /health; further workers take the next ones.
+        Port for /metrics and /health; default none; further workers take the next ones.
     config
         TOML file with settings.
     """
@@ -162,15 +169,15 @@ def gateway(
     host
         Address to listen on; default 127.0.0.1.
     port
-        Port to listen on; default 8072.
+        Port to listen on; default 8072; 0: any free one.
     reuse_port
-        Let several gateways share the port, where no balancer stands before them.
+        Let several gateways share the port, where no balancer stands before them; default no.
     tls_cert
         Certificate file (PEM, with its chain): speak TLS, where no balancer does. Read again on SIGHUP.
     tls_key
         Key file (PEM) of the certificate.
     metrics_port
-        Port for /metrics and /health.
+        Port for /metrics and /health; default none.
     config
         TOML file with settings.
     """
@@ -200,7 +207,7 @@ def migrate(*, config: Config = None) -> None:
     try:
         applied = asyncio.run(run_migrations(settings.database.url))
     except (OSError, SchemaTooNew, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        fail(f"cannot migrate the database: {str(error) or type(error).__name__}")
+        fail(f"cannot migrate {name_of(settings.database.url)}: {str(error) or type(error).__name__}")
     for name in applied:
         sys.stdout.write(f"applied {name}\n")
 
@@ -238,8 +245,9 @@ def docs(path: Path = Path("docs/settings.md")) -> None:
 
 def main() -> None:
     """Run the command line."""
-    if importlib.util.find_spec("loadtest") is not None:  # a tool of the checkout, not of every installation
-        app.command("loadtest.cli:app", name="loadtest")
+    if sys.argv[1:] in ([], ["-h"], ["--help"]):
+        for name in _LATE:
+            app[name]  # imported, so that it has its line in the list
     try:
         app(exit_on_error=False, print_error=True)
     except KeyboardInterrupt:

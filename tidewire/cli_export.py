@@ -6,19 +6,18 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
-from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from tidewire.cli_common import Config, Flag
 from tidewire.command import fail, settings_at
+from tidewire.settings import name_of
 from tidewire.store.db import Database
 from tidewire.wire.errors import Unavailable
 
-Config = Annotated[Path | None, Parameter(help="TOML file with settings; see docs/settings.md.")]
-Flag = Annotated[bool, Parameter(negative="")]
 T = TypeVar("T")
 FORMATS = (".jsonl", ".zip")
 
@@ -89,7 +88,7 @@ def export_file(
 
     start = time.monotonic()
     try:
-        report = _run_with_bar(work)
+        report = _run_with_bar(work, name_of(settings.database.url))
     except NoSuchTeam:
         fail(f"there is no team {team}")
     except FileExistsError as error:
@@ -103,7 +102,7 @@ def export_file(
         sys.stdout.write(f"left out: {line}\n")
 
 
-def _run_with_bar(work: Callable[[Callable[[str, int, int], None]], Coroutine[Any, Any, T]]) -> T:
+def _run_with_bar(work: Callable[[Callable[[str, int, int], None]], Coroutine[Any, Any, T]], where: str) -> T:
     """Work on the database, and show how far it is if somebody looks. Ctrl-C and SIGTERM cancel it."""
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
@@ -121,8 +120,8 @@ def _run_with_bar(work: Callable[[Callable[[str, int, int], None]], Coroutine[An
         except asyncio.CancelledError:
             sys.exit(128 + signal.SIGTERM)
         except Unavailable as error:
-            fail(f"cannot export: {error.__cause__ or error}")
+            fail(f"cannot export {where}: {error.__cause__ or error}")
         except FileExistsError:
             raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            fail(f"cannot export: {error}")
+            fail(f"cannot export {where}: {error}")

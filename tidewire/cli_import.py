@@ -6,20 +6,18 @@ import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import asyncpg
 import msgspec
-from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from tidewire.cli_common import Config, Flag
 from tidewire.command import fail, settings_at
-from tidewire.settings import Settings
+from tidewire.settings import Settings, name_of
 from tidewire.wire.errors import Unavailable
 
-Config = Annotated[Path | None, Parameter(help="TOML file with settings; see docs/settings.md.")]
-Flag = Annotated[bool, Parameter(negative="")]
 PLAIN_EVERY_S = 10.0  # a line where nobody looks at a bar
 STOPPED, INTERRUPTED = 3, 130
 
@@ -64,12 +62,13 @@ def import_file(
     settings = settings_at(data_dir, config)
     if attachments is not None and not attachments.is_dir():
         fail(f"{attachments}: there is no such folder")
+    where = name_of(settings.database.url)
     try:
         done = asyncio.run(_Run(settings, file, attachments, dry_run, stop_on_error, report).run())
     except Unavailable as error:
-        fail(f"cannot import: {error.__cause__ or error}", "start it again: it goes on where it was")
+        fail(f"cannot import into {where}: {error.__cause__ or error}", "start it again: it goes on where it was")
     except (asyncpg.PostgresError, OSError) as error:
-        fail(f"cannot import: {error}")
+        fail(f"cannot import into {where}: {error}")
     sys.exit(done)
 
 

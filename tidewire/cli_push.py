@@ -9,17 +9,21 @@ from typing import Annotated, Any, TypeVar
 from cyclopts import App, Parameter
 
 from tidewire.bus.redis_client import RedisClient
+from tidewire.cli_common import PLAIN, Config, Flag
 from tidewire.command import fail, need, settings_of
 from tidewire.settings import export
 from tidewire.wire.errors import Unavailable
 
-Config = Annotated[Path | None, Parameter(help="TOML file with settings; see docs/settings.md.")]
 Letter = Annotated[str, Parameter(help="Ids as `list` shows them.")]
 All = Annotated[bool, Parameter("--all", negative="", help="All of them.")]
 OfTarget = Annotated[str, Parameter(help="With --all: only those of one target.")]
 _T = TypeVar("_T")
 
-app = App(name="push", help="Send pushes to phones and browsers for Mattermost servers: a push proxy.")
+app = App(
+    name="push",
+    help="Send pushes to phones and browsers for Mattermost servers: a push proxy.",
+    default_parameter=PLAIN,
+)
 dead_app = App(name="dead", help="Look at pushes that could not be sent, send them again, drop them.")
 app.command(dead_app)
 
@@ -34,7 +38,7 @@ def push(
     tls_cert: str | None = None,
     tls_key: str | None = None,
     metrics_port: int | None = None,
-    check: bool = False,
+    check: Flag = False,
     config: Config = None,
 ) -> None:
     """Run the push proxy. A Mattermost server's PushNotificationServer is its address.
@@ -50,13 +54,13 @@ def push(
     port
         Port to listen on; default: that of the file, else 8066.
     workers
-        Worker processes.
+        Worker processes; default 1.
     tls_cert
         Certificate file (PEM, with its chain): speak TLS.
     tls_key
         Key file (PEM, PKCS 8) of the certificate.
     metrics_port
-        Port for /metrics and /health; further workers take the next ones.
+        Port for /metrics and /health; default none; further workers take the next ones.
     check
         Only look whether files and credentials can be read; silent and 0 when they can.
     config
@@ -99,7 +103,7 @@ def worker(*, metrics_port: int | None = None, config: Config = None) -> None:
     Parameters
     ----------
     metrics_port
-        Port for /metrics and /health; further workers take the next ones.
+        Port for /metrics and /health; default none; further workers take the next ones.
     config
         TOML file with settings.
     """
@@ -121,7 +125,7 @@ def list_letters(*, target: str = "", limit: int = 100, config: Config = None) -
     Parameters
     ----------
     target
-        Only those of one target.
+        Only those of one target; default all.
     limit
         Most that are printed.
     config

@@ -1,11 +1,14 @@
 """Work that a process does again and again as long as it lives, in one task that nothing ends but its cancellation.
+And a start that can be broken off.
 
 Knows nothing of what is done. One item that cannot be dealt with is the work's own affair: it sets it aside, so that
 the next round does not begin with it again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from math import inf
 from time import monotonic
 
@@ -16,6 +19,30 @@ from tidewire.wire.errors import Unavailable
 FAILED_S = 1.0  # who fails is not woken sooner, however often others call
 TELL_S = 60.0  # how often it is told that something is still away
 _log = structlog.get_logger("loops")
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT cancel what this task does, and swallow that: for a start, which may wait for a database.
+
+    Whoever is ready handles the signals himself.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    asked: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        asked.append(number)
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not asked:
+            raise
+        _log.info("stopped before it was ready", signal=asked[0].name)
 
 
 async def again(

@@ -8,6 +8,10 @@ from pathlib import Path
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+# Its lines go where ours go, in the same form. The parent and each worker set it up before our own.
+_LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}}
 
 
 def serve(
@@ -20,6 +24,7 @@ def serve(
     tls_cert: str = "",
     tls_key: str = "",
     workers: int,
+    log_level: str,
     backlog: int,
     backpressure: int,
     stop_s: int,
@@ -48,6 +53,8 @@ def serve(
         backlog=backlog,
         backpressure=backpressure,
         log_access=False,
+        log_level=LogLevels(log_level),
+        log_dictconfig=_LOGGING,
         respawn_failed_workers=True,
         respawn_interval=0.2,
         workers_kill_timeout=stop_s,

@@ -37,11 +37,11 @@ def size_command(
     Parameters
     ----------
     users
-        People with an account.
+        People with an account; needed.
     peak_online
-        Connections at once, in the busiest hour.
+        Connections at once, in the busiest hour; needed.
     posts_per_user
-        Posts a day, of everybody on average.
+        Posts a day, of everybody on average; needed.
     peak_share
         Share of a day's posts in the busiest hour; assumed 0.15.
     audience

@@ -135,7 +135,7 @@ def test_a_data_directory_of_another_version(launch: Launch, data: Path) -> None
 def test_a_database_that_is_not_there(launch: Launch) -> None:
     env = {"TIDEWIRE_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none"}
     with launch(env=env) as run:
-        refused(run, "cannot migrate the database")
+        refused(run, "cannot migrate the database none at 127.0.0.1")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,18 @@ docs    the tree as text: `tidewire settings print` and docs/settings.md
 """
 
 from tidewire.settings.loading import child_environment, default_data_dir, export, load
-from tidewire.settings.peers import exposed
+from tidewire.settings.peers import exposed, name_of
 from tidewire.settings.reading import SettingsError, read
 from tidewire.settings.tree import Settings
 
-__all__ = ["Settings", "SettingsError", "child_environment", "default_data_dir", "export", "exposed", "load", "read"]
+__all__ = [
+    "Settings",
+    "SettingsError",
+    "child_environment",
+    "default_data_dir",
+    "export",
+    "exposed",
+    "load",
+    "name_of",
+    "read",
+]

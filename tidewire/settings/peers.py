@@ -5,7 +5,7 @@ are to be reached by a unix socket, which its file's permissions guard, or with 
 """
 
 from ipaddress import ip_address
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from tidewire.settings.tree import Settings
 
@@ -55,3 +55,14 @@ def _is_here(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def name_of(database_url: str) -> str:
+    """Return what a person may read of a database's address: which one, where, and never a password."""
+    parts = urlsplit(database_url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        return "the database"
+    query = dict(parse_qsl(parts.query))
+    where = parts.netloc.rpartition("@")[2] or query.get("host", "localhost")
+    name = unquote(parts.path.lstrip("/")) or query.get("dbname", "")
+    return f"the database {name} at {where}"

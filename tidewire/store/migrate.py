@@ -1,6 +1,7 @@
 """Schema migrations: numbered .sql files, forward only, applied under one lock."""
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import asyncpg
 
@@ -14,9 +15,18 @@ class SchemaTooNew(Exception):
 
 def migrations() -> list[tuple[int, str, str]]:
     """Return (number, name, SQL) of every migration, in order."""
-    folder = files("tidewire.store").joinpath("migrations")
+    folder = _folder()
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [(int(name[:4]), name[5:-4], folder.joinpath(name).read_text()) for name in names]
+
+
+def newest() -> int:
+    """Return the number of the last migration."""
+    return max(int(entry.name[:4]) for entry in _folder().iterdir() if entry.name.endswith(".sql"))
+
+
+def _folder() -> Traversable:
+    return files("tidewire.store").joinpath("migrations")
 
 
 async def migrate(url: str) -> list[str]:

@@ -21,7 +21,7 @@ from tidewire import log
 from tidewire.embedded import postgres, valkey
 from tidewire.embedded.binaries import caddy_programs
 from tidewire.embedded.command import EmbeddedError, run
-from tidewire.settings import Settings, child_environment
+from tidewire.settings import Settings, child_environment, default_data_dir
 from tidewire.supervisor import scrape
 from tidewire.supervisor.balancer import caddyfile, public_url
 from tidewire.supervisor.child import Child, Spec
@@ -60,7 +60,8 @@ def restart(settings: Settings) -> int:
     try:
         pid = running_in(settings.serve.data_dir)
         if not pid:
-            return _fail(StartError("no tidewire serve runs on this data directory"))
+            folder = settings.serve.data_dir or default_data_dir()
+            return _fail(StartError(f"no tidewire serve runs on {folder}"))
         os.kill(pid, RESTART)
     except (StartError, OSError) as error:
         return _fail(error)
@@ -142,7 +143,7 @@ class Run:
         shared = {"database": {"url": urls["database"]}, "redis": {"url": urls["redis"]}}
         shared["metrics"] = {"dir": str(layout.metrics)}
         shared["proxies"] = {"trusted": ",".join({"127.0.0.1/32", *settings.proxies.trusted})}
-        await run([*_python(), "migrate"], env=child_environment(shared), cwd=None)
+        await _migrate(child_environment(shared))
         for name, url in urls.items():
             self._write_url(name, url)
         gateways: list[int] = []
@@ -397,6 +398,14 @@ class Run:
 
 def _python() -> list[str]:
     return [sys.executable, "-m", "tidewire"]
+
+
+async def _migrate(environment: dict[str, str]) -> None:
+    """Bring the schema up to date. Raises: StartError with the command's own line."""
+    try:
+        await run([*_python(), "migrate"], env=environment, cwd=None)
+    except EmbeddedError as error:
+        raise StartError(str(error).rpartition("tidewire: ")[2]) from error
 
 
 async def _nothing_to_ask() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidewire.settings import exposed, read
+from tidewire.settings import exposed, name_of, read
 
 SOCKET = "unix:///run/tidewire/redis.sock"
 
@@ -50,3 +50,17 @@ def check(database: str, redis: str, name: str, words: list[str]) -> None:
     assert len(found) == len(words)
     for sentence, word in zip(found, words, strict=True):
         assert name in sentence and word in sentence
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://ada:geheim@db.example:5433/chat?sslmode=verify-full", "the database chat at db.example:5433"),
+        ("postgresql://ada:ge@heim@one:1,two:2/chat", "the database chat at one:1,two:2"),
+        ("postgresql://postgres@/chat?host=/run/postgresql&password=geheim", "the database chat at /run/postgresql"),
+        ("mysql://ada:geheim@db.example/chat", "the database"),
+        ("geheim", "the database"),
+    ],
+)
+def test_a_database_is_named_without_its_password(url: str, name: str) -> None:
+    assert name_of(url) == name
