@@ -77,7 +77,7 @@ class TlsSockets:
             one.ended.set()
             link, one.link = one.link, None
             if link is not None:
-                _drop(link)
+                _wake(link)
 
     def say(self, number: int, action: str, **data: object) -> None:
         """Send an action, if it is logged in."""
@@ -107,9 +107,7 @@ class TlsSockets:
                 with self._lock:
                     self._counts["lost"] += lost
                     self._errors[f"lost: {error}" if lost else f"connect: {error}"] += 1
-            link, one.link = one.link, None
-            if link is not None:
-                _drop(link)
+            one.link = None
             due = time.time() + RETRY_S
             one.ended.wait(RETRY_S)
 
@@ -146,8 +144,8 @@ class TlsSockets:
                     pinged_at = time.time()
                     self._ping(one)
         finally:
-            if not opened:
-                _drop(link)
+            with one.lock:  # nobody is sending
+                link.shutdown()
 
     def _ping(self, one: _One) -> None:
         """Ask for a reply. Raises: WebSocketException without the last one."""
@@ -241,13 +239,12 @@ class TlsSockets:
         ))  # fmt: skip
 
 
-def _drop(link: Any) -> None:
-    """Close a socket without a close frame, and wake who reads from it."""
+def _wake(link: Any) -> None:
+    """End a socket without a close frame; its reader, who is in the middle of TLS perhaps, finds out and closes it."""
     try:
-        link.sock.shutdown(socket.SHUT_RDWR)
-    except (AttributeError, OSError):
+        socket.socket.shutdown(link.sock, socket.SHUT_RDWR)  # TLS's own would take the reader's state from him
+    except (AttributeError, TypeError, OSError):
         pass  # it is gone already
-    link.shutdown()
 
 
 def _add(times: Histogram, seconds: float) -> None:

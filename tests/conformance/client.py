@@ -274,7 +274,7 @@ class Client:
 
     async def wait_for(self, name: str, count: int = 1) -> Json:
         """Return the last event of a name once `count` of them have been applied."""
-        async with asyncio.timeout(15), self._applied:
+        async with asyncio.timeout(30), self._applied:
             while sum(event["event"] == name for event in self.seen) < count:
                 if self.failure:
                     raise self.failure

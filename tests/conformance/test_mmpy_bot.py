@@ -64,7 +64,7 @@ class Ears:
 
     async def next(self, name: str, member: str, test: Callable[[Json], bool]) -> Json:
         """Return the JSON in a member of the next event of a name that fits; others are passed over."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 event = json.loads(await self._socket.recv())
                 if event.get("event") == name:

@@ -466,7 +466,7 @@ async def remind(w: World) -> None:
     due = int(time.time()) + 1
     await w.bob.call("POST", f"/users/me/posts/{post['id']}/reminder", {"target_time": due})
     seen = len(w.bob.state.posts)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not any(post["type"] == "reminder" for post in w.bob.state.posts.values()):
             await asyncio.sleep(0.1)
     assert len(w.bob.state.posts) > seen
@@ -542,7 +542,7 @@ async def links(w: World) -> None:
 
 async def shows(w: World, post: Json, title: str) -> None:
     """Wait until a post shows the page of this title."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             embeds = (await w.ada.call("GET", f"/posts/{post['id']}"))["metadata"]["embeds"]
             if embeds[0].get("data", {}).get("title") == title:

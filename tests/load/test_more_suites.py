@@ -31,7 +31,7 @@ async def test_pushes_reach_the_provider(redis_url: str, tmp_path: Path) -> None
 
 async def test_people_log_in_by_password_and_soak(two_gateways: Serve, tmp_path: Path) -> None:
     people = []
-    async with httpx.AsyncClient(base_url=two_gateways.url + "/api/v4") as http:
+    async with httpx.AsyncClient(base_url=two_gateways.url + "/api/v4", timeout=30) as http:
         for name in ("soaker", "soaked"):
             body = {"username": name, "email": f"{name}@example.org", "password": "Tide-and-time-1"}
             (await http.post("/users", json=body)).raise_for_status()

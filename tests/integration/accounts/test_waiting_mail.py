@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ from tests.fixtures.api import PASSWORD, Api, Client, new_settings
 from tests.fixtures.ports import free_port
 from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
-from tests.integration.accounts.office import Office, texts, token_in
+from tests.integration.accounts.office import Office, texts, token_in, waiting
 from tests.integration.accounts.test_switches import switched
 from tidewire.actions import mail
 from tidewire.actions.vault import Vault
@@ -25,16 +24,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 ROOT = Path(__file__).parents[3]
 
 
-async def waiting(db: Database) -> list[Any]:
-    """Return the messages that wait."""
-    return await db.fetch("SELECT * FROM mails ORDER BY id")
-
-
 async def test_what_waits_is_sealed_and_bound_to_its_cause(office: Office) -> None:
     user, db = await office.newcomer("sealed"), office.crew.town.db
     async with switched(office, EmailSettings__SMTPPort=str(free_port())):
         await office.crew.people.anonymous.post("/users/password/reset/send", {"email": "sealed@example.org"})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (rows := await waiting(db)):
                 await asyncio.sleep(0.01)
         assert rows[0]["kind"] == "password_reset"
@@ -49,7 +43,7 @@ async def test_what_waits_is_sealed_and_bound_to_its_cause(office: Office) -> No
     token = token_in(await office.mailbox.get("sealed@example.org", "Reset"))
     new = {"token": token, "new_password": PASSWORD}
     await office.crew.people.anonymous.post("/users/password/reset", new, expect=200)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await waiting(db):
             await asyncio.sleep(0.01)
 
@@ -63,7 +57,7 @@ async def test_what_cannot_be_sent_is_given_up_with_one_line(
     with structlog.testing.capture_logs() as logs:
         office.mailbox.refuse[:] = ["451 later"] * 9
         await user.put("/users/me/password", change)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not (lines := [one for one in logs if one.get("outcome") == "given_up"]):
                 await asyncio.sleep(0.01)
         assert lines == [one for one in logs if one["log_level"] == "error"]
@@ -71,11 +65,11 @@ async def test_what_cannot_be_sent_is_given_up_with_one_line(
         # One that has grown too old is tried once more.
         monkeypatch.setattr(mail, "AGE_S", -1)
         await user.put("/users/me/password", change)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len([one for one in logs if one.get("outcome") == "given_up"]) < 2:
                 await asyncio.sleep(0.01)
         assert len(office.mailbox.refuse) == 5
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await waiting(db):
             await asyncio.sleep(0.01)
     assert not office.mailbox.messages
@@ -95,7 +89,7 @@ async def test_what_the_mailer_stumbles_over_holds_up_nothing(
     )
     await user.put("/users/me/password", {"current_password": PASSWORD, "new_password": PASSWORD})
     await office.mailbox.get("behind@example.org", "password has changed")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await waiting(db):
             await asyncio.sleep(0.01)
 
@@ -149,7 +143,7 @@ async def test_messages_survive_the_process_that_took_them(office: Office, postg
             for name in names:
                 message = await office.mailbox.get(f"{name}@example.org", "password has changed")
                 assert name in texts(message)[0]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await waiting(db):
                     await asyncio.sleep(0.01)
             assert not office.mailbox.messages

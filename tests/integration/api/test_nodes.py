@@ -14,7 +14,7 @@ from tests.fixtures.redis import Redis
 
 async def becomes(status: int, ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
     """Ask until the status comes; other workers hear of a change a moment later."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (answer := await ask()).status_code != status:
             await asyncio.sleep(0.01)
     return answer
@@ -55,7 +55,7 @@ async def test_what_one_worker_changes_the_other_knows(two: tuple[Api, Api]) -> 
     await warm(twin.get(path), twin.get(f"/users/{owner.id}"))
 
     await owner.put("/users/me/patch", {"nickname": "Boss"})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (await twin.get(f"/users/{owner.id}"))["nickname"] != "Boss":
             await asyncio.sleep(0.01)
     await owner.delete(f"{path}/members/{member.id}")

@@ -85,7 +85,7 @@ async def test_operations_do_what_the_document_says(people: People) -> None:
             count += 1
             used = headers
             if any(part in operation.path for part in ENDING):
-                answer = httpx.post(people.api.url + "/api/v4/users/login", json=spare)
+                answer = httpx.post(people.api.url + "/api/v4/users/login", json=spare, timeout=30)
                 used = {"Authorization": "Bearer " + answer.headers["Token"]}
             try:
                 try_operation(operation, people.api.url, used)

@@ -44,7 +44,7 @@ async def answers(people: People, data: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     try:
         writer.write(data + PING)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await reader.read()
     finally:
         writer.close()

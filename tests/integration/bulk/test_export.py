@@ -220,7 +220,7 @@ async def test_a_signal_leaves_nothing(site: Site, tmp_path: Path, sign: signal.
         async with lock.transaction():
             await lock.execute("LOCK TABLE threads IN ACCESS EXCLUSIVE MODE")
             process = await command(site, tmp_path / "cut.zip")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while not await waiting(site):
                     await asyncio.sleep(0.05)
             assert len(list(tmp_path.iterdir())) == 1

@@ -116,7 +116,7 @@ async def test_an_emoji_changes_the_lists_that_name_it(crew: Crew) -> None:
     async def change_to(emojis: list[dict[str, Any]]) -> None:
         for path in paths:
             known = {"If-None-Match": tags[path]}
-            async with asyncio.timeout(5):  # until every cache has heard of it
+            async with asyncio.timeout(30):  # until every cache has heard of it
                 while (answer := await me.request("GET", path, headers=known)).status_code == 304:
                     await asyncio.sleep(0.02)
             shown = answer.json()

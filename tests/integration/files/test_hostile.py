@@ -194,7 +194,7 @@ def incoming(crew: Crew) -> list[Path]:
 
 async def nothing_left(crew: Crew, config: dict[str, Any], before: list[str]) -> None:
     """Wait until no file is being received and the store holds what it held."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while incoming(crew) or await stored(crew, "disk", config) != before:
             await asyncio.sleep(0.02)
 
@@ -364,7 +364,7 @@ async def process(crew: Crew, folder: Path) -> AsyncIterator[tuple["subprocess.P
     argv = [sys.executable, "-m", "tidewire", "api"]
     api = subprocess.Popen(argv, env=os.environ | environment, start_new_session=True)
     headers = {"Authorization": crew.people.member.http.headers["Authorization"]}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v4", headers=headers) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v4", headers=headers, timeout=30) as client:
         try:
             async with asyncio.timeout(30):
                 while True:
@@ -394,7 +394,7 @@ async def test_kill_in_the_middle_leaves_nothing(crew: Crew, tmp_path: Path) -> 
         headers = {"Content-Length": str(len(content))}
         path = f"/files?channel_id={channel}&filename=a"
         sending = asyncio.create_task(client.post(path, content=slowly(), headers=headers))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not (place.is_dir() and sum(one.stat().st_size for one in place.iterdir()) >= 2 << 20):
                 await asyncio.sleep(0.02)
         os.killpg(api.pid, 9)
@@ -402,7 +402,7 @@ async def test_kill_in_the_middle_leaves_nothing(crew: Crew, tmp_path: Path) -> 
         await asyncio.wait([sending])
     assert len(list(place.iterdir())) == 1
     async with process(crew, tmp_path) as (_, client):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while list(place.iterdir()):
                 await asyncio.sleep(0.02)
         answer = await client.post(path, content=content)

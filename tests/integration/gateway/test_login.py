@@ -99,7 +99,7 @@ async def test_a_session_that_never_ends_logs_in(town: World) -> None:
 
 
 async def test_who_does_not_log_in_is_closed_in_time(database_url: str, redis_url: str) -> None:
-    async with world(database_url, redis_url, gateway={"auth_timeout_s": 0.2}) as town:
+    async with world(database_url, redis_url, gateway={"auth_timeout_s": 1}) as town:
         client = await town.open()
         assert await client.closed() == (None, "")
         assert not client.events
@@ -223,7 +223,7 @@ async def test_a_session_that_ends_while_it_is_looked_up_is_refused(town: World)
 
 
 async def test_health_turns_to_404_while_draining(town: World) -> None:
-    async with httpx.AsyncClient(verify=Transport.trust or True) as http:
+    async with httpx.AsyncClient(verify=Transport.trust or True, timeout=30) as http:
         for path in ("/health", "/api/v4/system/ping"):
             answer = await http.get(f"{Transport.origin('http', town.port)}{path}")
             assert answer.status_code == 200

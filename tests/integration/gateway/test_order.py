@@ -180,7 +180,7 @@ async def test_an_ended_session_falls_silent_and_closes(town: World, everything:
 
 
 async def test_a_session_that_expires_closes_its_sockets(town: World) -> None:
-    client = await town.open(await town.session(await town.user(), life_ms=700))
+    client = await town.open(await town.session(await town.user(), life_ms=2500))
     await client.event("hello")
     assert (await client.closed())[0] == 1008
 

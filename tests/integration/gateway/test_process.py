@@ -65,7 +65,7 @@ async def use(process: asyncio.subprocess.Process, rows: World, port: int, metri
         await client.event("hello")
         await rows.post(channel, "hi")
         await client.event("posted")
-        async with httpx.AsyncClient(verify=Transport.trust or True) as http:
+        async with httpx.AsyncClient(verify=Transport.trust or True, timeout=30) as http:
             text = (await http.get(f"http://127.0.0.1:{metrics_port}/metrics")).text
             health = await http.get(f"{Transport.origin('http', port)}/health")
         assert health.status_code == 200

@@ -98,7 +98,7 @@ async def test_a_place_is_given_back_though_nobody_reads(
     asks: Any = SimpleNamespace(outbound=Outbound(lambda: "127.0.0.1", lambda: False))
     found = await image_proxy._open(asks, site.url + "/i", people.member.id)
     assert image_proxy._room._value == image_proxy.AT_ONCE - 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while image_proxy._room._value < image_proxy.AT_ONCE:
             await asyncio.sleep(0.01)
     await found.close()

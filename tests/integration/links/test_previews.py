@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def shown(announced: Heard, post: dict[str, Any], *, events: list[Any] | None = None) -> dict[str, Any]:
     """Return the post of its next `post_edited`. events: what else was announced is added to it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             heard = await announced.events()
             for number, event in enumerate(heard):
@@ -213,7 +213,7 @@ async def test_a_post_does_not_wait(
     assert all(post["metadata"]["embeds"][0]["type"] == "link" for post in posts)
     go.set()
     late: set[str] = set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(late) < len(posts):
             for event in await announced.events():
                 if event["event"] == "post_edited":
@@ -284,7 +284,7 @@ async def test_too_many_links_are_not_looked_at(
     monkeypatch.setattr(link_previews, limit, 0)
     site.pages["/x"] = described(title="x")
     post = await say(people.member, people.channel["id"], site.url + "/x")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while given_up.get() == before:
             await asyncio.sleep(0.02)
     monkeypatch.undo()

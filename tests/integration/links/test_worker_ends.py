@@ -23,7 +23,7 @@ AWAITED = "SELECT count(*) FROM awaited_previews"
 
 async def no_more(db: Database) -> None:
     """Wait until no post's links are to be looked at."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await db.fetchval(AWAITED):
             await asyncio.sleep(0.02)
 
@@ -42,7 +42,7 @@ class Slow:
         writer.write(self.page)
 
     async def is_asked(self, times: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.asked < times:
                 await asyncio.sleep(0.01)
 
@@ -72,7 +72,7 @@ async def test_a_killed_workers_link_is_shown_by_another(people: People, announc
         for page in pages.values():
             page.go.set()
         told: dict[str, Any] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(told) < 2:
                 event = await client.event("post_edited")
                 post = json.loads(event["data"]["post"])
@@ -95,7 +95,7 @@ async def test_rows_go_with_their_looks(people: People, announced: Heard, site: 
     posts = [await say(me, channel, site.url + path) for path in ("/slow", "/slow", "/page", "/nothing")]
     await say(me, channel, "no link")
     await slow.is_asked(1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await db.fetchval(AWAITED) != 2:
             await asyncio.sleep(0.02)
     await me.put(f"/posts/{posts[0]['id']}/patch", {"message": "no link"})

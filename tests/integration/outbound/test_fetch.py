@@ -64,7 +64,7 @@ async def test_a_request_and_its_answer() -> None:
 
     async with server(handler) as url, outbound() as client:
         answer = await client.fetch(
-            "POST", url + "/a?b=c", timeout_s=5, limit=5, headers={"X-One": "1"}, body=b"body"
+            "POST", url + "/a?b=c", timeout_s=20, limit=5, headers={"X-One": "1"}, body=b"body"
         )
     assert (answer.status, answer.content_type, answer.body) == (404, "text/x", b"hello")
     assert seen[0].startswith("POST /a?b=c HTTP/1.1") and "x-one: 1" in seen[0].lower()
@@ -78,7 +78,7 @@ async def test_the_machine_itself_is_not_asked(host: str) -> None:
 
     async with server(handler) as url, outbound("") as client:
         with pytest.raises(FetchError) as caught:
-            await client.fetch("GET", url.replace("127.0.0.1", host), timeout_s=5, limit=100)
+            await client.fetch("GET", url.replace("127.0.0.1", host), timeout_s=20, limit=100)
     assert caught.value.refused
 
 
@@ -95,10 +95,10 @@ async def test_a_name_that_changes_is_asked_at_the_address_that_was_checked(monk
     monkeypatch.setattr(client_module, "look_up", look_up)
     async with server(handler) as url, outbound() as client:
         url = url.replace("127.0.0.1", "rebinding.invalid")
-        assert (await client.fetch("GET", url, timeout_s=5, limit=100)).body == b"end"
+        assert (await client.fetch("GET", url, timeout_s=20, limit=100)).body == b"end"
         for _ in range(2):  # looked up again for every request, and every address counts
             with pytest.raises(FetchError) as caught:
-                await client.fetch("GET", url, timeout_s=5, limit=100)
+                await client.fetch("GET", url, timeout_s=20, limit=100)
             assert caught.value.refused
     assert not places
 
@@ -112,14 +112,14 @@ async def test_a_name_that_nobody_knows_is_no_fault_of_ours(monkeypatch: pytest.
     async with server(handler) as url, outbound() as client:
         url = url.replace("127.0.0.1", "nowhere.invalid")
         with pytest.raises(FetchError) as caught:
-            await client.fetch("GET", url, timeout_s=5, limit=100)
+            await client.fetch("GET", url, timeout_s=20, limit=100)
         assert not caught.value.refused
 
         async def look_up(host: str, port: int) -> list[str]:
             return ["127.0.0.1"]
 
         monkeypatch.setattr(client_module, "look_up", look_up)
-        assert (await client.fetch("GET", url, timeout_s=5, limit=100)).body == b"end"
+        assert (await client.fetch("GET", url, timeout_s=20, limit=100)).body == b"end"
 
 
 async def test_names_whose_servers_hang_hold_up_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,12 +141,12 @@ async def test_names_whose_servers_hang_hold_up_no_others(monkeypatch: pytest.Mo
             given_up = await asyncio.gather(*slow, return_exceptions=True)
             assert all("within" in str(one) for one in given_up)
             quick = url.replace("127.0.0.1", "quick.invalid")
-            assert (await client.fetch("GET", quick, timeout_s=5, limit=100)).body == b"end"
+            assert (await client.fetch("GET", quick, timeout_s=20, limit=100)).body == b"end"
             monkeypatch.setattr(names, "_places", threading.BoundedSemaphore(1))
-            waiting = asyncio.create_task(client.fetch("GET", "http://slow.invalid/", timeout_s=5, limit=9))
+            waiting = asyncio.create_task(client.fetch("GET", "http://slow.invalid/", timeout_s=20, limit=9))
             await asyncio.sleep(0)
             with pytest.raises(FetchError, match="no such host"):  # at once: nobody waits for a place
-                await client.fetch("GET", quick, timeout_s=5, limit=9)
+                await client.fetch("GET", quick, timeout_s=20, limit=9)
             release.set()
             with pytest.raises(FetchError, match="no such host"):
                 await waiting
@@ -166,17 +166,17 @@ async def test_redirects_are_checked_counted_and_told_no_secrets() -> None:
 
     async with server(handler) as url, outbound() as client:
         with pytest.raises(FetchError) as caught:  # another address, which nobody allowed
-            await client.fetch("GET", url + "/in", timeout_s=5, limit=100, hops=3)
+            await client.fetch("GET", url + "/in", timeout_s=20, limit=100, hops=3)
         assert caught.value.refused
-        assert (await client.fetch("GET", url + "/loop", timeout_s=5, limit=100, hops=3)).status == 302
+        assert (await client.fetch("GET", url + "/loop", timeout_s=20, limit=100, hops=3)).status == 302
         assert len(seen) == 5
-        assert (await client.fetch("GET", url + "/once", timeout_s=5, limit=100)).status == 302
+        assert (await client.fetch("GET", url + "/once", timeout_s=20, limit=100)).status == 302
         answer = await client.fetch(
-            "POST", url + "/once", timeout_s=5, limit=100, hops=1, headers={"Authorization": "x"}, body=b"y"
+            "POST", url + "/once", timeout_s=20, limit=100, hops=1, headers={"Authorization": "x"}, body=b"y"
         )
         assert (answer.body, answer.url) == (b"end", url + "/end")
         assert seen[-1].startswith("GET /end") and "authorization" not in seen[-1].lower()
-        await client.fetch("POST", url + "/keep", timeout_s=5, limit=100, hops=1, body=b"y")
+        await client.fetch("POST", url + "/keep", timeout_s=20, limit=100, hops=1, body=b"y")
         assert seen[-1].startswith("POST /end") and seen[-1].endswith("y")
 
 
@@ -203,9 +203,10 @@ async def test_endless_slow_and_broken_answers_end() -> None:
         for path, word in (("/bomb", "longer"), ("/long", "longer"), ("/slow", "within"), ("/broken", "failed"),
                            ("/none", "failed")):  # fmt: skip
             with pytest.raises(FetchError, match=word):
-                await client.fetch("GET", url + path, timeout_s=0.5, limit=1_000_000)
+                limit_s = 0.5 if word == "within" else 20
+                await client.fetch("GET", url + path, timeout_s=limit_s, limit=1_000_000)
         with pytest.raises(FetchError, match="no such host"):
-            await client.fetch("GET", "http://nowhere.invalid/", timeout_s=5, limit=100)
+            await client.fetch("GET", "http://nowhere.invalid/", timeout_s=20, limit=100)
 
 
 async def test_a_slow_host_does_not_hold_up_the_others() -> None:
@@ -219,10 +220,10 @@ async def test_a_slow_host_does_not_hold_up_the_others() -> None:
 
     async with server(hanging) as slow, server(quick) as fast, outbound() as client:
         waiting = [
-            asyncio.create_task(client.fetch("GET", slow, timeout_s=5, limit=100)) for _ in range(20)
+            asyncio.create_task(client.fetch("GET", slow, timeout_s=20, limit=100)) for _ in range(20)
         ]
         await asyncio.sleep(0.1)
-        assert (await client.fetch("GET", fast, timeout_s=5, limit=100)).body == b"quick"
+        assert (await client.fetch("GET", fast, timeout_s=20, limit=100)).body == b"quick"
         release.set()
         assert all(isinstance(one, FetchError) for one in await asyncio.gather(*waiting, return_exceptions=True))
 
@@ -242,14 +243,14 @@ async def test_an_answer_may_be_left_unread() -> None:
 
     async with server(handler) as url, outbound() as client:
         for _ in range(20):  # more than there are places
-            incoming = await client.open("GET", url + "/moved", timeout_s=5, hops=1)
+            incoming = await client.open("GET", url + "/moved", timeout_s=20, hops=1)
             assert (incoming.status, incoming.content_type, incoming.url) == (200, "a/b", url + "/long")
             assert (await incoming.read() or b"").startswith(b"xxxx")
             await incoming.close()
         with pytest.raises(FetchError) as caught:
-            await client.open("GET", url + "/moved", timeout_s=5, hops=1, permits=lambda one: "long" not in one)
+            await client.open("GET", url + "/moved", timeout_s=20, hops=1, permits=lambda one: "long" not in one)
         assert caught.value.refused and seen[-1] == "/moved"
-        incoming = await client.open("GET", url + "/long", timeout_s=0.3)
+        incoming = await client.open("GET", url + "/long", timeout_s=1.5)
         with pytest.raises(FetchError, match="within"):
             async for _ in incoming:
                 pass

@@ -8,6 +8,7 @@ import struct
 import time
 import zlib
 from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
@@ -193,6 +194,7 @@ FORMS: list[tuple[bytes, str, str]] = [
 async def test_a_hundred_thousand_frames_cost_one(crew: Crew) -> None:
     frame = b",\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0"
     movie = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff" + frame * 100_000 + b";"
+    assert await put(crew.people.owner, "/users/me/image", drawn()) == (200, "")  # the decoder has started
     started = time.monotonic()
     assert await put(crew.people.owner, "/users/me/image", movie) == (200, "")
     assert time.monotonic() - started < 5
@@ -227,14 +229,21 @@ async def test_too_many_bytes(crew: Crew, config: dict[str, Any]) -> None:
     assert found == (400, "api.team.set_team_icon.too_large.app_error")
 
 
-async def test_a_hanging_decoder_is_replaced(crew: Crew) -> None:
+async def test_a_hanging_decoder_is_replaced(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process is killed in the middle of a job; the next upload gets a new one."""
     state = crew.people
     assert await put(state.member, "/users/me/image", drawn()) == (200, "")
     [pid] = workers()
+    submit, given = ProcessPoolExecutor.submit, asyncio.Event()
+
+    def noting(self: ProcessPoolExecutor, *job: Any) -> Any:
+        given.set()
+        return submit(self, *job)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", noting)
     os.kill(pid, signal.SIGSTOP)
     turn = asyncio.create_task(put(state.member, "/users/me/image", drawn()))
-    await asyncio.sleep(0.3)
+    await given.wait()
     os.kill(pid, signal.SIGKILL)
     assert await turn == (400, "api.user.upload_profile_user.decode.app_error")
     assert await put(state.member, "/users/me/image", drawn()) == (200, "")

@@ -1,5 +1,6 @@
 """What the tests of posts share: shorthand requests, and what the outbox announced."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -37,6 +38,12 @@ class Announced:
     async def close(self) -> None:
         """Let go of the connection."""
         await self.db.close()
+
+    async def told(self) -> None:
+        """Wait until followers have heard all news of threads."""
+        async with asyncio.timeout(30):
+            while await self.db.fetchval("SELECT count(*) FROM outbox WHERE news IS NOT NULL"):
+                await asyncio.sleep(0.05)
 
     async def copies(self) -> list[Copy]:
         """Return the copies announced since the last call, in the order of commits."""

@@ -1,6 +1,5 @@
 """What collapsed threads say of following, and what CollapsedThreads and ThreadAutoFollow change."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,9 +28,9 @@ def follow(people: People, root: dict[str, Any]) -> str:
     return f"/users/me/teams/{people.team['id']}/threads/{root['id']}/following"
 
 
-async def names(announced: Announced, who: Client, seconds: float) -> list[str]:
-    """Return names of the events that a user alone gets within a time."""
-    await asyncio.sleep(seconds)
+async def names(announced: Announced, who: Client) -> list[str]:
+    """Return names of the events that a user alone got since the last look, once all news of threads has been told."""
+    await announced.told()
     return [copy.name for copy in await announced.copies() if copy.user_id == who.id]
 
 
@@ -96,10 +95,10 @@ async def test_where_threads_are_not_collapsed_a_reply_reads_the_channel(
     assert await unread_messages(people, ann) > 0
     async with configured(people, CollapsedThreads="disabled"):
         assert (await ann.get("/config/client?format=old"))["CollapsedThreads"] == "disabled"
-        await names(announced, owner, 0.3)
+        await names(announced, owner)
         await say(ann, channel_id, "not collapsed", root_id=root["id"])
         assert await unread_messages(people, ann) == 0
-        assert "thread_updated" not in await names(announced, owner, 0.3)
+        assert "thread_updated" not in await names(announced, owner)
 
 
 async def test_where_users_choose_the_preference_decides(people: People, announced: Announced) -> None:
@@ -117,11 +116,11 @@ async def test_where_users_choose_the_preference_decides(people: People, announc
         await choose(ann, "on")
         await choose(owner, "on")
         await say(owner, channel_id, "unread")
-        await names(announced, owner, 0.3)
+        await names(announced, owner)
         await say(ann, channel_id, "chosen", root_id=root["id"])
         assert await unread_messages(people, ann) > 0
-        assert "thread_updated" in await names(announced, owner, 0.5)
+        assert "thread_updated" in await names(announced, owner)
         await choose(owner, "off")
-        await names(announced, owner, 0.3)
+        await names(announced, owner)
         await say(ann, channel_id, "chosen", root_id=root["id"])
-        assert "thread_updated" not in await names(announced, owner, 0.5)
+        assert "thread_updated" not in await names(announced, owner)

@@ -66,12 +66,12 @@ async def test_the_event_of_a_thread_comes_before_that_of_its_end(
         monkeypatch.setattr(RedisProducer, "publish", delaying)
         try:
             await say(owner, people.channel["id"], "a reply", root_id=root["id"])
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not held:
                     await asyncio.sleep(0.01)
             await owner.delete(f"/posts/{root['id']}")
             await say(owner, people.channel["id"], "after")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while gateway.gateway.relay.held < 2:  # the deletion and what follows it have been read
                     await asyncio.sleep(0.01)
             assert "post_deleted" not in await here.quiet()

@@ -17,9 +17,9 @@ async def test_statements_of_each_action(statements: Statements, people: People)
     replies = await asyncio.gather(*[say(me, channel, root_id=root["id"]) for root in roots])
     for post in [*roots[:10], *replies[:10]]:
         await react(me, post["id"], "+1")
+    await statements.settled()  # the bus says that threads have got a follower
     with statements.count(1):
         await say(me, channel)
-    await asyncio.sleep(0.5)  # the bus says that the thread has got a follower
     await say(me, channel, root_id=roots[0]["id"])
     with statements.count(1):
         await say(me, channel, root_id=roots[0]["id"])

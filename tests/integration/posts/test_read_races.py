@@ -45,7 +45,7 @@ async def test_who_is_mentioned_while_he_reads_has_either_both_or_none_unread(pe
     assert await waiting(people, room) == (1, 1, 1, 1)
     connection = await asyncpg.connect(people.api.settings.database.url)
     try:
-        async with asyncio.timeout(10), connection.transaction():
+        async with asyncio.timeout(30), connection.transaction():
             await connection.execute(MENTION, room, people.member.id)
             task = asyncio.create_task(act(people, room))
             while not await connection.fetchval(WAITS):
@@ -110,7 +110,7 @@ async def test_a_reply_that_is_waited_for_is_read_with_its_mention(people: Peopl
     root_id = await unread_thread(people)
     connection = await asyncpg.connect(people.api.settings.database.url)
     try:
-        async with asyncio.timeout(10), connection.transaction():
+        async with asyncio.timeout(30), connection.transaction():
             await connection.fetch("SELECT FROM thread_members WHERE root_id = $1 FOR UPDATE", root_id)
             task = asyncio.create_task(act(people))
             while not await connection.fetchval(WAITS):
@@ -128,7 +128,7 @@ async def test_a_reply_that_comes_late_leaves_no_mention_of_what_was_read(people
     name = people.member.me["username"]
     connection = await asyncpg.connect(people.api.settings.database.url)
     try:
-        async with asyncio.timeout(10), connection.transaction():
+        async with asyncio.timeout(30), connection.transaction():
             await connection.fetch("SELECT FROM threads WHERE root_id = $1 FOR UPDATE", root_id)
             task = asyncio.create_task(say(people.owner, people.channel["id"], f"@{name} late", root_id=root_id))
             while not await connection.fetchval(WAITS):

@@ -64,7 +64,7 @@ async def settled(people: People, *post_ids: str) -> None:
     """Wait until these posts are indexed and nothing waits."""
     connection = await asyncpg.connect(people.api.settings.database.url)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (
                 await connection.fetchval("SELECT count(*) FROM post_search WHERE post_id = ANY($1)", post_ids)
                 < len(post_ids)
@@ -195,7 +195,7 @@ async def test_files_by_name_kind_and_content(people: People) -> None:
     chart = await attach("North-Sea_chart.txt", b"depths of the Dogger Bank")
     report = await attach("report.pdf", pdf("Kraken sighted"))
     broken = await attach("broken.pdf", b"%PDF-1.4 no more")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len((await me.post("/files/search", {"terms": "from:member"}, expect=200))["order"]) < 3:
             await asyncio.sleep(0.05)
     await settled(people)
@@ -229,7 +229,7 @@ async def test_a_guest_finds_only_what_he_may_read(people: People, log_book: dic
     parlour = await owner.new_channel(team, "parlour", "O", guest)
     seen = await say(owner, parlour["id"], "storm in the parlour")
     await settled(people, seen["id"])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await find(guest, people, "storm"):
             await asyncio.sleep(0.05)
     for terms in (
@@ -259,7 +259,7 @@ async def test_late_and_older_posts_come_in_too(people: People) -> None:
         )  # fmt: skip
     finally:
         await connection.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not await find(people.member, people, "ancient"):
             await asyncio.sleep(0.2)
     for terms, here, an_hour_east in (
@@ -323,7 +323,7 @@ async def test_a_pass_that_fails_does_not_end_the_index(
 
     with monkeypatch.context() as patch:
         patch.setattr(search_index, "index_some", fail)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await failed.wait()
     post = await say(people.member, people.channel["id"], "after the failure")
     await settled(people, post["id"])
@@ -367,7 +367,7 @@ async def test_words_of_another_language(postgres: Postgres, redis: Redis) -> No
                     channel = await me.new_channel((await me.new_team("hafen"))["id"], "kai")
                     post_id = (await say(me, channel["id"], "Die Häuser am Kai"))["id"]
                 me = await api.anonymous().log_in("hafenmeister")
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(30):
                     while (await me.post("/posts/search", {"terms": found_by}, expect=200))["order"] != [post_id]:
                         await asyncio.sleep(0.1)
                 assert (await me.post("/posts/search", {"terms": not_by}, expect=200))["order"] == []

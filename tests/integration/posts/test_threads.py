@@ -26,7 +26,7 @@ async def room(people: People) -> str:
 async def events(announced: Announced, name: str, who: Client, count: int = 1) -> list[dict[str, Any]]:
     """Wait for `count` events of a name for one user and return them all."""
     found: list[dict[str, Any]] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(found) < count:
             for copy in await announced.copies():
                 if copy.name == name and copy.user_id == who.id:
@@ -37,7 +37,7 @@ async def events(announced: Announced, name: str, who: Client, count: int = 1) -
 
 async def told_of(announced: Announced, who: Client, wanted: tuple[int, int]) -> dict[str, Any]:
     """Wait until one user is told that so much of a thread is unread; return what that event says."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             for told in await events(announced, "thread_updated", who):
                 if unread(msgspec.json.decode(told["data"]["thread"])) == wanted:

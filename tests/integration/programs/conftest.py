@@ -67,7 +67,7 @@ class Program:
 
     async def next(self) -> Told:
         """Return the next request, when it has come."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.told:
                 self.news.clear()
                 await self.news.wait()
@@ -80,20 +80,30 @@ class Program:
 
 
 @asynccontextmanager
-async def silent_program() -> AsyncIterator[str]:
-    """Give the address of a program that takes requests and answers none, until the context ends."""
-    over = asyncio.Event()
+async def silent_program(people: People, asked: int) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Give the address of a program that takes requests and answers none, and what is set once so many came.
+
+    Until the context ends the server waits for programs much longer than a test lasts.
+    """
+    over, full, came = asyncio.Event(), asyncio.Event(), 0
 
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        came += 1
+        if came >= asked:
+            full.set()
         await over.wait()
         writer.close()
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    limit = "OutgoingIntegrationRequestsTimeout"
+    await people.admin.put("/config/patch", {"ServiceSettings": {limit: 60}})
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", full
     finally:
         over.set()
         server.close()
+        await people.admin.put("/config/patch", {"ServiceSettings": {limit: 3}})
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

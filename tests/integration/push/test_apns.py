@@ -93,7 +93,7 @@ async def test_a_dead_peer_costs_a_deadline_and_a_slow_one_nothing(
 ) -> None:
     dead, slow = push_for("d" * 64), push_for("e" * 64)
     apple.script.say(dead.device, Silence())
-    apple.script.say(slow.device, Reply(delay_s=1.0))
+    apple.script.say(slow.device, Reply(delay_s=0.5))
     async with sending(settings) as sender:
         await sender.add([dead, slow])
         await until(lambda: {one.device for one in apple.received} == {dead.device, slow.device})
@@ -105,8 +105,9 @@ async def test_fewer_streams_are_heeded_at_once(apple: ApnsPeer, settings: Setti
     async with sending(settings) as sender:
         await sender.add([push_for(f"{n:064x}") for n in range(10)])
         await until_empty(redis_url)
+        acknowledged = apple.acknowledged
         apple.set_streams(1)
-        await asyncio.sleep(0.1)  # acknowledged
+        await until(lambda: apple.acknowledged == acknowledged + len(apple.open))
         apple.most_streams = 0
         await sender.add([push_for(f"{n:064x}") for n in range(10, 40)])
         await until_empty(redis_url)

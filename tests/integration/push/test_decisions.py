@@ -34,8 +34,13 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(push_decide, "CLAIM_EVERY_S", 0.0)
 
 
-def reader_of(url: str, name: str) -> DecisionReader:
-    return DecisionReader(url, consumer=name, keep_s=60, claim_after_ms=CLAIM_MS)
+def reader_of(url: str, name: str, claim_after_ms: int = CLAIM_MS) -> DecisionReader:
+    return DecisionReader(url, consumer=name, keep_s=60, claim_after_ms=claim_after_ms)
+
+
+async def until_claimable() -> None:
+    """Wait until what was taken before may be taken over."""
+    await asyncio.sleep(CLAIM_MS / 1000 + 0.05)
 
 
 async def wait(client: RedisClient, *pushes: Push | bytes) -> None:
@@ -52,18 +57,20 @@ def posts(entries: Sequence[Waiting]) -> list[str]:
 async def test_entries_come_until_they_are_done(client: RedisClient, redis_url: str) -> None:
     await wait(client, PostPush("a"), BadgePush("u"))
     first, second = reader_of(redis_url, "first"), reader_of(redis_url, "second")
+    patient = reader_of(redis_url, "patient", 60_000)
     taken = await first.read(10)
     assert (len(taken), posts(taken)) == (2, ["a"])
     await first.close()  # it dies
-    assert await second.read(10) == []  # it may still be at it
-    await asyncio.sleep(CLAIM_MS / 1000)
+    assert await patient.read(10) == []  # it may still be at it
+    await until_claimable()
     again = await second.read(10)
     assert again == taken
     await second.done(again)
-    await asyncio.sleep(CLAIM_MS / 1000)
+    await until_claimable()
     assert await second.read(10) == []
     assert await client.call("XLEN", DECIDE) == 0
     await second.close()
+    await patient.close()
 
 
 async def test_a_post_that_was_decided_on_is_known_for_a_while(client: RedisClient, redis_url: str) -> None:
@@ -84,7 +91,7 @@ async def test_what_ends_its_workers_is_put_aside(client: RedisClient, redis_url
         reader = reader_of(redis_url, str(number))
         assert posts(await reader.read(10)) == ["poison"]
         await reader.close()
-        await asyncio.sleep(CLAIM_MS / 1000)
+        await until_claimable()
     reader = reader_of(redis_url, "last")
     assert await reader.read(10) == []
     why = [fields[1] for _, fields in await client.call("XRANGE", UNDECIDED, "-", "+")]
@@ -140,7 +147,7 @@ async def run_until(
     """Run a worker until something is true and its queue is empty."""
     reader = reader_of(redis_url, "worker")
     task = asyncio.create_task(DecideWorker(reader, decider, queue).run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not true() or await client.call("XLEN", DECIDE):
             await asyncio.sleep(0.01)
     task.cancel()

@@ -137,7 +137,7 @@ async def test_an_existing_server_may_point_at_it(redis_url: str, tmp_path: Path
 
 
 async def _until_ready(client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await client.get("/readyz")).status_code != 200:
             await asyncio.sleep(0.05)
 
@@ -239,7 +239,7 @@ async def test_a_full_queue_and_a_dead_redis_are_503(own_redis: Redis, tmp_path:
         own_redis.kill()
         answer = await client.post("/api/v1/send_push", json=SERVER_SENDS)
         assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while (await client.get("/readyz")).status_code == 200:
                 await asyncio.sleep(0.1)
         assert (await client.get("/healthz")).status_code == 200
@@ -329,7 +329,7 @@ async def _removed(redis_url: str) -> dict[str, str]:
 
     reader = RemovedReader(redis_url, consumer="c")
     found: dict[str, str] = {}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while "proxy" not in found.values():
             found |= {one.device: one.provider for _, one in await reader.read() if one.provider == "proxy"}
             await asyncio.sleep(0.05)

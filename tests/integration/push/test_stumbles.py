@@ -20,7 +20,7 @@ async def test_an_outcome_that_cannot_be_read_is_passed_over(redis_url: str) -> 
     await client.calls(there.tell(job, REMOVE))
     with capture_logs() as lines:
         here.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await outcome == REMOVE
     await here.close()
     await client.close()

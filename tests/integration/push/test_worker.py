@@ -181,7 +181,7 @@ async def test_a_device_that_apple_does_not_know_gets_nothing_more(town: Town) -
     town.apple.script.say("lost", error(410, "Unregistered", timestamp=now_ms() + 1000))
     channel = await phones.direct(member, teammate)
     await member.post("/posts", {"channel_id": channel, "message": "to a lost phone"}, expect=201)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not await removed_of(phone):
             await asyncio.sleep(0.1)
     assert await removed_of(phone) == "apple_rn-v2:lost"

@@ -86,7 +86,7 @@ async def until(true: Callable[[], Any], timeout_s: float = 15.0) -> None:
 async def until_empty(redis_url: str, target: str = "apple_rn") -> None:
     """Wait until nothing waits or is under way."""
     queue = PushQueue(redis_url)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while await queue.depth(target):
             await asyncio.sleep(0.02)
     await queue.close()

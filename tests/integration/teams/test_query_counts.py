@@ -15,6 +15,7 @@ POSTING = {*sql.load("post_writes").values()}
 
 async def statements_of(statements: Statements, act: Awaitable[object]) -> list[str]:
     """Return the statements of a request, without those of posts."""
+    await statements.settled()
     statements.seen.clear()
     await act
     return [query for query in statements.seen if query not in POSTING]

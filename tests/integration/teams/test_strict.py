@@ -37,7 +37,7 @@ class Box:
 
     async def token_for(self, address: str) -> str:
         """Wait for a mail to an address and return the token of its link."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not (found := [mail for mail in self.mails if mail["To"] == address]):
                 await asyncio.sleep(0.05)
         text = found[-1].get_body(("plain",)).get_content()

@@ -20,7 +20,7 @@ async def test_waiting_for_ones_share_of_the_places_is_part_of_the_time() -> Non
     services: Any = SimpleNamespace(
         config=SimpleNamespace(number=lambda key: 0.05), outbound=SimpleNamespace(shares=shares, fetch=fetch)
     )
-    async with shares.of("ann"), asyncio.timeout(5):
+    async with shares.of("ann"), asyncio.timeout(30):
         with pytest.raises(AppError) as refused:
             await outgoing_call.call(services, "http://x.example/", b"", dict, "some.error", of="ann")
     assert (refused.value.status, refused.value.id) == (400, "some.error")

@@ -35,11 +35,14 @@ def test_hashtags(message: str, hashtags: str) -> None:
 @pytest.mark.parametrize("text", ["#a-", "#", "#a.", "##", "#a_-"])
 def test_hashtags_take_linear_time(text: str) -> None:
     """Security case G3: 16,383 characters of anything within 10 ms; ten times that allows for a busy machine."""
-    started = time.process_time()
-    find_hashtags((text * 16_383)[:16_383], shortest=3)
-    find_hashtags("#a" + "." * 16_381, shortest=3)
-    find_hashtags("#" + "!" * 16_380 + "a", shortest=3)
-    assert time.process_time() - started < 0.1
+    times = []
+    for _ in range(3):  # the collector may come by
+        started = time.process_time()
+        find_hashtags((text * 16_383)[:16_383], shortest=3)
+        find_hashtags("#a" + "." * 16_381, shortest=3)
+        find_hashtags("#" + "!" * 16_380 + "a", shortest=3)
+        times.append(time.process_time() - started)
+    assert min(times) < 0.1
 
 
 def test_clients_cannot_touch_the_servers_props() -> None:

@@ -62,8 +62,8 @@ class Watched:
         self.marks: list[tuple[int, int, int]] = []
 
     def until(self, right: Callable[["Watched"], bool]) -> "Watched":
-        """Poll until it is so; fail after 10 s."""
-        deadline = time.monotonic() + 10
+        """Poll until it is so; fail after 30 s."""
+        deadline = time.monotonic() + 30
         while not right(self):
             assert time.monotonic() < deadline, (self.counts, self.errors)
             self.crowd.poll(10)
@@ -98,9 +98,9 @@ def test_everybody_logs_in_hears_and_pings(auth):
         answer(socket)
 
     with room(handler) as port:
-        watched = Watched(port, auth=auth, ping_s=0.3, watched=2)
+        watched = Watched(port, auth=auth, ping_s=1, watched=2)
         watched.crowd.connect(0, 3, 1000)
-        watched.until(lambda one: one.times.get("ping", 0) >= 6)
+        watched.until(lambda one: one.times.get("ping", 0) >= 3)
         watched.crowd.drop()
     form = {"bearer": ("Authorization", "Bearer token{}"), "cookie": ("Cookie", "MMAUTHTOKEN=token{}"),
             "challenge": ("authentication_challenge", "token{}")}[auth]  # fmt: skip
@@ -178,15 +178,15 @@ def test_who_is_not_answered_gives_up_and_comes_back():
             say(socket, "hello", 0, connection_id=ID)
         if len(seen) == 3:
             answer(socket)
-        over.wait(10)
+        over.wait(30)
 
     with room(handler) as port:
-        watched = Watched(port, 1, timeout_s=0.3, ping_s=0.5, retry_s=0.1)
+        watched = Watched(port, 1, timeout_s=1, ping_s=1, retry_s=0.1)
         watched.crowd.connect(0, 1, 1000)
         watched.until(lambda one: one.counts.get("resumed", 0) == 1)
         watched.crowd.drop()
         over.set()
-    assert watched.errors == {"no log-in within 0.3 s": 1, "lost: no reply to a ping": 1}
+    assert watched.errors == {"no log-in within 1 s": 1, "lost: no reply to a ping": 1}
     assert seen[2].endswith(f"connection_id={ID}&sequence_number=1")
 
 

@@ -17,7 +17,7 @@ from tests.unit.loadtest.test_crowd import ID, answer, room, say
 
 
 def wait_for(right: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not right():
         assert time.monotonic() < deadline
         time.sleep(0.02)
