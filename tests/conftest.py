@@ -13,6 +13,8 @@ import hypothesis
 import pytest
 import uvloop
 
+from tidewire.store import db
+
 pytest_plugins = [
     "tests.fixtures.servers",
     "tests.fixtures.postgres",
@@ -28,6 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=1, help="how often tests/chaos does each fault")
     parser.addoption("--stage", choices=["together", "alone"], help="tests that may run beside others, or may not")
 
+
+# Where many ask at once on a busy machine, requests wait rather than be refused.
+db.ACQUIRE_S = db.CONNECT_S = 30.0
 
 # How long an example takes says something about the machine only.
 hypothesis.settings.register_profile(

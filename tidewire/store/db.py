@@ -40,6 +40,8 @@ GONE = (
     asyncpg.InsufficientResourcesError,  # disk or memory full
     asyncpg.PostgresSystemError,  # I/O
 )
+ACQUIRE_S = 3.0  # for a connection that is free; who gets none in time is to come again
+CONNECT_S = 3.0
 _SETTINGS = {
     "application_name": "tidewire",
     "statement_timeout": "10000",
@@ -107,20 +109,21 @@ class _Loan:
 class Database:
     """A bounded set of connections. `publisher` and `on_invalidate` may be set after the start."""
 
-    def __init__(self, url: str, *, size: int = 8, worker: str = "", acquire_timeout_s: float = 3.0) -> None:
+    def __init__(self, url: str, *, size: int = 8, worker: str = "", acquire_timeout_s: float = 0.0) -> None:
+        """acquire_timeout_s: 0 for ACQUIRE_S."""
         self.url = url
         self.worker = worker
         self.publisher: Publisher | None = None
         self.on_invalidate: Callable[[Iterable[str]], None] = lambda keys: None
         self._slots = asyncio.Semaphore(size)
         self._free: list[Connection] = []
-        self._acquire_timeout_s = acquire_timeout_s
+        self._acquire_timeout_s = acquire_timeout_s or ACQUIRE_S
 
     async def connect(self, **server_settings: str) -> Connection:
         """Return a connection of one's own; the caller closes it. Raises: Unavailable."""
         try:
             connection = await asyncpg.connect(
-                self.url, timeout=3, command_timeout=12, server_settings=_SETTINGS | server_settings
+                self.url, timeout=CONNECT_S, command_timeout=12, server_settings=_SETTINGS | server_settings
             )
             await connection.set_type_codec(
                 "jsonb",
