@@ -283,12 +283,15 @@ class Client:
 
     async def settle(self) -> None:
         """Wait until the state that events made equals a fresh load. Raises: AssertionError with the difference."""
-        for _ in range(60):
+        deadline = asyncio.get_running_loop().time() + 30
+        while True:
             fresh = (await self.load()).view()
             if self.failure:
                 raise self.failure
             if self.state.view() == fresh:
                 return
+            if asyncio.get_running_loop().time() > deadline:
+                break
             await asyncio.sleep(0.05)
         told = self.state.view()
         wrong = {name: _difference(told[name], fresh[name]) for name in told if told[name] != fresh[name]}

@@ -83,7 +83,7 @@ async def test_what_is_no_handshake_is_cut(data):
 
 async def test_handshakes_that_hang_are_cut_in_time():
     """Security case B12 for TLS: silent ones, half a hello, and a hello whose answer is never taken note of."""
-    async with serving(handshake_timeout_s=0.5) as server:
+    async with serving(handshake_timeout_s=2) as server:
         hello = ssl.MemoryBIO()
         client = authority().trusting().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
         with pytest.raises(ssl.SSLWantReadError):
@@ -99,13 +99,13 @@ async def test_handshakes_that_hang_are_cut_in_time():
         for reader, writer in hanging:
             await reader.read(-1)
             writer.close()
-        assert 0.4 < time.monotonic() - began < 10
+        assert 1.9 < time.monotonic() - began < 60
         assert server.door.entrances == {}
         assert (server.door.tls_handshakes, server.door.tls_failures) == (1, 90)
 
 
 async def test_the_number_of_handshakes_is_bounded():
-    async with serving(max_handshakes=10, handshake_timeout_s=0.5) as server:
+    async with serving(max_handshakes=10, handshake_timeout_s=1) as server:
         hanging = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(35)]
         most = 0
         while server.door.tls_failures < 35:

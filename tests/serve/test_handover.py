@@ -66,7 +66,7 @@ async def test_a_thousand_cut_sockets_come_back_to_random_processes(own_serve: C
             await one.end()
         assert all(one.visits >= 2 for one in crowd)
         assert check(crowd, CHANNELS, sent) <= USERS // 100, serve.log[-5000:]
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=30) as http:
             text = (await http.get(f"{serve.metrics}/metrics")).text
         rows_of_it = [row for row in text.splitlines() if row.startswith("tidewire_gateway_connections_taken_total{")]
         # Three of four come back to another process than they left.

@@ -91,7 +91,7 @@ async def test_draining_and_deaths(database_url: str, redis_url: str, haproxy: s
         await asyncio.to_thread(make_user, cluster.url)
         token = (await asyncio.to_thread(log_in, cluster.url)).headers["Token"]
         await cluster.end("api1", signal.SIGKILL)
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
             for _ in range(40):
                 assert (await http.get(f"{cluster.url}/api/v4/users/me")).status_code == 200
         for one in crowd:

@@ -173,8 +173,9 @@ async def test_the_rate_of_a_user_is_limited_where_wanted_and_never_that_of_his_
     )
     try:
         one, other = office.crew.people.member, office.crew.people.owner
-        answers = [await one.request("GET", "/users/me") for _ in range(7)]
-        assert [answer.status_code for answer in answers].count(200) in (5, 6)
+        began = time.monotonic()
+        answers = [await one.request("GET", "/users/me") for _ in range(15)]
+        assert 5 <= [answer.status_code for answer in answers].count(200) <= 6 + time.monotonic() - began
         first, last = answers[0], answers[-1]
         assert first.headers["X-RateLimit-Limit"] == "5"
         assert first.headers["X-RateLimit-Remaining"] == "4"
@@ -190,7 +191,7 @@ async def test_the_rate_of_a_user_is_limited_where_wanted_and_never_that_of_his_
             await office.crew.people.anonymous.request(
                 "GET", "/config/client", headers={"X-Forwarded-For": f"192.0.2.{n}"}
             )
-            for n in range(8)
+            for n in range(15)
         ]
         assert forged[-1].status_code == 429
     finally:

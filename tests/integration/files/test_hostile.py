@@ -366,7 +366,7 @@ async def process(crew: Crew, folder: Path) -> AsyncIterator[tuple["subprocess.P
     headers = {"Authorization": crew.people.member.http.headers["Authorization"]}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v4", headers=headers, timeout=30) as client:
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while True:
                     with contextlib.suppress(httpx.TransportError):
                         if (await client.get("/system/ping")).status_code == 200:
