@@ -1,11 +1,10 @@
-"""The Falcon application: makes responders out of the route table. No rules of chat in here.
+"""The application: makes answers out of the route table. No rules of chat in here, nor of ASGI (api/asgi.py).
 
 A request passes: URL length, session and CSRF, the handler, the encoder; errors meet in one place at the end.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import falcon
@@ -15,6 +14,7 @@ import structlog
 
 import api.resources  # noqa: F401  (fills the route table)
 from api import browsers, page, times
+from api.asgi import Application, Request, Resource, Response
 from api.auth import COOKIE_TOKEN, authenticate
 from api.call import Call
 from api.drain import drain
@@ -35,10 +35,9 @@ _MYSELF = PREFIX + "/users/me"  # answered without a second factor: clients ask 
 BASES = (PREFIX + "/", "/hooks/", "/files/", "/oauth/")  # what the API answers below the path of SiteURL
 JSON = "application/json"  # exactly: the official client takes anything else as text
 COMPRESSED = frozenset({JSON, "application/x-ndjson"})
-_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Permissions-Policy": ""}
+_HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "permissions-policy": ""}
 _encode = msgspec.json.Encoder().encode
 _log = structlog.get_logger("api")
-Responder = Callable[..., Awaitable[None]]
 
 
 class Api:
@@ -51,42 +50,43 @@ class Api:
         self.webapp = webapp
         self._rates = Rates()
 
-    def responder(self, route: Route) -> Responder:
-        """Return Falcon's `on_<method>` for a route."""
+    def rewrite(self, path: str) -> str:
+        """Return the path below the site's address, which may have a path itself that its clients call below."""
+        if path.startswith(BASES) or self.services is None or not any(base in path for base in BASES):
+            return path
+        sub = sub_path(self.services.config.text("ServiceSettings.SiteURL"))
+        inside = sub and path.startswith(tuple(sub + base for base in BASES))
+        return path[len(sub) :] if inside else path
 
-        async def respond(
-            _: object, req: falcon.asgi.Request, resp: falcon.asgi.Response, **params: str
-        ) -> None:
-            started = time.perf_counter()
-            request_id = self._prepare(req, resp)
-            try:
-                await self._answer(route, req, resp, params)
-            except Exception as error:  # the API's one boundary: `describe` sorts faults, and logs ours
-                self._fail(error, resp, request_id, route.path)
+    async def respond(self, route: Route, req: Request, resp: Response, params: dict[str, str]) -> None:
+        """Make the answer to a request of a route."""
+        started = time.perf_counter()
+        request_id = self._prepare(req, resp)
+        try:
+            await self._answer(route, req, resp, params)
+        except Exception as error:  # the API's one boundary: `describe` sorts faults, and logs ours
+            self._fail(error, resp, request_id, route.path)
+        if not req.read:
             await drain(req)
-            self._record(route, req, resp, request_id, time.perf_counter() - started)
+        self._record(route, req, resp, request_id, time.perf_counter() - started)
 
-        return respond
-
-    def _prepare(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> str:
+    def _prepare(self, req: Request, resp: Response) -> str:
         request_id = new_token()
-        resp.set_headers(_HEADERS)
-        resp.set_header("X-Request-ID", request_id)
+        headers = {**_HEADERS, "x-request-id": request_id}
+        resp.begin(headers)
         if self.services is not None:
-            resp.set_header("X-Version-ID", self.services.version_id)
+            headers["x-version-id"] = self.services.version_id
             browsers.tell(self.services.config, req, resp)
         if req.method == "GET":
-            resp.set_header("Expires", "0")
-        if not is_plain(req):
-            resp.set_header("Connection", "close")
+            headers["expires"] = "0"
+        if req.is_chunked and not is_plain(req):
+            headers["connection"] = "close"
         return request_id
 
-    async def _answer(
-        self, route: Route, req: falcon.asgi.Request, resp: falcon.asgi.Response, params: dict[str, str]
-    ) -> None:
+    async def _answer(self, route: Route, req: Request, resp: Response, params: dict[str, str]) -> None:
         services = self.services
         assert services is not None, "a request came before the start-up"
-        if not is_plain(req):
+        if req.is_chunked and not is_plain(req):
             raise AppError("api.context.bad_request.app_error", 400, "The transfer coding is not just chunked.")
         if len(req.relative_uri) > services.config.number("ServiceSettings.MaximumURLLength"):
             raise AppError("api.context.uri_too_long.app_error", 414, "The URL is too long.")
@@ -97,7 +97,7 @@ class Api:
         if dead_cookie:
             call.clear_cookie(COOKIE_TOKEN)
         self._rates.check(call)
-        if session is not None and route.session and route.mfa and req.path != _MYSELF:
+        if mfa.is_enforced(services) and session is not None and route.session and route.mfa and req.path != _MYSELF:
             await mfa.check_enforced(services, session)
         answer = await (_audited(route, call) if route.audit else route.handler(call))
         if isinstance(answer, Created):
@@ -120,7 +120,7 @@ class Api:
         if whole and not route.audit and may_compress(services.config):
             resp.append_header("Vary", "Accept-Encoding")
 
-    def _fail(self, error: Exception, resp: falcon.asgi.Response, request_id: str, path: str) -> None:
+    def _fail(self, error: Exception, resp: Response, request_id: str, path: str) -> None:
         body, retry_after_s = describe(error, request_id, path)
         resp.status = body.status_code
         limited = body.status_code == 429  # the contract's one error that is plain text
@@ -139,8 +139,8 @@ class Api:
     def _record(
         self,
         route: Route,
-        req: falcon.asgi.Request,
-        resp: falcon.asgi.Response,
+        req: Request,
+        resp: Response,
         request_id: str,
         seconds: float,
     ) -> None:
@@ -157,13 +157,13 @@ class Api:
                 address=self.proxies.address(req),
             )
 
-    async def preflight(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **_: str) -> None:
+    async def preflight(self, req: Request, resp: Response, **_: str) -> None:
         """Falcon's `on_options`: for pages of other origins that may call, else as if there were no such method."""
         request_id = self._prepare(req, resp)
         if self.services is None or not browsers.answer_preflight(self.services.config, req, resp):
             self._fail(AppError("api.context.404.app_error", 404), resp, request_id, "unknown")
 
-    async def not_found(self, req: falcon.asgi.Request, resp: falcon.asgi.Response | None, **_: Any) -> None:
+    async def not_found(self, req: Request, resp: Response | None, **_: Any) -> None:
         """Answer what no route matches: JSON below /api, the page everywhere else."""
         assert resp is not None, "a WebSocket came to the API: Granian has them switched off"
         request_id = self._prepare(req, resp)
@@ -208,36 +208,9 @@ async def _not_built(call: Call) -> None:
     raise AppError("api.context.not_implemented.app_error", 501)
 
 
-class _Resource:
-    """Falcon wants an object with `on_get`, `on_post`, … per path."""
-
-
-class Application(falcon.asgi.App[Any, Any]):
-    """Falcon's application, for Granian's scopes."""
-
-    state: Api
-
-    # Falcon types it as the WSGI form too, which an ASGI application never is.
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:  # type: ignore[override]
-        """Answer one ASGI scope."""
-        # Granian says "1" for HTTP/1.0, which balancers' health checks speak; the ASGI specification says "1.0".
-        if scope.get("http_version") == "1":
-            scope["http_version"] = "1.0"
-        path = scope.get("path", "")
-        if not path.startswith(BASES) and any(base in path for base in BASES) and self.state.services is not None:
-            # The site's address has a path, and its clients call below it.
-            sub = sub_path(self.state.services.config.text("ServiceSettings.SiteURL"))
-            if sub and path.startswith(tuple(sub + base for base in BASES)):
-                scope["path"] = path[len(sub) :]
-        await super().__call__(scope, receive, send)
-
-
 def build(state: Api) -> Application:
     """Return the application with every operation of the contract: built ones from ROUTES, the rest as 501."""
-    app = Application(sink_before_static_route=True)
-    app.state = state
-    app.req_options.strip_url_path_trailing_slash = True
-    app.resp_options.secure_cookies_by_default = False
+    app = Application(state.respond, state.rewrite)
     table = {**{key: Route(*key, _not_built, False, False) for key in OPERATIONS}, **ROUTES}
     paths: dict[str, dict[str, Route]] = defaultdict(dict)
     for (method, path), route in table.items():
@@ -245,20 +218,16 @@ def build(state: Api) -> Application:
     for (method, path), route in OUTSIDE.items():
         paths[path][method] = route
     for path, methods in paths.items():
-        resource = _Resource()
-        for method, route in methods.items():
-            setattr(resource, f"on_{method.lower()}", state.responder(route).__get__(resource))
-        if "GET" in methods and "HEAD" not in methods:
-            resource.on_head = resource.on_get  # type: ignore[attr-defined]  # attributes are made just above
-        resource.on_options = state.preflight  # type: ignore[attr-defined]  # as above
-        app.add_route(path, resource)
+        if "GET" in methods:
+            methods.setdefault("HEAD", methods["GET"])
+        app.add(path, Resource(methods, state.preflight))
         if path == PREFIX + PUBLIC:
-            app.add_route(PUBLIC, resource)
+            app.add(PUBLIC, Resource(methods, state.preflight))
     app.add_sink(state.not_found, prefix="/")
 
     async def on_http_error(
-        req: falcon.asgi.Request,
-        resp: falcon.asgi.Response,
+        req: Request,
+        resp: Response,
         error: falcon.HTTPError,
         params: dict[str, Any],
         **_: Any,

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypedDict
 
-import falcon.asgi
 import msgspec
 
 from api import browsers
+from api.asgi import Request, Response
 from api.auth import COOKIE_CSRF, COOKIE_TOKEN, COOKIE_USER
 from api.proxies import Proxies
 from tidewire.actions import sessions
@@ -58,8 +58,8 @@ class Call:
         self,
         services: Services,
         proxies: Proxies,
-        req: falcon.asgi.Request,
-        resp: falcon.asgi.Response,
+        req: Request,
+        resp: Response,
         params: dict[str, str],
         session: Session | None,
         token: str,
@@ -128,7 +128,7 @@ class Call:
         if (length or 0) > limit:
             raise _too_large()
         if length is not None:
-            data = await self.req.stream.read()
+            data = await self.req.whole(length)
         else:
             chunks = bytearray()
             async for chunk in self.req.stream:

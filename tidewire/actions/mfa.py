@@ -131,13 +131,18 @@ async def do_set_active(
             await mail.send(services, tx, "mfa_changed", user.email, username=user.username, active=active)
 
 
+def is_enforced(services: Services) -> bool:
+    """Tell whether there are accounts that must have a second factor."""
+    return is_enabled(services) and services.config.flag("ServiceSettings.EnforceMultifactorAuthentication")
+
+
 async def check_enforced(services: Services, session: Session) -> None:
     """Raise 403 for one who must have a second factor and has none.
 
     Source: Mattermost API v4: bots, OAuth sessions and accounts of other services are free, guests by a key of theirs.
     """
     config = services.config
-    if not (is_enabled(services) and config.flag("ServiceSettings.EnforceMultifactorAuthentication")):
+    if not is_enforced(services):
         return
     if session.is_oauth or session.props.get("is_bot") == "true":
         return
