@@ -8,6 +8,7 @@ from api.call import Call
 from api.routing import OK, Created, Stream, route
 from tidewire.actions import channel_members, permissions
 from tidewire.actions.channel_members import Typing
+from tidewire.actions.users import missing
 from tidewire.store import members as store
 from tidewire.store.db import Database
 from tidewire.wire.errors import body_param
@@ -57,6 +58,8 @@ async def add_members(call: Call) -> Created:
     added = await channel_members.do_add_members(
         call.services, call.login, channel_id, user_ids, body.post_root_id
     )
+    if not added and not body.user_ids:  # deleted for good meanwhile
+        raise missing()
     return Created(added if body.user_ids else added[0])
 
 

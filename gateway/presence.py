@@ -167,7 +167,8 @@ class Presence:
         if not taken:
             return
         try:
-            await statuses.note(self._db, taken)
+            async with self._db.transaction() as tx:
+                await statuses.note(tx, taken)
         except Unavailable:
             self._unsaved = taken | self._unsaved  # what came meanwhile is newer
             raise

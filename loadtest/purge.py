@@ -72,9 +72,8 @@ async def purge(database: Database, progress: Progress = lambda rows, total: Non
         while count := await team_deletion.delete_some_posts(database, some):
             advance(count)
         await team_deletion.delete_posts(database, some)
-        async with database.transaction() as tx:
-            for channel_id in some:
-                await permanent.delete_channel(tx, channel_id)
+        for channel_id in some:
+            await permanent.delete_channel(database, channel_id)
         advance(len(some))
     for some in _slices(found.users, _USERS_AT_ONCE):
         await _delete_users(database, some)
@@ -133,6 +132,8 @@ async def _delete_users(database: Database, user_ids: list[str]) -> None:
     async with database.transaction() as tx:
         for table in ("thread_members", "channel_members", "team_members"):
             await tx.execute(f"DELETE FROM {table} WHERE user_id = ANY($1::text[])", user_ids)  # noqa: S608 - named above
+    await permanent.delete_own(database, user_ids)
+    async with database.transaction() as tx:
         await permanent.delete_accounts(tx, user_ids)
 
 

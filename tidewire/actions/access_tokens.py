@@ -3,8 +3,9 @@
 from tidewire.actions import bots, mail, permissions
 from tidewire.actions.services import Services
 from tidewire.actions.sessions import announce_end
-from tidewire.actions.users import get_user
+from tidewire.actions.users import get_user, missing
 from tidewire.store import access_tokens
+from tidewire.store.holds import hold
 from tidewire.store.sessions import token_hash
 from tidewire.wire.errors import AppError, body_param, forbidden
 from tidewire.wire.ids import is_id, new_id, new_token, now_ms
@@ -53,6 +54,8 @@ async def do_create_token(
     now = now_ms()
     made = UserAccessToken(new_id(now), user_id, description, True, new_token())
     async with services.db.transaction() as tx:
+        if not await hold(tx, users=[user_id]):
+            raise missing()
         await access_tokens.insert(tx, made, hashed=token_hash(made.token), csrf=new_token(), at=now)
         if not user.is_bot:
             await mail.send(services, tx, "token_created", user.email, username=user.username)

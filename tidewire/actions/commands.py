@@ -10,7 +10,7 @@ from msgspec import structs
 
 from tidewire.actions import builtin_commands, permissions
 from tidewire.actions.permissions import has_team
-from tidewire.actions.program_owners import access_owner, in_force
+from tidewire.actions.program_owners import access_owner, check_kept, in_force
 from tidewire.actions.services import Services
 from tidewire.outbound import FetchError
 from tidewire.outbound.client import parse
@@ -46,6 +46,7 @@ async def do_create(services: Services, session: Session, new: Command) -> Comma
     if await store.count(services.db, new.team_id) >= COMMANDS_MAX:
         raise AppError("api.command.create.too_many.app_error", 400, "This team has too many commands.")
     async with services.db.transaction() as tx:
+        await check_kept(tx, team_id=command.team_id, user_id=creator_id)
         await store.insert(tx, command)
     return command
 
@@ -136,7 +137,7 @@ async def do_move(services: Services, session: Session, command_id: str, team_id
     def change(command: Command) -> None:
         command.team_id = team_id
 
-    await _do_change(services, command_id, change)
+    await _do_change(services, command_id, change, team_id=team_id)
 
 
 async def do_renew_token(services: Services, session: Session, command_id: str) -> str:
@@ -159,8 +160,9 @@ async def do_delete(services: Services, session: Session, command_id: str) -> No
     await _do_change(services, command_id, change)
 
 
-async def _do_change(services: Services, command_id: str, change: Change) -> Command:
+async def _do_change(services: Services, command_id: str, change: Change, *, team_id: str = "") -> Command:
     async with services.db.transaction() as tx:
+        await check_kept(tx, team_id=team_id)
         command = await store.lock(tx, command_id)
         if command is None:
             raise _missing()

@@ -14,6 +14,7 @@ from tidewire.bus.envelope import Copy, Envelope, encode, user_key
 from tidewire.store import drafts as store
 from tidewire.store import files
 from tidewire.store.db import Database, Transaction
+from tidewire.store.holds import hold
 from tidewire.wire.errors import AppError, body_param
 from tidewire.wire.events import as_text, encode_prefix
 from tidewire.wire.ids import is_id, now_ms
@@ -47,6 +48,8 @@ async def do_put_draft(services: Services, session: Session, draft: Draft, conne
         return DraftView(*structs.astuple(draft))
     async with services.db.transaction() as tx:
         if not await store.put(tx, draft, now_ms=now_ms(), most=DRAFTS_MAX, most_bytes=DRAFTS_BYTES):
+            if not await hold(tx, channels=[draft.channel_id]):
+                raise permissions.channel_missing()
             text = f"More than {DRAFTS_MAX} drafts, or too long ones."
             raise AppError("api.draft.create_draft.too_many.app_error", 400, text)
         [shown] = await _shown(tx, draft.user_id, [draft])

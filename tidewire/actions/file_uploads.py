@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 from tidewire.actions.config import Config
 from tidewire.actions.file_janitor import GRACE_MS
-from tidewire.actions.permissions import access_channel
+from tidewire.actions.permissions import access_channel, channel_missing
 from tidewire.actions.services import Services
 from tidewire.pictures.previews import Previews
 from tidewire.pictures.squares import NotAPicture, TooManyPixels
 from tidewire.pictures.workshop import Workshop
 from tidewire.store import files as store
 from tidewire.store.db import Transaction
+from tidewire.store.holds import hold
 from tidewire.store.incoming import Incoming
 from tidewire.store.objects import Objects
 from tidewire.wire import file_types
@@ -184,6 +185,12 @@ async def put(objects: Objects, one: Prepared) -> None:
 
 
 async def insert(tx: Transaction, prepared: Sequence[Prepared]) -> None:
-    """Write the rows of files whose objects are stored. Raises: Unavailable if that took too long."""
+    """Write the rows of files whose objects are stored. Raises: Unavailable if that took too long; 404.
+
+    Uploads are slow: their channel, or their user, may have been deleted for good meanwhile.
+    """
+    channels, users = ({getattr(one.row, name) for one in prepared} for name in ("channel_id", "user_id"))
+    if not await hold(tx, channels=sorted(channels), users=sorted(users)):
+        raise channel_missing()
     if not await store.insert(tx, [one.row for one in prepared]):
         raise Unavailable("files")

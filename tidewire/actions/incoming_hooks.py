@@ -11,7 +11,7 @@ from tidewire.actions import channels as channel_actions
 from tidewire.actions import integration_posts, integration_text, permissions
 from tidewire.actions.copies import announce
 from tidewire.actions.permissions import has_channel, has_team
-from tidewire.actions.program_owners import access_owner, may_speak, owner_in_team
+from tidewire.actions.program_owners import access_owner, check_kept, may_speak, owner_in_team
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user
 from tidewire.bus.envelope import team_key
@@ -64,6 +64,7 @@ async def do_create(services: Services, session: Session, new: IncomingWebhook) 
     if await store.count_incoming(services.db, team_id=channel.team_id, user_id="") >= HOOKS_MAX:
         raise AppError("api.webhook.create_incoming.too_many.app_error", 400, "This team has too many webhooks.")
     async with services.db.transaction() as tx:
+        await check_kept(tx, team_id=channel.team_id, channel_id=channel.id, user_id=owner)
         await store.insert_incoming(tx, hook)
     return hook
 
@@ -115,6 +116,7 @@ async def do_update(
         raise AppError("api.webhook.team_mismatch.app_error", 400, "The channel belongs to another team.")
     await _check_lock(services, session, channel, new)
     async with services.db.transaction() as tx:
+        await check_kept(tx, channel_id=channel.id)
         hook = await store.lock_incoming(tx, hook_id)
         if hook is None:
             raise _missing()

@@ -11,7 +11,7 @@ from tidewire.actions import permissions
 from tidewire.actions.copies import announce
 from tidewire.actions.hook_calls import cache_key
 from tidewire.actions.permissions import has_team
-from tidewire.actions.program_owners import access_owner
+from tidewire.actions.program_owners import access_owner, check_kept
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import team_key
 from tidewire.outbound import FetchError
@@ -48,6 +48,7 @@ async def do_create(services: Services, session: Session, new: OutgoingWebhook) 
     if count >= HOOKS_MAX:
         raise AppError("api.webhook.create_outgoing.too_many.app_error", 400, "This team has too many webhooks.")
     async with services.db.transaction() as tx:
+        await check_kept(tx, team_id=hook.team_id, channel_id=hook.channel_id, user_id=creator_id)
         await store.insert_outgoing(tx, hook)
         _tell(tx, hook)
     return hook
@@ -102,7 +103,7 @@ async def do_update(
         hook.display_name, hook.description = new.display_name, new.description
         hook.username, hook.icon_url = new.username, new.icon_url
 
-    return await _do_change(services, hook_id, change)
+    return await _do_change(services, hook_id, change, channel_id=new.channel_id)
 
 
 async def do_renew_token(services: Services, session: Session, hook_id: str) -> OutgoingWebhook:
@@ -125,8 +126,11 @@ async def do_delete(services: Services, session: Session, hook_id: str) -> None:
     await _do_change(services, hook_id, change)
 
 
-async def _do_change(services: Services, hook_id: str, change: Change) -> OutgoingWebhook:
+async def _do_change(
+    services: Services, hook_id: str, change: Change, *, channel_id: str = ""
+) -> OutgoingWebhook:
     async with services.db.transaction() as tx:
+        await check_kept(tx, channel_id=channel_id)
         hook = await store.lock_outgoing(tx, hook_id)
         if hook is None:
             raise _missing()

@@ -9,6 +9,8 @@ from tidewire.actions import permissions
 from tidewire.actions.services import Services
 from tidewire.actions.users import get_user, get_users, missing
 from tidewire.store import teams
+from tidewire.store.db import Transaction
+from tidewire.store.holds import hold
 from tidewire.wire.errors import forbidden
 from tidewire.wire.models import Channel, Session
 
@@ -28,6 +30,13 @@ async def access_owner(services: Services, session: Session, team_id: str, wante
     if not await permissions.team_roles(services, team_id, owner.id):
         raise missing()
     return owner.id
+
+
+async def check_kept(tx: Transaction, *, team_id: str = "", channel_id: str = "", user_id: str = "") -> None:
+    """Keep what a program belongs to until the transaction ends; "": nothing. Before its row is locked. Raises: 404."""
+    channels, teams_, users = ([one] if one else [] for one in (channel_id, team_id, user_id))
+    if not await hold(tx, channels=channels, teams=teams_, users=users):
+        raise permissions.channel_missing() if channel_id else permissions.team_missing()
 
 
 async def owner_in_team(services: Services, owner_id: str, team_id: str) -> Session | None:

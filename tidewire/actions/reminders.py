@@ -43,6 +43,7 @@ async def do_set_reminder(
     if not await store.put_reminder(
         services.db, Reminder(user_id, post.id, target_time), most=REMINDERS_MAX
     ):
+        await posts.access_post(services, session, post_id)  # it may have gone meanwhile
         text = f"More than {REMINDERS_MAX} reminders."
         raise AppError("app.post.set_post_reminder.too_many.app_error", 400, text)
     author = await get_user(services, post.user_id)

@@ -28,6 +28,7 @@ from tidewire.bus.envelope import user_key
 from tidewire.store import members, preferences, teams, users
 from tidewire.store import sidebar as store
 from tidewire.store.db import Transaction
+from tidewire.store.holds import hold
 from tidewire.store.sidebar import Place, Placed, Source
 from tidewire.wire.errors import AppError, forbidden
 from tidewire.wire.events import as_text
@@ -67,7 +68,7 @@ async def _load(source: Source, user_id: str, team_id: str) -> _Sidebar:
 async def _lock(tx: Transaction, user_id: str, team_id: str) -> _Sidebar:
     # Whoever leaves the team meanwhile waits, and then takes all rows of the sidebar with him.
     await teams.hold_members(tx, team_id, [user_id])
-    if await users.lock(tx, user_id) is None:
+    if not await hold(tx, teams=[team_id]) or await users.lock(tx, user_id) is None:
         raise forbidden()
     found = await _load(tx, user_id, team_id)
     if not found.stored:

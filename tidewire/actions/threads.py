@@ -117,7 +117,8 @@ async def do_follow(
     root, channel = await _access(services, session, user_id, root_id)
     async with services.db.transaction() as tx:
         at = max(now_ms(), root.last_reply_at)
-        await threads.set_following(tx, root.id, user_id, channel.id, following=following, at=at)
+        if not await threads.set_following(tx, root.id, user_id, channel.id, following=following, at=at):
+            raise thread_missing()
         copy = follow_changed(user_id, channel.team_id, root, following=following)
         announce(tx, user_key(user_id), [copy], invalidates=[followers_key(root.id)])
 

@@ -44,6 +44,7 @@ async def do_delete_user(services: Services, session: Session, user_id: str) -> 
         await bots.do_disable_bots_of(tx, services, user_id, at=at)
         await end_all_sessions(tx, [user_id])
     await permanent.delete_content(services.db, user_id)
+    await permanent.delete_own(services.db, [user_id])
     async with services.db.transaction() as tx:
         await permanent.delete_accounts(tx, [user_id])
         if session.user_id != user_id:  # by the caller's key: the user's own row is gone

@@ -10,7 +10,7 @@ _Q = sql.load("drafts")
 async def put(tx: Transaction, draft: Draft, *, now_ms: int, most: int, most_bytes: int) -> bool:
     """Store a draft over the one in its place and set its times.
 
-    False if the user has `most` others, or others of more text and props than most_bytes.
+    False if the user has `most` others, or others of more text and props than most_bytes, or if the channel is gone.
     """
     row = await tx.fetchrow(
         _Q["put_draft"], draft.user_id, draft.channel_id, draft.root_id, now_ms, draft.message, draft.type,

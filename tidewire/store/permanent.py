@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tidewire.store import search, sql
+from tidewire.store import search, sql, statuses
 from tidewire.store.db import Database, Transaction
 from tidewire.wire.ids import now_ms
 
@@ -61,13 +61,25 @@ async def delete_posts(tx: Transaction, post_ids: Sequence[str]) -> None:
     await tx.execute(_Q["delete_posts"], post_ids)
 
 
+async def delete_own(db: Database | Transaction, user_ids: Sequence[str]) -> None:
+    """Delete what is users' own, as far as it can be seen: before delete_accounts, which then finds next to nothing.
+
+    Who changes such a row may hold it while he waits for its user: nobody holds users while he waits for many of them.
+    """
+    await db.execute(_Q["delete_own"], user_ids)
+
+
 async def delete_accounts(tx: Transaction, user_ids: Sequence[str]) -> None:
-    """Delete users' rows and all that is their own."""
+    """Delete users' rows and what is left of their own."""
     await tx.execute(_Q["lock_accounts"], user_ids)
+    await statuses.await_noted(tx)
+    await delete_own(tx, user_ids)
     await tx.execute(_Q["delete_accounts"], user_ids)
 
 
-async def delete_channel(tx: Transaction, channel_id: str) -> None:
-    """Delete a channel without members and posts."""
-    await tx.execute(_Q["lock_channel"], channel_id)
-    await tx.execute(_Q["delete_channel"], channel_id)
+async def delete_channel(db: Database, channel_id: str) -> None:
+    """Delete a channel without members and posts. As with users: first what can be seen, with nothing held."""
+    await db.execute(_Q["delete_of_channel"], channel_id)
+    async with db.transaction() as tx:
+        for name in ("lock_channel", "delete_of_channel", "delete_channel"):
+            await tx.execute(_Q[name], channel_id)

@@ -38,7 +38,7 @@ async def saved(
 
 
 async def put_reminder(db: Database, reminder: Reminder, *, most: int) -> bool:
-    """Store a reminder over the one of this post; False if the user has `most` others."""
+    """Store a reminder over the one of this post; False if the user has `most` others, or either is gone."""
     return await db.fetchval(_Q["put_reminder"], *reminder, most) is not None
 
 

@@ -39,10 +39,16 @@ async def choose_online(db: Database, user_id: str, *, until: int = 0) -> None:
     await db.execute(_Q["choose_online"], user_id, now_ms(), until)
 
 
-async def note(db: Database, seen: Mapping[str, tuple[str, int]]) -> None:
-    """Write down user → (status, last activity in ms), which sockets showed. Raises: Unavailable."""
+async def note(tx: Transaction, seen: Mapping[str, tuple[str, int]]) -> None:
+    """Write down user → (status, last activity in ms), which sockets showed, of those who have an account."""
     statuses = [status for status, _ in seen.values()]
-    await db.execute(_Q["note_presence"], list(seen), statuses, [at for _, at in seen.values()])
+    await tx.execute(_Q["hold_accounts"])
+    await tx.execute(_Q["note_presence"], list(seen), statuses, [at for _, at in seen.values()])
+
+
+async def await_noted(tx: Transaction) -> None:
+    """Let nobody's presence be written until the transaction ends, and wait for what is just written."""
+    await tx.execute(_Q["await_presence"])
 
 
 async def forget(tx: Transaction, user_ids: list[str]) -> None:

@@ -54,19 +54,14 @@ async def delete_rows(db: Database, team_id: str, channel_ids: list[str]) -> Non
     while True:
         await delete_posts(db, channel_ids)
         gone.update(channel_ids)
+        await db.execute(_Q["delete_own"], team_id)  # as with users: first what can be seen, with nothing held
         async with db.transaction() as tx:
             await tx.execute(_Q["lock_channels_of_team"], team_id)
             await tx.execute(_Q["lock_team"], team_id)
             listed = await tx.fetch(_Q["channels_of_team"], team_id)
             channel_ids = [row["id"] for row in listed if row["id"] not in gone]
             if not channel_ids:
-                for name in (
-                    "delete_sidebars",
-                    "delete_sidebar_categories",
-                    "delete_channels",
-                    "delete_team_members",
-                    "delete_team",
-                ):
+                for name in ("delete_own", "delete_channels", "delete_team"):
                     await tx.execute(_Q[name], team_id)
                 return
             await tx.execute(_Q["archive_channels"], team_id, now_ms())

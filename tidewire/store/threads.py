@@ -97,10 +97,11 @@ async def hold_followers(tx: Transaction, roots: list[str], after: Follower, lim
 
 async def set_following(
     tx: Transaction, root_id: str, user_id: str, channel_id: str, *, following: bool, at: int
-) -> None:
-    """Let a user follow a thread from now on, with all of it read, or no more."""
+) -> bool:
+    """Let a user follow a thread from now on, with all of it read, or no more; False if the thread is gone."""
     viewed_at = at if following else 0
-    await tx.execute(_Q["set_following"], root_id, user_id, channel_id, following, at, viewed_at)
+    args = root_id, user_id, channel_id, following, at, viewed_at
+    return await tx.fetchval(_Q["set_following"], *args) is not None
 
 
 async def hold(tx: Transaction, root_id: str, user_id: str, channel_id: str, *, at: int) -> None:

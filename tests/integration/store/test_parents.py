@@ -11,18 +11,32 @@ import pytest_asyncio
 
 from tests.fixtures.postgres import Postgres, cloned
 from tidewire.actions.search_index import index_some
-from tidewire.store import members, permanent, posts, reactions, search, statuses, team_deletion
+from tidewire.store import (
+    drafts,
+    members,
+    permanent,
+    post_extras,
+    posts,
+    reactions,
+    search,
+    statuses,
+    team_deletion,
+    threads,
+)
 from tidewire.store.db import Database
+from tidewire.store.holds import hold
+from tidewire.store.post_extras import Reminder
 from tidewire.wire.errors import AppError
 from tidewire.wire.ids import new_id
-from tidewire.wire.models import Reaction
+from tidewire.wire.models import Draft, Reaction
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-Write = Callable[[Any, str], Awaitable[object]]  # (database or transaction, id of the parent)
+Write = Callable[[Any, str], Awaitable[object]]  # (transaction, id of the parent)
 WAITS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
 PATIENCE_S = 30
+Delete = Callable[[Any], Awaitable[object]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -83,14 +97,16 @@ async def test_written_while_it_is_deleted(db: Database, write: Write) -> None:
     async with at_the_same_time(db, lambda tx: write(tx, user_id)) as tx:
         await delete_users(tx, user_id)
     assert await mentions(db, user_id) == []
-    await write(db, user_id)  # and after it
+    async with db.transaction() as tx:  # and after it
+        await write(tx, user_id)
     assert await mentions(db, user_id) == []
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 async def test_written_for_who_is_there(db: Database, write: Write) -> None:
     user_id = await new_user(db)
-    await write(db, user_id)
+    async with db.transaction() as tx:
+        await write(tx, user_id)
     assert set(await mentions(db, user_id)) == {"users", "statuses"}
 
 
@@ -105,6 +121,14 @@ async def test_presence_of_others_is_written_without_who_is_gone(db: Database) -
         "SELECT user_id, last_activity_at FROM statuses WHERE user_id = ANY($1)", list(seen)
     )
     assert {row["user_id"]: row["last_activity_at"] for row in rows} == {one: seen[one][1] for one in there}
+
+
+async def new_team(db: Database) -> str:
+    team_id = new_id()
+    insert = """INSERT INTO teams (id, create_at, update_at, name, display_name, type, invite_id)
+        VALUES ($1, 1, 1, $1, '', 'O', $1)"""
+    await db.execute(insert, team_id)
+    return team_id
 
 
 async def new_channel(db: Database) -> str:
@@ -211,10 +235,7 @@ async def test_who_is_added_to_a_channel_while_he_is_deleted(db: Database) -> No
 
 
 async def test_a_channel_of_a_team_that_is_being_deleted(db: Database) -> None:
-    team_id, channel_id, user_id = new_id(), new_id(), await new_user(db)
-    insert = """INSERT INTO teams (id, create_at, update_at, name, display_name, type, invite_id)
-        VALUES ($1, 1, 1, $1, '', 'O', $1)"""
-    await db.execute(insert, team_id)
+    team_id, channel_id, user_id = await new_team(db), new_id(), await new_user(db)
     async with at_the_same_time(db, lambda tx: team_deletion.delete_rows(db, team_id, [])) as tx:
         await tx.execute("UPDATE teams SET event_n = event_n + 1 WHERE id = $1", team_id)  # announced
         await tx.execute(
@@ -224,6 +245,80 @@ async def test_a_channel_of_a_team_that_is_being_deleted(db: Database) -> None:
         await members.join(tx, channel_id, [user_id], at=5, notify_props={})
         await new_post(tx, channel_id)
     assert await mentions(db, team_id) == await mentions(db, channel_id) == []
+
+
+async def put_draft(db: Database, tx: Any) -> tuple[str, Delete]:
+    channel_id = await new_channel(db)
+    assert await drafts.put(
+        tx,
+        Draft(new_id(), channel_id, message="x", file_ids=[], priority={}),
+        now_ms=5,
+        most=5,
+        most_bytes=100,
+    )
+    return channel_id, lambda tx: permanent.delete_channel(db, channel_id)
+
+
+async def put_reminder(db: Database, tx: Any) -> tuple[str, Delete]:
+    post_id = await new_post(db, channel_id := await new_channel(db))
+    assert await post_extras.put_reminder(tx, Reminder(await new_user(db), post_id, 5), most=5)
+    return post_id, lambda tx: team_deletion.delete_posts(db, [channel_id])
+
+
+async def remind_him(db: Database, tx: Any) -> tuple[str, Delete]:
+    user_id, post_id = await new_user(db), await new_post(db, await new_channel(db))
+    assert await post_extras.put_reminder(tx, Reminder(user_id, post_id, 5), most=5)
+    return user_id, lambda tx: delete_users(tx, user_id)
+
+
+async def follow(db: Database, tx: Any) -> tuple[str, Delete]:
+    post_id = await new_post(db, channel_id := await new_channel(db))
+    assert await threads.set_following(tx, post_id, new_id(), channel_id, following=True, at=5)
+    return post_id, lambda tx: team_deletion.delete_posts(db, [channel_id])
+
+
+async def arrange(db: Database, tx: Any) -> tuple[str, Delete]:
+    team_id = await new_team(db)
+    assert await hold(tx, teams=[team_id])
+    insert = """INSERT INTO sidebar_categories (id, user_id, team_id, sort_order, type, display_name)
+        VALUES ($1, '', $1, 1, '', '')"""
+    await tx.execute(insert, team_id)
+    return team_id, lambda tx: team_deletion.delete_rows(db, team_id, [])
+
+
+@pytest.mark.parametrize("write", [put_draft, put_reminder, remind_him, follow, arrange])
+async def test_who_holds_what_he_writes_for_is_waited_for(
+    db: Database, write: Callable[[Database, Any], Awaitable[tuple[str, Delete]]]
+) -> None:
+    made: list[Delete] = []
+    async with at_the_same_time(db, lambda tx: made[0](tx)) as tx:
+        parent_id, delete = await write(db, tx)
+        made.append(delete)
+    assert await mentions(db, parent_id) == []
+
+
+async def test_what_is_held(db: Database) -> None:
+    user_id, team_id, channel_id = await new_user(db), await new_team(db), await new_channel(db)
+    there = {
+        "users": user_id,
+        "teams": team_id,
+        "channels": channel_id,
+        "posts": await new_post(db, channel_id),
+    }
+    async with db.transaction() as tx:
+        assert await hold(tx)
+        assert await hold(tx, **{kind: [one] for kind, one in there.items()})
+        for kind, one in there.items():
+            assert await hold(tx, **{kind: [one]})
+            assert not await hold(tx, **{kind: [one, new_id()]})
+    for kind, one in there.items():
+        delete = f"DELETE FROM {kind} WHERE id = $1"
+        async with at_the_same_time(db, lambda tx, query=delete, one=one: tx.execute(query, one)) as tx:
+            await hold(tx, **{kind: [one]})
+            # What is announced meanwhile is numbered: it does not wait.
+            await db.execute(
+                f"UPDATE {kind} SET {'update_at' if kind == 'posts' else 'event_n'} = 7 WHERE id = $1", one
+            )
 
 
 async def test_nothing_is_announced_to_what_is_gone(db: Database) -> None:

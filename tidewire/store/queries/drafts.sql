@@ -2,9 +2,10 @@
 -- What comes last stays, with a later update_at whatever the clocks say. $10, $11: the most that one user may have, and
 -- how many bytes of text in those beside this one.
 INSERT INTO drafts (user_id, channel_id, root_id, create_at, update_at, message, type, props, file_ids, priority)
-SELECT $1, $2, $3, $4, $4, $5, $6, $7, $8, $9
-WHERE (SELECT count(*) < $10 AND coalesce(sum(octet_length(message) + octet_length(props::text)), 0) <= $11::bigint FROM drafts
+SELECT $1, c.id, $3, $4, $4, $5, $6, $7, $8, $9 FROM channels c
+WHERE c.id = $2 AND (SELECT count(*) < $10 AND coalesce(sum(octet_length(message) + octet_length(props::text)), 0) <= $11::bigint FROM drafts
     WHERE user_id = $1 AND (channel_id, root_id) <> ($2, $3))
+FOR KEY SHARE OF c
 ON CONFLICT (user_id, channel_id, root_id) DO UPDATE SET update_at = greatest(excluded.update_at, drafts.update_at + 1),
     message = excluded.message, type = excluded.type, props = excluded.props, file_ids = excluded.file_ids,
     priority = excluded.priority

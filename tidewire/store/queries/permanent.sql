@@ -83,12 +83,12 @@ WHERE p.id = one.post_id
     AND NOT EXISTS (SELECT FROM reactions r WHERE r.post_id = p.id AND r.user_id <> $3);
 
 -- name: lock_accounts
--- By a statement of its own: whoever holds a user FOR KEY SHARE to write what is his own is waited for, and then seen.
+-- By a statement of its own: whoever holds a user to write what is his own is waited for, and then seen.
 SELECT 1 FROM users WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE;
 
--- name: delete_accounts
--- All that is the users' own; audits of what they did too. After lock_accounts. They have left everything: memberships are
--- of those who added them meanwhile.
+-- name: delete_own
+-- All that is the users' own; audits of what they did too. They have left everything: memberships are of those who added them
+-- meanwhile.
 WITH teams_ AS (DELETE FROM team_members WHERE user_id = ANY($1::text[])),
     memberships_ AS (DELETE FROM channel_members WHERE user_id = ANY($1::text[])),
     threads_ AS (DELETE FROM thread_members WHERE user_id = ANY($1::text[])),
@@ -111,19 +111,23 @@ WITH teams_ AS (DELETE FROM team_members WHERE user_id = ANY($1::text[])),
     outgoing_ AS (DELETE FROM outgoing_webhooks WHERE creator_id = ANY($1::text[])),
     commands_ AS (DELETE FROM commands WHERE creator_id = ANY($1::text[])),
     bots_ AS (DELETE FROM bots WHERE user_id = ANY($1::text[])),
-    pictures_ AS (DELETE FROM pictures WHERE owner_id = ANY($1::text[])),
-    audits_ AS (DELETE FROM audits WHERE user_id = ANY($1::text[]))
+    pictures_ AS (DELETE FROM pictures WHERE owner_id = ANY($1::text[]))
+DELETE FROM audits WHERE user_id = ANY($1::text[]);
+
+-- name: delete_accounts
 DELETE FROM users WHERE id = ANY($1::text[]);
 
 -- name: lock_channel
 -- Whoever writes what belongs to it holds it, and is waited for.
 SELECT 1 FROM channels WHERE id = $1 FOR UPDATE;
 
--- name: delete_channel
--- After lock_channel. Everybody has left it: memberships are of those who joined meanwhile.
+-- name: delete_of_channel
+-- Everybody has left it: memberships are of those who joined meanwhile.
 WITH members_ AS (DELETE FROM channel_members WHERE channel_id = $1),
     sidebar_ AS (DELETE FROM sidebar_channels WHERE channel_id = $1),
     drafts_ AS (DELETE FROM drafts WHERE channel_id = $1),
-    incoming_ AS (DELETE FROM incoming_webhooks WHERE channel_id = $1),
-    outgoing_ AS (DELETE FROM outgoing_webhooks WHERE channel_id = $1)
+    incoming_ AS (DELETE FROM incoming_webhooks WHERE channel_id = $1)
+DELETE FROM outgoing_webhooks WHERE channel_id = $1;
+
+-- name: delete_channel
 DELETE FROM channels WHERE id = $1;

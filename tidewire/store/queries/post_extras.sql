@@ -29,8 +29,10 @@ ORDER BY p.create_at DESC, p.id DESC LIMIT $4 OFFSET $5;
 -- name: put_reminder
 -- $4: the most that one user may have.
 INSERT INTO post_reminders (user_id, post_id, target_time)
-SELECT $1, $2, $3 WHERE (SELECT count(*) FROM post_reminders WHERE user_id = $1) < $4
-    OR EXISTS (SELECT FROM post_reminders WHERE user_id = $1 AND post_id = $2)
+SELECT u.id, p.id, $3 FROM posts p, users u
+WHERE p.id = $2 AND u.id = $1 AND ((SELECT count(*) FROM post_reminders WHERE user_id = $1) < $4
+    OR EXISTS (SELECT FROM post_reminders WHERE user_id = $1 AND post_id = $2))
+FOR KEY SHARE OF p, u
 ON CONFLICT (user_id, post_id) DO UPDATE SET target_time = excluded.target_time, claimed_until = 0
 RETURNING target_time;
 

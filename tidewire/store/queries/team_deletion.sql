@@ -30,23 +30,20 @@ UPDATE channels SET delete_at = $2, update_at = $2 WHERE team_id = $1 AND delete
 -- Some at a time, so that no statement takes long.
 SELECT id FROM posts WHERE id IN (SELECT id FROM posts WHERE channel_id = ANY($1::text[]) LIMIT $2) ORDER BY id FOR UPDATE;
 
--- name: delete_sidebars
-DELETE FROM sidebar_channels WHERE team_id = $1;
-
--- name: delete_sidebar_categories
-DELETE FROM sidebar_categories WHERE team_id = $1;
-
--- name: delete_channels
--- With what belongs to them or to the team.
+-- name: delete_own
+-- What belongs to the team or to its channels.
 WITH members_ AS (DELETE FROM channel_members m USING channels c WHERE c.team_id = $1 AND m.channel_id = c.id),
     drafts_ AS (DELETE FROM drafts d USING channels c WHERE c.team_id = $1 AND d.channel_id = c.id),
     incoming_ AS (DELETE FROM incoming_webhooks WHERE team_id = $1),
     outgoing_ AS (DELETE FROM outgoing_webhooks WHERE team_id = $1),
-    commands_ AS (DELETE FROM commands WHERE team_id = $1)
-DELETE FROM channels WHERE team_id = $1;
-
--- name: delete_team_members
+    commands_ AS (DELETE FROM commands WHERE team_id = $1),
+    sidebars_ AS (DELETE FROM sidebar_channels WHERE team_id = $1),
+    categories_ AS (DELETE FROM sidebar_categories WHERE team_id = $1),
+    picture_ AS (DELETE FROM pictures WHERE owner_id = $1)
 DELETE FROM team_members WHERE team_id = $1;
 
+-- name: delete_channels
+DELETE FROM channels WHERE team_id = $1;
+
 -- name: delete_team
-WITH picture_ AS (DELETE FROM pictures WHERE owner_id = $1) DELETE FROM teams WHERE id = $1;
+DELETE FROM teams WHERE id = $1;

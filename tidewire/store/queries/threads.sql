@@ -104,16 +104,18 @@ FOR NO KEY UPDATE;
 -- name: set_following
 -- $6: he has read it until then. A new choice counts nothing that was there before.
 INSERT INTO thread_members AS x (root_id, user_id, channel_id, following, followed_at, last_update_at, last_viewed_at)
-VALUES ($1, $2, $3, $4, $5, $5, $6)
+SELECT id, $2, $3, $4, $5, $5, $6 FROM posts WHERE id = $1 FOR KEY SHARE
 ON CONFLICT (root_id, user_id) DO UPDATE SET following = excluded.following,
     followed_at = CASE WHEN x.following OR NOT excluded.following THEN x.followed_at ELSE excluded.followed_at END,
     last_update_at = excluded.last_update_at, last_viewed_at = greatest(x.last_viewed_at, excluded.last_viewed_at),
-    unread_mentions = 0;
+    unread_mentions = 0
+RETURNING 1;
 
 -- name: keep_follower
--- Makes sure that there is a row to lock, without changing one.
+-- Makes sure that there is a row to lock, without changing one, if there is the post.
 INSERT INTO thread_members (root_id, user_id, channel_id, following, followed_at, last_update_at)
-VALUES ($1, $2, $3, true, $4, $4) ON CONFLICT (root_id, user_id) DO NOTHING;
+SELECT id, $2, $3, true, $4, $4 FROM posts WHERE id = $1 FOR KEY SHARE
+ON CONFLICT (root_id, user_id) DO NOTHING;
 
 -- name: lock_follower
 SELECT 1 FROM thread_members WHERE root_id = $1 AND user_id = $2 FOR NO KEY UPDATE;
