@@ -9,7 +9,7 @@ from tidewire.actions.services import Services
 from tidewire.bus.envelope import channel_key
 from tidewire.store import acknowledgements as store
 from tidewire.store import posts
-from tidewire.wire.errors import AppError, url_param
+from tidewire.wire.errors import AppError, forbidden, url_param
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import PostAcknowledgement, Session
 
@@ -35,7 +35,8 @@ async def do_acknowledge(
         new = PostAcknowledgement(user_id, post_id, now_ms(), channel.id)
         if not await store.add(tx, new):
             found = await store.find(tx, post_id, user_id)
-            assert found is not None, "the post's row is held"
+            if found is None:  # the post's row is held: it is his account that is gone
+                raise forbidden()
             return found
         tx.announce(channel_key(channel.id), post_events.acknowledgement("post_acknowledgement_added", new))
     return new

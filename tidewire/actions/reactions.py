@@ -42,6 +42,8 @@ async def do_add_reaction(services: Services, session: Session, post_id: str, em
         if await store.add(tx, reaction):
             await store.touch_post(tx, post_id, now)
             tx.announce(channel_key(channel.id), post_events.reaction("reaction_added", reaction))
+        elif not reaction.create_at:
+            raise forbidden()
     return reaction
 
 

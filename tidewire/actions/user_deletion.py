@@ -25,6 +25,7 @@ async def do_delete_user(services: Services, session: Session, user_id: str) -> 
     await get_user(services, user_id)
     async with services.db.transaction() as tx:
         left = await permanent.leave_everything(tx, user_id)
+        await permanent.lock_accounts(tx, [user_id])
         user = await users.lock(tx, user_id)
         if user is None:
             raise missing()
@@ -43,10 +44,12 @@ async def do_delete_user(services: Services, session: Session, user_id: str) -> 
         await statuses.forget(tx, [user_id])
         await bots.do_disable_bots_of(tx, services, user_id, at=at)
         await end_all_sessions(tx, [user_id])
-    await permanent.delete_content(services.db, user_id)
+    end = await permanent.delete_posts_by(services.db, user_id)
+    await permanent.delete_reactions_by(services.db, user_id)
     await permanent.delete_own(services.db, [user_id])
     async with services.db.transaction() as tx:
         await permanent.delete_accounts(tx, [user_id])
         if session.user_id != user_id:  # by the caller's key: the user's own row is gone
             announce(tx, user_key(session.user_id), invalidates=["user:" + user_id])
     services.cache.drop(["user:" + user_id])
+    await permanent.delete_posts_by(services.db, user_id, after=end)  # what was just being written

@@ -18,7 +18,7 @@ async def add_to_posts(source: Database | Transaction, posts: Collection[Post]) 
 
 
 async def add(tx: Transaction, new: PostAcknowledgement) -> bool:
-    """Insert one and bring the locked post's update_at up to date; False if there is one already."""
+    """Insert one and bring the locked post's update_at up to date; False if there is one already, or no such user."""
     at = await tx.fetchval(_Q["add"], new.user_id, new.post_id, new.acknowledged_at, new.channel_id)
     if at is not None:
         await tx.execute(_Q["touch_post"], new.post_id, new.acknowledged_at)

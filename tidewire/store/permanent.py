@@ -31,9 +31,11 @@ async def leave_everything(tx: Transaction, user_id: str) -> Left:
     )
 
 
-async def delete_content(db: Database, user_id: str) -> None:
-    """Delete a user's posts, with the threads that he began, and his reactions; a slice at a time."""
-    after = ""
+async def delete_posts_by(db: Database, user_id: str, *, after: str = "") -> str:
+    """Delete a user's posts with the threads that he began, a slice at a time; return the last id that there was.
+
+    after: an id from which on to look.
+    """
     while end := await db.fetchval(_Q["end_of_posts"], after, SLICE):
         async with db.transaction() as tx:
             own = [row["id"] for row in await tx.fetch(_Q["lock_posts_of"], after, end, user_id)]
@@ -48,6 +50,11 @@ async def delete_content(db: Database, user_id: str) -> None:
         if gone:
             await search.leave_out(db, post_ids=sorted(gone))
         after = end
+    return after
+
+
+async def delete_reactions_by(db: Database, user_id: str) -> None:
+    """Delete the reactions of a user who is not active, a slice at a time."""
     after = ""
     while end := await db.fetchval(_Q["end_of_reactions"], after, SLICE):
         async with db.transaction() as tx:
@@ -69,9 +76,14 @@ async def delete_own(db: Database | Transaction, user_ids: Sequence[str]) -> Non
     await db.execute(_Q["delete_own"], user_ids)
 
 
+async def lock_accounts(tx: Transaction, user_ids: Sequence[str]) -> None:
+    """Hold users whom nobody else may hold, and wait for those who do."""
+    await tx.execute(_Q["lock_accounts"], user_ids)
+
+
 async def delete_accounts(tx: Transaction, user_ids: Sequence[str]) -> None:
     """Delete users' rows and what is left of their own."""
-    await tx.execute(_Q["lock_accounts"], user_ids)
+    await lock_accounts(tx, user_ids)
     await statuses.await_noted(tx)
     await delete_own(tx, user_ids)
     await tx.execute(_Q["delete_accounts"], user_ids)

@@ -34,11 +34,14 @@ async def emoji_names(tx: Transaction, post_id: str) -> set[str]:
 
 
 async def add(tx: Transaction, reaction: Reaction) -> bool:
-    """Insert a reaction; return whether it is new. An old one keeps its time, which is put into `reaction`."""
+    """Insert a reaction; return whether it is new. An old one keeps its time, which is put into `reaction`.
+
+    Where there is none, as its user is not active any more, the time is 0.
+    """
     key = reaction.post_id, reaction.user_id, reaction.emoji_name
     new = await tx.fetchval(_Q["add"], *key, reaction.channel_id, reaction.create_at)
     if new is None:
-        reaction.create_at = reaction.update_at = await tx.fetchval(_Q["find"], *key)
+        reaction.create_at = reaction.update_at = await tx.fetchval(_Q["find"], *key) or 0
     return new is not None
 
 

@@ -12,6 +12,7 @@ import pytest_asyncio
 from tests.fixtures.postgres import Postgres, cloned
 from tidewire.actions.search_index import index_some
 from tidewire.store import (
+    acknowledgements,
     drafts,
     members,
     permanent,
@@ -28,7 +29,7 @@ from tidewire.store.holds import hold
 from tidewire.store.post_extras import Reminder
 from tidewire.wire.errors import AppError
 from tidewire.wire.ids import new_id
-from tidewire.wire.models import Draft, Reaction
+from tidewire.wire.models import Draft, PostAcknowledgement, Reaction
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Write = Callable[[Any, str], Awaitable[object]]  # (transaction, id of the parent)
@@ -160,7 +161,7 @@ async def delete_in_channel(db: Database, channel_id: str, user_id: str) -> None
 
 
 async def delete_of_user(db: Database, channel_id: str, user_id: str) -> None:
-    await permanent.delete_content(db, user_id)
+    await permanent.delete_posts_by(db, user_id)
 
 
 @pytest.mark.parametrize("delete", [delete_in_channel, delete_of_user])
@@ -170,26 +171,26 @@ async def test_a_post_is_deleted_while_somebody_reacts(
     user_id, channel_id = new_id(), await new_channel(db)
     post_id = await new_post(db, channel_id, user_id)
     async with at_the_same_time(db, lambda tx: delete(db, channel_id, user_id)) as tx:
-        await react(tx, post_id, channel_id, new_id())
+        await react(tx, post_id, channel_id, await new_user(db))
     assert await mentions(db, post_id) == []
 
 
 async def test_his_thread_goes_with_an_answer_that_comes_while_it_is_deleted(db: Database) -> None:
     user_id, channel_id = new_id(), await new_channel(db)
     post_id = await new_post(db, channel_id, user_id)
-    async with at_the_same_time(db, lambda tx: permanent.delete_content(db, user_id)) as tx:
+    async with at_the_same_time(db, lambda tx: permanent.delete_posts_by(db, user_id)) as tx:
         assert await posts.lock(tx, post_id)  # as the group commit does, by its change of the root
         await new_post(tx, channel_id, new_id(), post_id)
     assert await mentions(db, post_id) == []
 
 
 async def test_others_reactions_are_not_hidden_by_the_deletion_of_his(db: Database) -> None:
-    user_id, channel_id = new_id(), await new_channel(db)
+    user_id, channel_id = await new_user(db), await new_channel(db)
     post_id = await new_post(db, channel_id, new_id())
     async with db.transaction() as tx:
         await react(tx, post_id, channel_id, user_id)
-    async with at_the_same_time(db, lambda tx: permanent.delete_content(db, user_id)) as tx:
-        await react(tx, post_id, channel_id, new_id())
+    async with at_the_same_time(db, lambda tx: permanent.delete_reactions_by(db, user_id)) as tx:
+        await react(tx, post_id, channel_id, await new_user(db))
     assert await db.fetchval("SELECT has_reactions FROM posts WHERE id = $1", post_id)
     assert await db.fetchval("SELECT count(*) FROM reactions WHERE post_id = $1", post_id) == 1
 
@@ -286,7 +287,30 @@ async def arrange(db: Database, tx: Any) -> tuple[str, Delete]:
     return team_id, lambda tx: team_deletion.delete_rows(db, team_id, [])
 
 
-@pytest.mark.parametrize("write", [put_draft, put_reminder, remind_him, follow, arrange])
+async def react_before_the_end(db: Database, tx: Any) -> tuple[str, Delete]:
+    user_id, channel_id = await new_user(db), await new_channel(db)
+    await react(tx, await new_post(db, channel_id, new_id()), channel_id, user_id)
+
+    async def delete(other: Any) -> None:
+        async with db.transaction() as first:
+            await permanent.lock_accounts(first, [user_id])
+            await first.execute("UPDATE users SET delete_at = 1 WHERE id = $1", user_id)
+        await permanent.delete_reactions_by(db, user_id)
+        await delete_users(other, user_id)
+
+    return user_id, delete
+
+
+async def acknowledge(db: Database, tx: Any) -> tuple[str, Delete]:
+    user_id, channel_id = await new_user(db), await new_channel(db)
+    post_id = await new_post(db, channel_id)
+    assert await acknowledgements.add(tx, PostAcknowledgement(user_id, post_id, 5, channel_id))
+    return user_id, lambda tx: delete_users(tx, user_id)
+
+
+@pytest.mark.parametrize(
+    "write", [put_draft, put_reminder, remind_him, follow, arrange, react_before_the_end, acknowledge]
+)
 async def test_who_holds_what_he_writes_for_is_waited_for(
     db: Database, write: Callable[[Database, Any], Awaitable[tuple[str, Delete]]]
 ) -> None:
@@ -295,6 +319,16 @@ async def test_who_holds_what_he_writes_for_is_waited_for(
         parent_id, delete = await write(db, tx)
         made.append(delete)
     assert await mentions(db, parent_id) == []
+
+
+async def test_who_is_not_active_reacts_to_nothing(db: Database) -> None:
+    user_id, channel_id = await new_user(db), await new_channel(db)
+    await db.execute("UPDATE users SET delete_at = 1 WHERE id = $1", user_id)
+    reaction = Reaction(user_id, await new_post(db, channel_id), "wave", 5, channel_id=channel_id)
+    async with db.transaction() as tx:
+        assert not await reactions.add(tx, reaction)
+    assert reaction.create_at == 0
+    assert await mentions(db, user_id) == ["users"]
 
 
 async def test_what_is_held(db: Database) -> None:

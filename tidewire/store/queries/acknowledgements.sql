@@ -3,7 +3,8 @@ SELECT user_id, post_id, acknowledged_at, channel_id FROM post_acknowledgements 
 ORDER BY acknowledged_at, user_id;
 
 -- name: add
-INSERT INTO post_acknowledgements (user_id, post_id, acknowledged_at, channel_id) VALUES ($1, $2, $3, $4)
+INSERT INTO post_acknowledgements (user_id, post_id, acknowledged_at, channel_id)
+SELECT id, $2, $3, $4 FROM users WHERE id = $1 FOR KEY SHARE
 ON CONFLICT DO NOTHING RETURNING acknowledged_at;
 
 -- name: find

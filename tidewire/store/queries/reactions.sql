@@ -6,7 +6,9 @@ ORDER BY create_at, user_id, emoji_name;
 SELECT DISTINCT emoji_name FROM reactions WHERE post_id = $1;
 
 -- name: add
-INSERT INTO reactions (post_id, user_id, emoji_name, channel_id, create_at) VALUES ($1, $2, $3, $4, $5)
+-- Of who is active: a deletion of his account ends that first, and then looks for what he left.
+INSERT INTO reactions (post_id, user_id, emoji_name, channel_id, create_at)
+SELECT $1, id, $3, $4, $5 FROM users WHERE id = $2 AND delete_at = 0 FOR KEY SHARE
 ON CONFLICT DO NOTHING RETURNING create_at;
 
 -- name: find
