@@ -7,6 +7,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
@@ -22,7 +23,7 @@ tail: deque[str] = deque(maxlen=TAIL_LINES)  # the last lines of this process
 
 
 class _Kept:
-    """A stream that remembers what went through it."""
+    """A stream that remembers what went through it. Where nothing can be written, on a full disk, the work goes on."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -31,11 +32,14 @@ class _Kept:
         """Pass a line on."""
         if line := text.strip():
             tail.append(line)
-        return self._stream.write(text)
+        with suppress(OSError):  # who logs is often about to answer why; there is no other place to say this
+            self._stream.write(text)
+        return len(text)
 
     def flush(self) -> None:
         """Pass it on."""
-        self._stream.flush()
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def _hide(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

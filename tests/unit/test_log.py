@@ -1,5 +1,6 @@
 """One JSON object a line, with the process's name, and no secrets."""
 
+import errno
 import io
 import json
 import logging
@@ -61,3 +62,25 @@ def test_records_are_json() -> None:
 def test_the_level_counts() -> None:
     assert lines("debug")[0]["event"] == "quiet"
     assert [record["event"] for record in lines("error")] == ["failed"]
+
+
+class Full(io.StringIO):
+    """A file on a disk without room."""
+
+    full = True
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_a_log_that_cannot_be_written_hinders_nobody() -> None:
+    stream = Full()
+    log.setup(Log(level="info", format="json"), process="api-1", stream=stream)
+    structlog.get_logger().warning("lost")
+    logging.getLogger("other").warning("lost too")
+    assert stream.getvalue() == "" and "lost too" in log.tail[-1]
+    stream.full = False
+    structlog.get_logger().warning("there is room again")
+    assert "there is room again" in stream.getvalue()
