@@ -32,6 +32,7 @@ from tidewire.bus.redis import RedisProducer
 from tidewire.bus.redis_client import RedisClient
 from tidewire.bus.redis_reader import RedisReader
 from tidewire.closing import Closing
+from tidewire.listening import listening
 from tidewire.log import setup as setup_log
 from tidewire.loops import again, ended_by_signals
 from tidewire.settings import Settings, exposed
@@ -52,7 +53,7 @@ MAX_DESCRIPTORS = 500_000
 def run(settings: Settings) -> None:
     """Serve until SIGTERM (drain, then stop) or SIGINT (stop). SIGHUP: read the certificate again.
 
-    Raises: OSError if the address is taken; BadCertificate, before anything else is done.
+    Raises: CannotListen if the address is taken; BadCertificate, before anything else is done.
     """
     setup_log(settings.log, process=f"gateway-{settings.gateway.port}")
     if settings.gateway.tls_cert:
@@ -155,12 +156,13 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Gateway, int]]:
         revisions.start()
         closing.add("revisions", revisions.close, 0.2)
         inherited = settings.gateway.listen_fd
-        port = await door.start(
-            settings.gateway.host,
-            settings.gateway.port,
-            sock=socket.socket(fileno=inherited) if inherited >= 0 else None,
-            reuse_port=settings.gateway.reuse_port,
-        )
+        with listening(settings.gateway.host, settings.gateway.port):
+            port = await door.start(
+                settings.gateway.host,
+                settings.gateway.port,
+                sock=socket.socket(fileno=inherited) if inherited >= 0 else None,
+                reuse_port=settings.gateway.reuse_port,
+            )
         closing.add("door", door.stop, 0.2)
         closing.add("presence", gateway.presence.stop, 2.0)  # what is left is another process's janitor's
         closing.add("connections", gateway.stop, 1.5)

@@ -147,8 +147,12 @@ def api(
     need(settings, "database", "redis")
     export(config, overrides)  # the workers are processes of their own and load the settings again
     from api.main import run
+    from tidewire.listening import CannotListen
 
-    run(settings)
+    try:
+        run(settings)
+    except CannotListen as error:
+        fail(str(error))
 
 
 @app.command

@@ -82,6 +82,7 @@ def push(
     from push.main import run
     from push.start import providers_of
     from push.targets import BadConfig
+    from tidewire.listening import CannotListen
 
     try:
         if check:
@@ -94,6 +95,8 @@ def push(
         run(settings)
     except BadConfig as error:
         fail(*error.lines)
+    except CannotListen as error:
+        fail(str(error))
 
 
 @app.command

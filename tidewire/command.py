@@ -54,10 +54,11 @@ def run_gateway(config: Path | None = None, **overrides: dict[str, Any]) -> None
     import_structlog_alone()
     from gateway.main import run
     from gateway.tls import BadCertificate
+    from tidewire.listening import CannotListen
 
     try:
         run(settings)
-    except BadCertificate as error:
+    except (BadCertificate, CannotListen) as error:
         fail(str(error))
 
 

@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from tidewire.settings.tree import Metrics
 
+_log = structlog.get_logger("metrics")
 _NAMES = 64  # processes of one role; settings allow no more
 Answer = tuple[int, str, bytes]
 Handler = Callable[[str], Awaitable[Answer]]
@@ -50,7 +52,8 @@ async def endpoint(
         finally:
             os.close(lock)
     elif settings.port:
-        async with await _listen(answer, settings.host, settings.port):
+        async with await _listen(answer, settings.host, settings.port) as server:
+            _log.info("metrics", host=settings.host, port=server.sockets[0].getsockname()[1])
             yield
     else:
         yield

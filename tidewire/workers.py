@@ -10,6 +10,8 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from tidewire.listening import resolve
+
 # Its lines go where ours go, in the same form. The parent and each worker set it up before our own.
 _LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}}
 
@@ -34,7 +36,10 @@ def serve(
     factory: "module:function", called once in each worker, which has the parent's environment; uds: a socket's path,
     instead of host and port; backlog: connections that the kernel holds; backpressure: that a worker holds;
     stop_s: what a worker has for its requests under way and for closing its parts.
+    Raises: CannotListen, before anything is started.
     """
+    if not uds:
+        host = resolve(host, port)  # Granian takes numeric addresses only, and panics where one is taken
     Granian(
         factory,
         factory=True,
