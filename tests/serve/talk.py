@@ -6,17 +6,17 @@ from typing import Any
 import httpx
 
 
-def make_user(url: str, **options: Any) -> str:
+def make_user(url: str, name: str = "ann", **options: Any) -> str:
     """Create a user; return his id."""
-    body = {"email": "ann@example.org", "username": "ann", "password": "correct horse 9"}
+    body = {"email": f"{name}@example.org", "username": name, "password": "correct horse 9"}
     answer = httpx.post(f"{url}/api/v4/users", json=body, timeout=30, **options)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
 
-def log_in(url: str, **options: Any) -> httpx.Response:
+def log_in(url: str, name: str = "ann", **options: Any) -> httpx.Response:
     """Log that user in."""
-    body = {"login_id": "ann", "password": "correct horse 9"}
+    body = {"login_id": name, "password": "correct horse 9"}
     return httpx.post(f"{url}/api/v4/users/login", json=body, timeout=30, **options)
 
 

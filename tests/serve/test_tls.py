@@ -4,8 +4,10 @@ import asyncio
 import http.cookiejar
 import json
 import os
+import socket
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -21,32 +23,54 @@ from tests.serve.compression import Browser, check_packed
 from tests.serve.talk import log_in, make_user
 
 # Mattermost API v4, "Log in": only who says that he is a browser gets cookies.
+PATIENCE_S = 120.0
 BROWSER = {"X-Requested-With": "XMLHttpRequest"}
 
 
 class Secure:
-    """A run with a certificate, and what a client needs to trust it."""
+    """A run with a certificate, who signs it, and what a client needs to trust it."""
 
-    def __init__(self, run: Serve, authority: Path) -> None:
-        self.run, self.authority = run, authority
+    def __init__(self, run: Serve, signer: trustme.CA, folder: Path) -> None:
+        self.run, self.authority = run, folder / "ca.pem"
+        self._signer, self._folder = signer, folder
+        authority = self.authority
         self.context = ssl.create_default_context(cafile=str(authority))
         self.url = run.url
         self.socket_url = self.url.replace("https", "wss") + "/api/v4/websocket"
+
+    def renew(self) -> str:
+        """Write another certificate over the one that is there, key first; return it, PEM."""
+        return issue(self._signer, self._folder)
+
+    def shown(self) -> str:
+        """Return the certificate that a new client is shown, PEM."""
+        port = int(self.url.rpartition(":")[2])
+        with (
+            socket.create_connection(("localhost", port), 30) as plain,
+            self.context.wrap_socket(plain, server_hostname="localhost") as tls,
+        ):
+            shown = tls.getpeercert(binary_form=True)
+        assert shown is not None
+        return ssl.DER_cert_to_PEM_cert(shown)
+
+
+def issue(signer: trustme.CA, folder: Path) -> str:
+    certificate = signer.issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+    (folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    return ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(certificate.cert_chain_pems[0].bytes().decode()))
 
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     folder = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
-    certificate = authority.issue_cert("localhost")
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
-    for blob in certificate.cert_chain_pems:
-        blob.write_to_path(str(folder / "cert.pem"), append=True)
+    issue(authority, folder)
     flags = ["--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem")]
     with Serve(*flags) as run:
         run.wait_ready()
-        yield Secure(run, folder / "ca.pem")
+        yield Secure(run, authority, folder)
 
 
 async def test_the_official_client_chats_over_tls(secure: Secure) -> None:
@@ -94,8 +118,8 @@ def test_sockets_take_the_cookie_from_the_own_origin_only(secure: Secure) -> Non
             open_timeout=30,
         )
 
-    with connect(secure.url) as socket:
-        assert json.loads(socket.recv(timeout=30))["event"] == "hello"
+    with connect(secure.url) as client:
+        assert json.loads(client.recv(timeout=30))["event"] == "hello"
     with pytest.raises(websockets.InvalidStatus) as refused:
         connect("https://evil.example")
     assert refused.value.response.status_code == 403
@@ -104,3 +128,33 @@ def test_sockets_take_the_cookie_from_the_own_origin_only(secure: Secure) -> Non
 def test_a_stranger_is_not_trusted(secure: Secure) -> None:
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.get(secure.url, timeout=30)
+
+
+def eventually(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def test_a_renewed_certificate_is_taken_and_sockets_stay(secure: Secure) -> None:
+    make_user(secure.url, "renewer", verify=secure.context)
+    token = log_in(secure.url, "renewer", verify=secure.context).headers["Token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    with websockets.sync.client.connect(
+        secure.socket_url, ssl=secure.context, additional_headers=headers, open_timeout=30
+    ) as client:
+        assert json.loads(client.recv(timeout=30))["event"] == "hello"
+        renewed = secure.renew()
+        eventually(lambda: secure.shown() == renewed, "the new certificate is shown")
+        eventually(lambda: "certificate read again" in secure.run.log, "the log says so")
+        (secure.authority.parent / "cert.pem").write_text("half of one")
+        eventually(lambda: "the certificate stays as it was" in secure.run.log, "the log says why")
+        assert secure.shown() == renewed
+        client.send(json.dumps({"action": "ping", "seq": 1}))
+        while (answer := json.loads(client.recv(timeout=30))).get("seq_reply") != 1:
+            pass
+        assert answer["status"] == "OK"
+    renewed = secure.renew()
+    eventually(lambda: secure.shown() == renewed, "a good one after a bad one is shown")
+    assert secure.run.restarts()["caddy"] == 0

@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -21,9 +22,11 @@ from tidewire import log
 from tidewire.embedded import postgres, valkey
 from tidewire.embedded.binaries import caddy_programs
 from tidewire.embedded.command import EmbeddedError, run
+from tidewire.loops import again
 from tidewire.settings import Settings, child_environment, default_data_dir
 from tidewire.supervisor import scrape
 from tidewire.supervisor.balancer import caddyfile, public_url
+from tidewire.supervisor.certificate import LOOK_S, Certificate
 from tidewire.supervisor.child import Child, Spec
 from tidewire.supervisor.guard import PASSED_ON, RESTART, guarded
 from tidewire.supervisor.layout import Layout, StartError, open_layout, running_in
@@ -124,7 +127,8 @@ class Run:
         self._others: list[Child] = []
         self._url_files: list[Path] = []
         self._metrics: asyncio.Server | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._certificate: Certificate | None = None
+        self._watchers: list[asyncio.Task[None]] = []
         # The gateways' listening sockets: ours even while one restarts, so that who comes then waits in the queue.
         self._listeners: list[socket.socket] = []
         self._gateways: list[Child] = []
@@ -162,10 +166,9 @@ class Run:
 
     async def stop(self) -> None:
         """Stop everything that runs: first what serves, then what it stands on."""
-        for task in (self._watcher, self._restarting):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
+        for task in (*self._watchers, *filter(None, [self._restarting])):
+            task.cancel()
+            await asyncio.wait({task})
         if self._metrics is not None:
             self._metrics.close()
         for path in self._url_files:
@@ -342,11 +345,9 @@ class Run:
         programs = await caddy_programs(serve.caddy)
         if not programs:
             raise StartError("no caddy was found; install it, or tidewire[embedded]")
-        for file in filter(None, (serve.tls_cert, serve.tls_key)):
-            try:
-                Path(file).read_bytes()
-            except OSError as error:
-                raise StartError(f"cannot read {file}: {error.strerror}") from error
+        if serve.tls_cert:
+            self._certificate = Certificate(Path(serve.tls_cert), Path(serve.tls_key))
+            self._certificate.check()
         for port in (443, 80) if serve.domain else (serve.port,):
             check_can_listen("" if serve.domain else serve.host, port, programs[0].path)
         return programs[0].path
@@ -378,7 +379,14 @@ class Run:
         )
         self._others.append(child)
         await child.start(_START_S)
-        self._watcher = asyncio.create_task(self._watch_balancer(child))
+        self._watchers.append(asyncio.create_task(self._watch_balancer(child)))
+        if self._certificate is not None:
+            look = partial(
+                self._certificate.look,
+                lambda: os.kill(child.pid, signal.SIGUSR1),  # Caddy reads its configuration again, and so its files
+                lambda: asyncio.to_thread(ssl.get_server_certificate, target, timeout=5),
+            )
+            self._watchers.append(asyncio.create_task(again("certificate", look, LOOK_S, waits=(OSError,))))
 
     async def _watch_balancer(self, caddy: Child) -> None:
         """Say once when there are more sockets than this balancer is good for."""
