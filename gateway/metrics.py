@@ -120,7 +120,27 @@ GATE_COUNTERS = frozenset(
         "evicted",
     }
 )
-GATE_TEXT = "See hotpath.gate.Gate.stats()."
+GATE_TEXTS = {
+    "live": "Sockets that are open; those that are being closed left out.",
+    "sockets": "Sockets, handshakes not counted.",
+    "tls": "Sockets over TLS.",
+    "slots": "Slots in use: sockets, and lost connections that can be resumed.",
+    "capacity": "Slots there are.",
+    "messages": "Messages read.",
+    "delivered": "Events put into outboxes.",
+    "refused": "Droppable events that an outbox half full did not take.",
+    "sends": "Sends: frames that waited for a socket go out in one.",
+    "batches": "Hand-overs of sends to the kernel (io_uring).",
+    "sent_bytes": "Bytes sent.",
+    "received_bytes": "Bytes read.",
+    "blocked": "Sends that the kernel did not take whole.",
+    "waiting": "Frames that wait.",
+    "waiting_most": "Frames that wait for one socket at most.",
+    "retained_bytes": "Bytes of events that are kept for resumes.",
+    "ring_bytes": "Bytes of the lists of these events.",
+    "evicted": "Events dropped because resume.bytes was full.",
+    "dirty": "Sockets with something to send.",
+}
 
 
 def _by_label(name: str, label: str, text: str, counts: Mapping[str, float]) -> Metric:
@@ -145,4 +165,4 @@ def _gate_metrics(stats: dict[str, Any]) -> Iterator[Metric]:
     yield ends
     for name, value in stats.items():
         kind = CounterMetricFamily if name in GATE_COUNTERS else GaugeMetricFamily
-        yield kind(f"tidewire_gate_{name}", GATE_TEXT, value)
+        yield kind(f"tidewire_gate_{name}", GATE_TEXTS[name], value)
