@@ -86,16 +86,16 @@ class Bot:
         thread = threading.Thread(target=run)
         thread.start()
         try:
-            assert ready.wait(10), "no hello"
+            assert ready.wait(30), "no hello"
             yield lambda: loop.call_soon_threadsafe(links[0].cut) and None
         finally:
             loop.call_soon_threadsafe(task.cancel)
             thread.join(10)
 
     def next(self, name: str, test: Callable[[Json], bool] = lambda event: True) -> Json:
-        """Return the next event of a name; others are passed over. Raises: queue.Empty after 10 s."""
+        """Return the next event of a name; others are passed over. Raises: queue.Empty after 30 s."""
         while True:
-            event = self.events.get(timeout=10)
+            event = self.events.get(timeout=30)
             if event["event"] == name and test(event):
                 return event
 

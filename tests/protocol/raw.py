@@ -16,7 +16,7 @@ from tests.fixtures.transport import Transport
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 1.3
-WAIT_S = 20.0
+WAIT_S = 30.0
 
 
 def request(

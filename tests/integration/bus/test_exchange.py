@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from tests.fixtures.redis import Redis
 from tidewire.bus.exchange import Exchange
 
-PATIENCE_S = 20
+PATIENCE_S = 30
 
 
 async def no(question: bytes) -> bytes:

@@ -89,7 +89,7 @@ async def open_pair(stack: AsyncExitStack, postgres: Postgres, monkeypatch: pyte
     stack.callback(redis.stop)
     url = await stack.enter_async_context(cloned(postgres))
     # Ample time for what is asked: the machine may be busy.
-    own = {"resume": {"handover_ms": 30_000}}
+    own = {"resume": {"handover_ms": 60_000}}
     towns = [await stack.enter_async_context(world(url, redis.url, **own)) for _ in range(2)]
     return Pair(towns[0], towns[1], readers)
 
@@ -180,7 +180,7 @@ async def test_a_number_that_is_gone_or_ahead_is_a_fresh_start(pair: Pair) -> No
 
 
 async def test_an_unknown_connection_is_fresh_at_once(pair: Pair) -> None:
-    """Nobody listens for it, and Redis says so: the time limit of 30 s is not waited for."""
+    """Nobody listens for it, and Redis says so: the time limit of 60 s is not waited for."""
     token = await pair.here.session(await pair.here.user())
     async with asyncio.timeout(PATIENCE_S):
         await is_fresh(await pair.there.open(token, f"?connection_id={'x' * 26}&sequence_number=3"), "x" * 26)
@@ -379,7 +379,7 @@ async def test_a_connection_moves_whatever_its_sockets_speak(
         towns = []
         for kind in kinds:
             with speaking(kind, tmp_path):
-                own = {"resume": {"handover_ms": 30_000}}
+                own = {"resume": {"handover_ms": 60_000}}
                 towns.append(await stack.enter_async_context(world(database_url, redis_url, **own)))
         here, there = towns
         user = await here.user()

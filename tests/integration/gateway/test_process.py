@@ -77,7 +77,7 @@ async def use(process: asyncio.subprocess.Process, rows: World, port: int, metri
             'tidewire_gateway_resumes_total{kind="anew"} 0.0',
             'tidewire_gateway_dropped_total{event="typing, coalesced"} 0.0',
             'tidewire_gateway_delivery_seconds_bucket{le="+Inf"} 1.0',
-            "tidewire_gateway_delivery_seconds_sum 0.",
+            "tidewire_gateway_delivery_seconds_sum ",
             'tidewire_gate_frames_per_send_bucket{le="512"} ',
             "tidewire_gate_sent_bytes_total ",
             "tidewire_gate_received_bytes_total ",

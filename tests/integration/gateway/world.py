@@ -21,7 +21,7 @@ from tidewire.store.db import Database
 from tidewire.wire.events import encode_prefix
 from tidewire.wire.ids import new_id, new_token, now_ms
 
-PATIENCE_S = 20
+PATIENCE_S = 30
 
 # For modules whose tests say nothing about the transport; see the fixture `transport`.
 over_both = pytest.mark.parametrize("transport", ["tcp", "tls"], indirect=True, scope="module")

@@ -22,7 +22,7 @@ from tidewire.store.db import Database
 from tidewire.wire.ids import new_id, now_ms
 from tidewire.wire.push import Job
 
-TIMEOUT_S = 20
+TIMEOUT_S = 30
 TARGETS = {"apple_rn", "android_rn", "webpush", "proxy"}
 
 

@@ -245,7 +245,7 @@ async def test_a_full_queue_and_a_dead_redis_are_503(own_redis: Redis, tmp_path:
         assert (await client.get("/healthz")).status_code == 200
         own_redis.start()
         await apple.start()
-        await until(lambda: len({one.apns_id for one in apple.received}) == accepted, 25)
+        await until(lambda: len({one.apns_id for one in apple.received}) == accepted, 60)
 
 
 async def test_tls_and_the_secret(redis_url: str, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def push_for(device: str = DEVICE, kind: str = "message", **fields: Any) -> Job:
     return new_job(Notification(**{**body, **fields}), provider="apns")
 
 
-async def until(true: Callable[[], Any], timeout_s: float = 15.0) -> None:
+async def until(true: Callable[[], Any], timeout_s: float = 30.0) -> None:
     """Wait until something is true."""
     deadline = time.monotonic() + timeout_s
     while not true():
