@@ -31,7 +31,7 @@ def follow(people: People, root: dict[str, Any]) -> str:
 async def names(announced: Announced, who: Client) -> list[str]:
     """Return names of the events that a user alone got since the last look, once all news of threads has been told."""
     await announced.told()
-    return [copy.name for copy in await announced.copies() if copy.user_id == who.id]
+    return [copy.name for copy in await announced.copies(news=True) if copy.user_id == who.id]
 
 
 async def unread_messages(people: People, who: Client) -> int:

@@ -27,7 +27,7 @@ async def doomed(people: People) -> AsyncIterator[Doomed]:
 async def heard(announced: Announced, who: Client, root_id: str) -> list[int]:
     """Return the reply counts of a thread that a user was told since the last look."""
     found = []
-    for copy in await announced.copies():
+    for copy in await announced.copies(news=True):
         if copy.name == "thread_updated" and copy.user_id == who.id:
             data = msgspec.json.decode(copy.body + b"}}")["data"]
             thread = msgspec.json.decode(data["thread"])

@@ -28,7 +28,7 @@ async def events(announced: Announced, name: str, who: Client, count: int = 1) -
     found: list[dict[str, Any]] = []
     async with asyncio.timeout(30):
         while len(found) < count:
-            for copy in await announced.copies():
+            for copy in await announced.copies(news=True):
                 if copy.name == name and copy.user_id == who.id:
                     found.append(msgspec.json.decode(copy.body + b"}}"))
             await asyncio.sleep(0.02)
