@@ -6,6 +6,7 @@ imported ones come in too, and what was deleted for good while it was indexed go
 """
 
 import asyncio
+import random
 import tempfile
 from pathlib import Path
 from time import monotonic
@@ -27,7 +28,9 @@ PASS_S = 0.5
 OVERLAP_MS = 10_000  # a transaction that takes longer is found by the next look through all
 CHUNK, AGAIN, LATE, CHECKED = 2000, 500, 50_000, 5000  # posts in one statement
 CHECK_EVERY_S = 5.0
-FILES = 8
+# Files that are read in one pass, out of so many (each API worker takes others), and at once: while one is in the
+# process that reads it, others are fetched and stored.
+FILES, FILES_SEEN, FILES_AT_ONCE = 8, 64, 3
 FILE_BYTES = 20 << 20
 _INDEXED = Counter("tidewire_search_indexed", "Rows added to the search index.")
 log = structlog.get_logger()
@@ -57,7 +60,7 @@ class SearchIndex:
             busy = await index_some(services, check=check)
             if check:
                 self._check_at = monotonic() + CHECK_EVERY_S
-        await read_files(services)
+            busy = busy or await read_files(services)
 
 
 async def index_some(services: Services, *, check: bool = True) -> bool:
@@ -87,11 +90,25 @@ async def index_some(services: Services, *, check: bool = True) -> bool:
     return more
 
 
-async def read_files(services: Services) -> None:
-    """Add what some files say. One that cannot be read is found by its name."""
+async def read_files(services: Services) -> bool:
+    """Add what some files say; tell whether there are more. One that cannot be read is found by its name.
+
+    Raises: Unavailable.
+    """
+    found = await store.unread_files(services.db, FILES_SEEN)
+    room = asyncio.Semaphore(FILES_AT_ONCE)
+    files = random.sample(found, min(FILES, len(found)))
+    outcomes = await asyncio.gather(*(_read(services, room, file) for file in files), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return len(found) > len(files)
+
+
+async def _read(services: Services, room: asyncio.Semaphore, file: StoredFile) -> None:
     wanted = services.config.flag("FileSettings.ExtractContent")
-    for file in await store.unread_files(services.db, FILES):
-        text = ""
+    text = ""
+    async with room:
         if wanted and file.extension in TEXT_TYPES and 0 < file.size <= FILE_BYTES:
             try:
                 text = await _text_of(services, file)
@@ -99,7 +116,7 @@ async def read_files(services: Services) -> None:
                 log.info("a file cannot be read for search", file_id=file.id, reason=str(error))
             except Unavailable:
                 raise
-            except Exception:  # a bug of ours: this file would be the first of each later pass
+            except Exception:  # a bug of ours: this file would be one of each later pass
                 log.exception("a file cannot be read for search", file_id=file.id)
         while not await store.add_content(services.db, services.settings.search.language, file.id, text):
             text = text[: len(text) // 2]  # the first half of its words has room, or a half of that

@@ -312,6 +312,31 @@ async def test_a_file_of_too_many_words_or_none_does_not_end_the_index(people: P
     await settled(people, (await say(me, room, "what comes later"))["id"])
 
 
+async def test_files_are_read_beside_each_other(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a change of the index all files are read again: one slow object must not hold up all others."""
+    reading, together, count = [], asyncio.Event(), search_index.FILES_AT_ONCE
+
+    async def text_of(services: Any, file: Any) -> str:
+        reading.append(file.id)
+        if len(reading) == count:
+            together.set()
+        async with asyncio.timeout(10):
+            await together.wait()
+        return f"lighthouse {file.name}"
+
+    monkeypatch.setattr(search_index, "_text_of", text_of)
+    me = people.member
+    room = (await me.new_channel(people.team["id"], "reading-room"))["id"]
+    ids = []
+    for number in range(count):
+        named = {"files": (f"page{number}.txt", b"-")}
+        answer = await me.request("POST", "/files", data={"channel_id": room}, files=named)
+        ids.append(answer.json()["file_infos"][0]["id"])
+    await settled(people, (await say(me, room, "", file_ids=ids))["id"])
+    answer = await me.post("/files/search", {"terms": "lighthouse in:reading-room"}, expect=200)
+    assert sorted(answer["order"]) == sorted(ids) == sorted(reading)
+
+
 async def test_a_pass_that_fails_does_not_end_the_index(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,7 +123,9 @@ DELETE FROM post_search s WHERE s.post_id > $1 AND s.post_id <= $2
 SELECT {file} FROM file_search s JOIN files f ON f.id = s.file_id WHERE NOT s.read_in ORDER BY s.create_at LIMIT $1;
 
 -- name: add_content
-UPDATE file_search SET read_in = true, words = words || to_tsvector($1::text::regconfig, search_text($3)) WHERE file_id = $2;
+-- Another worker may have read it meanwhile.
+UPDATE file_search SET read_in = true, words = words || to_tsvector($1::text::regconfig, search_text($3))
+WHERE file_id = $2 AND NOT read_in;
 
 -- name: as_constants
 -- What a search compares every row with. $1 language, $2 words (for to_tsquery), $3 hashtags (a tsquery as it is), $4 either
