@@ -5,7 +5,6 @@ Source: Mattermost API v4, push notifications, "text". The phrases are ours, in 
 
 import re
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -23,20 +22,32 @@ _MARKED = re.compile(r"[*_`~\[\]<>#|\\&!]|^\s*(?:[-+=]|\d+[.)])|\n\s|  \n", re.M
 UNCLOSED = 64  # brackets of a text that nothing closes; each is looked for to its end, beyond they are only text
 
 
-def _label_end(state: StateInline, start: int, disable_nested: bool = False) -> int:
-    """As the parser's own: where the label of a link ends, -1 if nowhere; but for so many unclosed ones only."""
-    unclosed = state.env.get("unclosed", 0)
-    end = parseLinkLabel(state, start, disable_nested) if unclosed < UNCLOSED else -1
-    if end < 0:
-        state.env["unclosed"] = state.env.get("unclosed", 0) + 1
-    return end
+class _Helpers:
+    """What the parser's rules ask for the parts of links. Of one text: it gives up what failed too often."""
+
+    parseLinkTitle = staticmethod(parseLinkTitle)
+
+    def __init__(self) -> None:
+        self._labels = self._destinations = UNCLOSED  # that may fail yet
+
+    def parseLinkLabel(self, state: StateInline, start: int, disable_nested: bool = False) -> int:
+        """Return where the label of a link ends, -1 if nowhere."""
+        if not self._labels:
+            return -1
+        end = parseLinkLabel(state, start, disable_nested)
+        if end < 0:
+            self._labels -= 1
+        return end
+
+    def parseLinkDestination(self, source: str, start: int, end: int) -> Any:
+        """Return where a link leads. One whose brackets do not close, 32 within each other, fails after all of them."""
+        found = parseLinkDestination(source, start, end if self._destinations else start)
+        if not found.ok and self._destinations:
+            self._destinations -= 1
+        return found
 
 
 _parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-# Declared as the module that it is by default; rules only ask it for these three functions.
-_parser.helpers = SimpleNamespace(  # type: ignore[assignment]  # as above
-    parseLinkDestination=parseLinkDestination, parseLinkLabel=_label_end, parseLinkTitle=parseLinkTitle
-)
 
 PHRASES = {
     "file": "attached a file.",
@@ -124,6 +135,8 @@ def plain(markdown: str) -> str:
         return source.strip()
     lines: list[str] = []
     cells: list[str] | None = None  # of the table's row that is being read
+    # Declared as the module that it is by default; rules only ask it for these three functions.
+    _parser.helpers = _Helpers()  # type: ignore[assignment]  # as above
     for token in _parser.parse(source):
         if token.type == "tr_open":
             cells = []

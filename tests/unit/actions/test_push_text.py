@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from markdown_it.helpers import parseLinkDestination
 
 from tidewire.actions import push_text
 from tidewire.actions.push_text import (
@@ -124,7 +125,10 @@ def test_no_more_is_parsed_than_a_phone_can_show() -> None:
 
 @pytest.mark.parametrize(
     "part",
-    ["![", "[", "[a](", "](", "`", "``` ", "` `` ", "*", "_*", "~~", "> ", "<", "&", "\\`", "|-|\n", "    x\n\n"],
+    [
+        "![", "[", "[a](", "![a](", "[](", "](", "`", "``` ", "` `` ", "*", "_*", "~~", "> ", "<", "&", "\\`", "|-|\n",
+        "    x\n\n",
+    ],
 )
 def test_any_text_takes_linear_time(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Security case G3: 10 ms for what is read of a text; eight times as much shows what grows faster."""
@@ -135,6 +139,22 @@ def test_any_text_takes_linear_time(part: str, monkeypatch: pytest.MonkeyPatch) 
         plain(given)
         times.append(time.process_time() - started)
     assert min(times) < 0.8
+
+
+@pytest.mark.parametrize("part", ["[a](", "![a](", "[]("])
+def test_not_every_bracket_is_asked_where_it_leads(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is followed through 32 others: 18 ms for what is read of a text."""
+    asked = []
+
+    def destination(source: str, start: int, end: int) -> Any:
+        asked.append(end > start)
+        return parseLinkDestination(source, start, end)
+
+    monkeypatch.setattr(push_text, "parseLinkDestination", destination)
+    assert plain(part * 600)[:3] == (part * 600)[:3]
+    assert asked[0] and sum(asked) <= push_text.UNCLOSED + 1 < len(asked)
+    assert plain("[a](" * 10 + " [b](http://c) ![d](http://e)") == "[a](" * 10 + " b d"
+    assert plain("[b](http://c)") == "b"  # each text has its own count
 
 
 def test_links_beside_open_brackets_are_read() -> None:
