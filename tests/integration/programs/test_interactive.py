@@ -14,6 +14,7 @@ from tests.integration.programs.conftest import Program, silent_program
 from tests.integration.programs.test_commands import new_command, run, shown
 from tests.integration.programs.test_incoming import refusal
 from tidewire.outbound.client import AT_ONCE_PER_USER
+from tidewire.store.migrate import migrations
 from tidewire.wire.ids import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -123,6 +124,36 @@ async def test_what_a_post_that_was_sent_twice_called_goes_away(people: People, 
         await connection.close()
     kept = {row["post_id"]: row["until"] for row in rows}
     assert len(kept) == 3 and kept.keys() > {first["id"], other["id"]} and kept[first["id"]] == 0
+
+
+async def test_what_posts_of_long_ago_called_that_were_never_written_goes_away(
+    people: People, program: Program
+) -> None:
+    """Rows from before they could expire: by a migration, in a day, unless their post is there by then."""
+    [upgrade] = [sql for _, name, sql in migrations() if name == "unwritten_actions"]
+    owner, room = people.owner, people.channel["id"]
+    connection = await asyncpg.connect(people.api.settings.database.url)
+    try:
+        await connection.execute("DELETE FROM post_actions")
+        first = await say(owner, room, props={"attachments": attachments(program.url)})
+        never, soon = new_id(), new_id()
+        await connection.execute("UPDATE post_actions SET expires_at = 0")
+        for post_id in (never, soon):
+            await connection.execute(
+                "INSERT INTO post_actions SELECT $1, action_id, channel_id, user_id, integration FROM post_actions"
+                " WHERE post_id = $2", post_id, first["id"],
+            )  # fmt: skip
+        await connection.execute(upgrade)
+        left = await connection.fetch("SELECT DISTINCT post_id, expires_at > 0 AS ends FROM post_actions")
+        assert {row["post_id"]: row["ends"] for row in left} == {first["id"]: False, never: True, soon: True}
+        written = "SELECT (jsonb_populate_record(p, jsonb_build_object('id', $1::text))).* FROM posts p WHERE id = $2"
+        await connection.execute("INSERT INTO posts " + written, soon, first["id"])
+        await connection.execute("UPDATE post_actions SET expires_at = 1 WHERE expires_at > 0")  # a day later
+        other = await say(owner, room, props={"attachments": attachments(program.url)})
+        left = await connection.fetch("SELECT DISTINCT post_id FROM post_actions")
+        assert {row["post_id"] for row in left} == {first["id"], soon, other["id"]}
+    finally:
+        await connection.close()
 
 
 async def test_clicks_that_are_refused(people: People, program: Program) -> None:
