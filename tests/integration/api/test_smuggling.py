@@ -58,6 +58,16 @@ async def test_ambiguous_requests_are_refused(people: People, data: bytes) -> No
     assert (await people.anonymous.get("/system/ping"))["status"] == "OK"
 
 
+async def test_a_lone_lf_ends_a_line_and_hides_nothing(people: People) -> None:
+    """RFC 9112 2.2 permits it, and Granian does so: what stands behind it counts like any other line."""
+    last = PING.replace(b"Host: x", b"Host: x\nConnection: close")
+    assert (await answers(people, PING.replace(b"\r\n", b"\n") + last)).count(b"HTTP/1.1 200 ") == 2
+    body = b'{"login_id":"member","password":"wrong"}'
+    length = request(b"X-One: a\nContent-Length: %d" % len(body)) + body
+    answered = await answers(people, length + last)
+    assert answered.count(b"HTTP/1.1 ") == 2 and answered.startswith(b"HTTP/1.1 401 "), answered
+
+
 async def test_the_connection_is_closed_where_nothing_is(people: People) -> None:
     twice = (b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")
     answered = await answers(people, request(*twice, path=b"/nowhere") + CHUNKS)
