@@ -72,8 +72,7 @@ async def purge(database: Database, progress: Progress = lambda rows, total: Non
         while count := await team_deletion.delete_some_posts(database, some):
             advance(count)
         await team_deletion.delete_posts(database, some)
-        for channel_id in some:
-            await permanent.delete_channel(database, channel_id)
+        await permanent.delete_channels(database, some)
         advance(len(some))
     for some in _slices(found.users, _USERS_AT_ONCE):
         await _delete_users(database, some)

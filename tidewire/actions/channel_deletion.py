@@ -38,4 +38,4 @@ async def do_delete_channel(services: Services, session: Session, channel_id: st
             invalidates=["channel:" + channel_id, *(member_key(channel_id, user_id) for user_id in left)],
         )
     await team_deletion.delete_posts(services.db, [channel_id])
-    await permanent.delete_channel(services.db, channel_id)
+    await permanent.delete_channels(services.db, [channel_id])

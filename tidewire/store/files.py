@@ -84,7 +84,7 @@ async def take_doomed(tx: Transaction, now_ms: int, limit: int) -> tuple[int, li
     return len(rows), [row["key"] for row in rows if not row["needed"]]
 
 
-async def delete_in_channels(db: Database, channel_ids: Sequence[str], at_ms: int) -> None:
+async def delete_in_channels(db: Database | Transaction, channel_ids: Sequence[str], at_ms: int) -> None:
     """Delete the rows of files of channels for good; their objects go at a time."""
     while await db.fetch(_Q["doom_of_channels"], channel_ids, at_ms, DELETED_AT_ONCE):
         pass

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tidewire.store import search, sql, statuses
+from tidewire.store import files, search, sql, statuses
 from tidewire.store.db import Database, Transaction
 from tidewire.wire.ids import now_ms
 
 _Q = sql.load("permanent")
+POSTS_AT_ONCE = 1000  # some 20 ms of one core
 SLICE = 5000  # posts or reactions that one statement looks through; some 20 ms of one core
 
 
@@ -89,9 +90,26 @@ async def delete_accounts(tx: Transaction, user_ids: Sequence[str]) -> None:
     await tx.execute(_Q["delete_accounts"], user_ids)
 
 
-async def delete_channel(db: Database, channel_id: str) -> None:
-    """Delete a channel without members and posts. As with users: first what can be seen, with nothing held."""
-    await db.execute(_Q["delete_of_channel"], channel_id)
+async def delete_some_posts(tx: Transaction, channel_ids: Sequence[str]) -> int:
+    """Delete some posts of channels, with all that names them but files; return how many, 0 if there are none."""
+    gone = [row["id"] for row in await tx.fetch(_Q["lock_some_posts"], channel_ids, POSTS_AT_ONCE)]
+    if gone:
+        await delete_posts(tx, gone)
+    return len(gone)
+
+
+async def delete_late(tx: Transaction, channel_ids: Sequence[str]) -> None:
+    """Delete posts and files that came to channels after theirs were deleted. The transaction holds the channels."""
+    while await delete_some_posts(tx, channel_ids):
+        pass
+    await files.delete_in_channels(tx, channel_ids, now_ms())
+
+
+async def delete_channels(db: Database, channel_ids: Sequence[str]) -> None:
+    """Delete channels without members and posts. As with users: first what can be seen, with nothing held."""
+    await db.execute(_Q["delete_of_channels"], channel_ids)
     async with db.transaction() as tx:
-        for name in ("lock_channel", "delete_of_channel", "delete_channel"):
-            await tx.execute(_Q[name], channel_id)
+        await tx.execute(_Q["lock_channels"], channel_ids)
+        await delete_late(tx, channel_ids)
+        for name in ("delete_of_channels", "delete_channels"):
+            await tx.execute(_Q[name], channel_ids)

@@ -5,7 +5,6 @@ from tidewire.store.db import Database, Transaction
 from tidewire.wire.ids import now_ms
 
 _Q = sql.load("team_deletion")
-POSTS_AT_ONCE = 1000  # some 20 ms of one core
 
 
 async def end_memberships(
@@ -39,10 +38,7 @@ async def delete_posts(db: Database, channel_ids: list[str]) -> None:
 async def delete_some_posts(db: Database, channel_ids: list[str]) -> int:
     """Delete some posts of channels that nobody is in; return how many, 0 if there are none."""
     async with db.transaction() as tx:
-        gone = [row["id"] for row in await tx.fetch(_Q["lock_some_posts"], channel_ids, POSTS_AT_ONCE)]
-        if gone:
-            await permanent.delete_posts(tx, gone)
-    return len(gone)
+        return await permanent.delete_some_posts(tx, channel_ids)
 
 
 async def delete_rows(db: Database, team_id: str, channel_ids: list[str]) -> None:
@@ -61,6 +57,7 @@ async def delete_rows(db: Database, team_id: str, channel_ids: list[str]) -> Non
             listed = await tx.fetch(_Q["channels_of_team"], team_id)
             channel_ids = [row["id"] for row in listed if row["id"] not in gone]
             if not channel_ids:
+                await permanent.delete_late(tx, sorted(gone))
                 for name in ("delete_own", "delete_channels", "delete_team"):
                     await tx.execute(_Q[name], team_id)
                 return

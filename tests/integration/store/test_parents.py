@@ -132,12 +132,12 @@ async def new_team(db: Database) -> str:
     return team_id
 
 
-async def new_channel(db: Database) -> str:
+async def new_channel(db: Database, team_id: str = "") -> str:
     channel_id = new_id()
     insert = (
-        "INSERT INTO channels (id, create_at, update_at, team_id, type, name) VALUES ($1, 1, 1, '', 'O', $1)"
+        "INSERT INTO channels (id, create_at, update_at, team_id, type, name) VALUES ($1, 1, 1, $2, 'O', $1)"
     )
-    await db.execute(insert, channel_id)
+    await db.execute(insert, channel_id, team_id)
     return channel_id
 
 
@@ -257,7 +257,28 @@ async def put_draft(db: Database, tx: Any) -> tuple[str, Delete]:
         most=5,
         most_bytes=100,
     )
-    return channel_id, lambda tx: permanent.delete_channel(db, channel_id)
+    return channel_id, lambda tx: permanent.delete_channels(db, [channel_id])
+
+
+async def upload(db: Database, tx: Any, team_id: str = "") -> tuple[str, Delete]:
+    channel_id = await new_channel(db, team_id)
+    assert await hold(tx, channels=[channel_id])
+    insert = """INSERT INTO files
+        (id, user_id, channel_id, create_at, update_at, name, extension, size, mime_type, sha256, key)
+        VALUES ($1, '', $2, 1, 1, '', '', 1, '', '', $1)"""
+    await tx.execute(insert, new_id(), channel_id)
+
+    async def delete(other: Any) -> None:
+        await team_deletion.delete_posts(db, [channel_id])
+        await permanent.delete_channels(db, [channel_id])
+
+    return channel_id, delete
+
+
+async def upload_in_team(db: Database, tx: Any) -> tuple[str, Delete]:
+    team_id = await new_team(db)
+    channel_id, _ = await upload(db, tx, team_id)
+    return channel_id, lambda tx: team_deletion.delete_rows(db, team_id, [channel_id])
 
 
 async def put_reminder(db: Database, tx: Any) -> tuple[str, Delete]:
@@ -309,7 +330,18 @@ async def acknowledge(db: Database, tx: Any) -> tuple[str, Delete]:
 
 
 @pytest.mark.parametrize(
-    "write", [put_draft, put_reminder, remind_him, follow, arrange, react_before_the_end, acknowledge]
+    "write",
+    [
+        put_draft,
+        upload,
+        upload_in_team,
+        put_reminder,
+        remind_him,
+        follow,
+        arrange,
+        react_before_the_end,
+        acknowledge,
+    ],
 )
 async def test_who_holds_what_he_writes_for_is_waited_for(
     db: Database, write: Callable[[Database, Any], Awaitable[tuple[str, Delete]]]

@@ -28,6 +28,10 @@ WITH told AS (SELECT unnest($1::text[]) AS id UNION
 SELECT id, root_id FROM posts WHERE id IN (SELECT id FROM told UNION
     SELECT v.id FROM posts v JOIN told ON v.original_id = told.id WHERE v.original_id <> '') ORDER BY id FOR UPDATE;
 
+-- name: lock_some_posts
+-- Some at a time, so that no statement takes long.
+SELECT id FROM posts WHERE id IN (SELECT id FROM posts WHERE channel_id = ANY($1::text[]) LIMIT $2) ORDER BY id FOR UPDATE;
+
 -- name: delete_posts
 -- And all that names them. After they were locked: whoever holds one to write what names it was waited for, and is seen.
 WITH gone AS (SELECT unnest($1::text[]) AS id),
@@ -117,17 +121,17 @@ DELETE FROM audits WHERE user_id = ANY($1::text[]);
 -- name: delete_accounts
 DELETE FROM users WHERE id = ANY($1::text[]);
 
--- name: lock_channel
--- Whoever writes what belongs to it holds it, and is waited for.
-SELECT 1 FROM channels WHERE id = $1 FOR UPDATE;
+-- name: lock_channels
+-- Whoever writes what belongs to them holds them, and is waited for.
+SELECT 1 FROM channels WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE;
 
--- name: delete_of_channel
--- Everybody has left it: memberships are of those who joined meanwhile.
-WITH members_ AS (DELETE FROM channel_members WHERE channel_id = $1),
-    sidebar_ AS (DELETE FROM sidebar_channels WHERE channel_id = $1),
-    drafts_ AS (DELETE FROM drafts WHERE channel_id = $1),
-    incoming_ AS (DELETE FROM incoming_webhooks WHERE channel_id = $1)
-DELETE FROM outgoing_webhooks WHERE channel_id = $1;
+-- name: delete_of_channels
+-- Everybody has left them: memberships are of those who joined meanwhile.
+WITH members_ AS (DELETE FROM channel_members WHERE channel_id = ANY($1::text[])),
+    sidebar_ AS (DELETE FROM sidebar_channels WHERE channel_id = ANY($1::text[])),
+    drafts_ AS (DELETE FROM drafts WHERE channel_id = ANY($1::text[])),
+    incoming_ AS (DELETE FROM incoming_webhooks WHERE channel_id = ANY($1::text[]))
+DELETE FROM outgoing_webhooks WHERE channel_id = ANY($1::text[]);
 
--- name: delete_channel
-DELETE FROM channels WHERE id = $1;
+-- name: delete_channels
+DELETE FROM channels WHERE id = ANY($1::text[]);

@@ -26,10 +26,6 @@ RETURNING m.user_id;
 -- name: archive_channels
 UPDATE channels SET delete_at = $2, update_at = $2 WHERE team_id = $1 AND delete_at = 0;
 
--- name: lock_some_posts
--- Some at a time, so that no statement takes long.
-SELECT id FROM posts WHERE id IN (SELECT id FROM posts WHERE channel_id = ANY($1::text[]) LIMIT $2) ORDER BY id FOR UPDATE;
-
 -- name: delete_own
 -- What belongs to the team or to its channels.
 WITH members_ AS (DELETE FROM channel_members m USING channels c WHERE c.team_id = $1 AND m.channel_id = c.id),
