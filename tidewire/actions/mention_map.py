@@ -8,9 +8,11 @@ Source: Mattermost API v4, "who is mentioned" and notify_props of users and memb
 
 import itertools
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from msgspec import Struct, field
 
+from tidewire.actions.mention_text import NAMES_MAX, Found, Said, find
 from tidewire.actions.services import Services
 from tidewire.store import mentions as store
 from tidewire.store.db import Transaction
@@ -113,34 +115,62 @@ def make_map(members: Iterable[MemberSettings], *, whole: bool) -> MentionMap:
 
 async def get_map(services: Services, channel_id: str) -> MentionMap:
     """Return the map of a channel, loaded by one query, of a large one by two."""
-
-    async def load() -> MentionMap:
-        few = await store.member_settings(services.db, channel_id, MEMBERS + 1)
-        if len(few) <= MEMBERS:
-            return make_map(few, whole=True)
-        return make_map(await store.keyword_settings(services.db, channel_id), whole=False)
-
     cache_key = key(channel_id)
     found: MentionMap | None = services.cache.peek(cache_key)
     if found is None:
-        found = await services.cache.get(cache_key, load, _weigh)
+        found = await services.cache.get(cache_key, partial(_load, services, channel_id), _weigh)
     assert found is not None, "every channel has a map"
     return found
+
+
+async def _load(services: Services, channel_id: str) -> MentionMap:
+    few = await store.member_settings(services.db, channel_id, MEMBERS + 1)
+    if len(few) <= MEMBERS:
+        return make_map(few, whole=True)
+    return make_map(await store.keyword_settings(services.db, channel_id), whole=False)
 
 
 def _weigh(made: MentionMap) -> int:
     return 1 + len(made.wants) // WEIGHT_MEMBERS
 
 
+def find_at_once(services: Services, known: MentionMap, said: Said) -> Found | None:
+    """Return whom texts name in a channel; None if names have to be asked for (`names_of`), or are rather many."""
+    if known.names is not None:
+        return find(said, known.names, known.keywords, known.first_names)
+    if sum(map(len, said.texts)) > NAMES_MAX:  # shorter ones hold no more names than that
+        return None
+    names = _Asked(services, known)
+    found = find(said, names, known.keywords, known.first_names)
+    return None if names.missed else found
+
+
+class _Asked:
+    """The names in a large channel that were asked for before. missed: another one was wanted."""
+
+    __slots__ = ("_peek", "_prefix", "missed")
+
+    def __init__(self, services: Services, known: MentionMap) -> None:
+        self._peek = services.cache.peek
+        self._prefix = f"named:{known.number}:"
+        self.missed = False
+
+    def get(self, name: str) -> str | None:
+        """Return the id of the member with this username."""
+        user_id: str | None = self._peek(self._prefix + name)
+        if user_id is None:
+            self.missed = True
+        return user_id or None
+
+
 async def names_of(
     services: Services, channel_id: str, known: MentionMap, names: Sequence[str]
 ) -> dict[str, str]:
-    """Return username → user id of the channel's members with these names."""
-    if known.names is not None:
-        return known.names
+    """Return username → user id of the members of a large channel with these names."""
+    peek, number = services.cache.peek, known.number
     found, unknown = {}, []
     for name in names:
-        user_id = services.cache.peek(f"named:{known.number}:{name}")
+        user_id = peek(f"named:{number}:{name}")
         if user_id is None:
             unknown.append(name)
         elif user_id:
@@ -159,9 +189,10 @@ async def wants_in(
     """Return what these users want to hear of, for those who are members."""
     if known.names is not None:
         return {user_id: known.wants[user_id] for user_id in user_ids if user_id in known.wants}
+    peek, number = services.cache.peek, known.number
     wants, unknown = {}, []
     for user_id in user_ids:
-        flags = services.cache.peek(f"wants:{known.number}:{user_id}")
+        flags = peek(f"wants:{number}:{user_id}")
         if flags is None:
             unknown.append(user_id)
         elif flags != NOBODY:

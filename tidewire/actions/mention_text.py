@@ -6,7 +6,7 @@ Who the names belong to is in the maps that `find` is given; what a mention does
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
@@ -16,10 +16,12 @@ NAMES_MAX = 500
 # What is looked at of a post whenever it is listed: two of the longest messages. Props hold 800,000 characters, and who
 # read sixty posts with such attachments kept a worker busy for 10 s.
 TEXTS_MAX, ATTACHMENTS_MAX = 32_768, 100
-_EVERYBODY = frozenset({"@all", "@channel"})
-_HERE = "@here"
+_EVERYBODY = frozenset({"all", "channel"})
+_HERE = "here"
+_GROUPS = _EVERYBODY | {_HERE}
 _ENDS = ".-:_"  # may stand in a username, or end the sentence after it
 _WORD = re.compile(r"[\w:.@-]+")
+_FROM_AT = re.compile(r"@[\w:.@-]*")
 _SPLIT = re.compile(r"[.:-]+")
 _URL = re.compile(r"(?:https?://|ftp://|www\.|mailto:)[^\s<>]*", re.I)
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
@@ -33,6 +35,13 @@ class Found(Struct):
     user_ids: dict[str, None] = field(default_factory=dict)  # a set in order
     everybody: bool = False
     here: bool = False
+
+
+class Names(Protocol):
+    """Username → user id."""
+
+    def get(self, name: str, /) -> str | None:
+        """Return the id, or None."""
 
 
 class Said(Struct):
@@ -156,24 +165,32 @@ def read(texts: Sequence[str], *, every_word: bool = True) -> Said:
     """Return what the texts say. every_word: also words without an @, which only keywords and first names need."""
     words: list[str] = []
     for text in texts:
-        if not every_word and "@" not in text:
-            continue
-        found = _WORD.findall(plain(text))
-        if not every_word:
-            found = [word for word in found if "@" in word]
-        for word in found:
-            if not (word[0] == ":" and word[-1] == ":"):  # an emoji
-                trimmed = word.lstrip(_ENDS)
-                if trimmed:
-                    words.append(trimmed)
+        if every_word:
+            _add_words(words, _WORD.findall(plain(text)))
+        elif "@" in text:
+            text = plain(text)
+            if text.count("@") == text.count(" @") + text.startswith("@"):  # each begins a word
+                words += _FROM_AT.findall(text)
+            else:
+                found = [word for part in text.split() if "@" in part for word in _WORD.findall(part)]
+                _add_words(words, [word for word in found if "@" in word])
     return Said(texts, words)
+
+
+def _add_words(words: list[str], found: Iterable[str]) -> None:
+    for word in found:
+        if not (word[0] == ":" and word[-1] == ":"):  # an emoji
+            trimmed = word.lstrip(_ENDS)
+            if trimmed:
+                words.append(trimmed)
 
 
 def _forms(word: str) -> Iterable[str]:
     """Return what a word beginning with @ may mean: itself, then without one sign at its end after the other."""
-    shortest, length = len(word.rstrip(_ENDS)), len(word)
-    if shortest == length <= NAME_MAX + 1:
+    length = len(word)
+    if word[-1] not in _ENDS and length <= NAME_MAX + 1:  # as most
         return (word,) if length > 1 else ()
+    shortest = len(word.rstrip(_ENDS))
     return [word[:end] for end in range(min(length, NAME_MAX + 1), max(shortest, 2) - 1, -1)]
 
 
@@ -181,12 +198,14 @@ def names_in(said: Said) -> list[str]:
     """Return the usernames that texts may name, lower-case, without @, at most NAMES_MAX."""
     names: dict[str, None] = {}
     for word in said.words:
-        if "@" not in word:
-            continue
-        for part in (word,) if word[0] == "@" else _SPLIT.split(word):
-            if part[:1] == "@":
-                for form in _forms(part.lower()):
-                    names[form[1:]] = None
+        if word[0] == "@":
+            for form in _forms(word.lower()):
+                names[form[1:]] = None
+        elif "@" in word:
+            for part in _SPLIT.split(word):
+                if part[:1] == "@":
+                    for form in _forms(part.lower()):
+                        names[form[1:]] = None
         if len(names) >= NAMES_MAX:
             break
     return list(names)[:NAMES_MAX]
@@ -194,7 +213,7 @@ def names_in(said: Said) -> list[str]:
 
 def find(
     said: Said,
-    names: Mapping[str, str],
+    names: Names,
     keywords: Mapping[str, Sequence[str]] | None = None,
     first_names: Mapping[str, Sequence[str]] | None = None,
 ) -> Found:
@@ -203,35 +222,25 @@ def find(
     names: username → user id. keywords: lower-case word → user ids. first_names: the same, case-sensitive.
     """
     found = Found()
+    user_ids = found.user_ids
     keywords, first_names = keywords or {}, first_names or {}
-
-    def check(word: str) -> bool:
-        lower = word.lower()
-        if lower[0] == "@":
-            if lower in _EVERYBODY:
-                found.everybody = True
-                return True
-            if lower == _HERE:
-                found.here = True
-                return True
-            user_id = names.get(lower[1:])
-            if user_id is not None:
-                found.user_ids[user_id] = None
-                return True
-        ids = keywords.get(lower) or first_names.get(word)
-        if ids:
-            found.user_ids.update(dict.fromkeys(ids))
-        return bool(ids)
-
     for word in said.words:
         if word[0] == "@":
+            name = word.lower()[1:]
+            user_id = names.get(name)
+            if user_id is not None and name not in _GROUPS:  # as most
+                user_ids[user_id] = None
+                continue
             for form in _forms(word):
-                if check(form):
+                if _take(found, form, names, keywords, first_names):
                     break
-        elif not (check(word) or check(word.rstrip(_ENDS) or word)):
+        elif not (
+            _take(found, word, names, keywords, first_names)
+            or _take(found, word.rstrip(_ENDS) or word, names, keywords, first_names)
+        ):
             for part in _SPLIT.split(word):
                 if part:
-                    check(part)
+                    _take(found, part, names, keywords, first_names)
     # Languages without spaces: the keyword is looked for inside of words.
     if inside := [keyword for keyword in keywords if not keyword.isascii()]:
         texts = [text.lower() for text in said.texts]
@@ -239,3 +248,30 @@ def find(
             if any(keyword in text for text in texts):
                 found.user_ids.update(dict.fromkeys(keywords[keyword]))
     return found
+
+
+def _take(
+    found: Found,
+    word: str,
+    names: Names,
+    keywords: Mapping[str, Sequence[str]],
+    first_names: Mapping[str, Sequence[str]],
+) -> bool:
+    """Add whom one word names; return whether it names somebody."""
+    lower = word.lower()
+    if lower[0] == "@":
+        name = lower[1:]
+        if name in _EVERYBODY:
+            found.everybody = True
+            return True
+        if name == _HERE:
+            found.here = True
+            return True
+        user_id = names.get(name)
+        if user_id is not None:
+            found.user_ids[user_id] = None
+            return True
+    ids = keywords.get(lower) or first_names.get(word)
+    if ids:
+        found.user_ids.update(dict.fromkeys(ids))
+    return bool(ids)

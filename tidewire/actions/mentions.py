@@ -4,6 +4,7 @@ Source: Mattermost API v4, "who is mentioned", thread followers. Edits mention n
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -51,12 +52,13 @@ class Audience(Struct):
 
 def is_from_webhook(post: Post) -> bool:
     """Tell whether a webhook speaks: its owner did not, so he may be mentioned and has read nothing."""
-    return post.props.get("from_webhook") == "true"
+    return bool(post.props) and post.props.get("from_webhook") == "true"
 
 
 def speaks_for_itself(post: Post) -> bool:
     """Tell whether a person wrote the post, who thereby has read what he answers to."""
-    return not is_from_webhook(post) and post.props.get("from_bot") != "true"
+    props = post.props
+    return not props or (props.get("from_webhook") != "true" and props.get("from_bot") != "true")
 
 
 def followers_key(root_id: str) -> str:
@@ -146,9 +148,10 @@ async def _named(
     if not (by_word or "@" in post.message or post.props):
         return []
     said = mention_text.read(mention_text.texts_of(post.message, post.props), every_word=by_word)
-    wanted = mention_text.names_in(said) if known.names is None else ()
-    names = await mention_map.names_of(services, channel.id, known, wanted)
-    found = mention_text.find(said, names, known.keywords, known.first_names)
+    found = mention_map.find_at_once(services, known, said)
+    if found is None:
+        names = await mention_map.names_of(services, channel.id, known, mention_text.names_in(said))
+        found = mention_text.find(said, names, known.keywords, known.first_names)
     if found.everybody or found.here:
         for user_id in await _channel_wide(services, session, channel, known, here=not found.everybody):
             found.user_ids[user_id] = None
@@ -199,17 +202,18 @@ async def _add_followers(
         rows = await posts.load(services.db, [post.root_id])
         root_named = tuple(await named_by_root(services, session, channel, rows[0]) if rows else ())
     automatic = [root.user_id, *root_named, *(known.follows_all if known else ())]
-    audience.followers = [root.user_id, *(user_id for user_id in automatic[1:] if user_id not in wants)]
-    new = {user_id for user_id in automatic if user_id not in wants}
-    new.update(user_id for user_id in audience.mentions if wants.get(user_id, _UNFOLLOWED) < 0)
-    if speaks_for_itself(post) and wants.get(post.user_id, _UNFOLLOWED) < 0:
-        new.add(post.user_id)
+    unknown = [user_id for user_id in automatic if user_id not in wants]
+    audience.followers = [root.user_id, *unknown] if root.user_id in wants else unknown
+    chosen = audience.mentions
+    if speaks_for_itself(post):
+        chosen = [*chosen, post.user_id]
+    new = dict.fromkeys(unknown + [user_id for user_id in chosen if wants.get(user_id, _UNFOLLOWED) < 0])
     if new:
         if known is None:
             known = await mention_map.get_map(services, channel.id)
         fresh = await mention_map.wants_in(services, channel.id, known, new)
         key = followers_key(post.root_id)
-        if any(user_id in wants for user_id in new):  # he chose not to follow, and does now
+        if not new.keys().isdisjoint(wants):  # he chose not to follow, and does now
             audience.invalidates = [key]
         elif fresh:  # the others are no members, and follow nothing
             audience.invalidates = [added(key, fresh)]
@@ -243,16 +247,16 @@ async def named_by_root(services: Services, session: Session, channel: Channel, 
 async def _followers(services: Services, root_id: str) -> dict[str, int]:
     """Return what the followers of a thread want to hear of; -1 for who chose not to follow."""
     key = followers_key(root_id)
-
-    async def load() -> dict[str, int]:
-        rows = await threads.followers(services.db, root_id, FOLLOWERS_TOLD)
-        return {row.user_id: mention_map.wants_of(row) if follows else _UNFOLLOWED for follows, row in rows}
-
     found: dict[str, int] | None = services.cache.peek(key)
     if found is None:
-        found = await services.cache.get(key, load, _weigh)
+        found = await services.cache.get(key, partial(_load_followers, services, root_id), _weigh)
     assert found is not None, "every thread has followers, be it none"
     return found
+
+
+async def _load_followers(services: Services, root_id: str) -> dict[str, int]:
+    rows = await threads.followers(services.db, root_id, FOLLOWERS_TOLD)
+    return {row.user_id: mention_map.wants_of(row) if follows else _UNFOLLOWED for follows, row in rows}
 
 
 def _weigh(wants: dict[str, int]) -> int:

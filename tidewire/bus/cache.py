@@ -23,7 +23,7 @@ MISSES = Counter("mattermost_cache_mem_miss", "Rows loaded.")
 
 def added(name: str, entries: Mapping[str, int]) -> str:
     """Return the key that tells of entries which came to the dict kept under a name; those that it has stay."""
-    return name + ADDED + ",".join(f"{key}={value}" for key, value in entries.items())
+    return name + ADDED + ",".join([f"{key}={value}" for key, value in entries.items()])
 
 
 class _Load:

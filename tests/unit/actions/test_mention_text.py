@@ -97,6 +97,16 @@ def test_everybody(text: str, everybody: bool, here: bool) -> None:
     assert (found.everybody, found.here, list(found.user_ids)) == (everybody, here, [])
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["@bob @eve", "hi @bob", "hi @bob, me@bob.x", "(@bob) @eve", "@bob\n@eve", "@", "@@bob @eve", "@a@b -@bob",
+     ":@x: @eve", " @bob", "a:@bob:b @x.", "`@bob` @eve", "@bob\u3000@eve\x1c@x"],
+)  # fmt: skip
+def test_words_with_an_at_are_the_same_whether_others_are_read(text: str) -> None:
+    every = [word for word in read([text]).words if "@" in word]
+    assert read([text], every_word=False).words == every
+
+
 def test_names_to_look_up_are_all_forms_and_few() -> None:
     assert names_in(read(["@bob-smith.. me@bob x.@Eve"])) == ["bob-smith..", "bob-smith.", "bob-smith", "eve"]
     assert names_in(read(["@" + "a" * 65, "@" + "b" * 64 + "..."])) == ["b" * 64]
