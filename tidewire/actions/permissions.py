@@ -3,6 +3,8 @@
 What each role permits is in services.roles. On a cache hit nothing in here waits.
 """
 
+from functools import partial
+
 from tidewire.actions.services import Services
 from tidewire.store import channels, members, teams
 from tidewire.wire.errors import AppError, forbidden
@@ -62,14 +64,16 @@ def check_not_oauth(session: Session) -> None:
 
 async def load_channel(services: Services, channel_id: str) -> Channel | None:
     """Return a channel, or None. Counters and last_post_at may be old: what is cached changes with patches only."""
-
-    async def load() -> Channel | None:
-        rows = await channels.by_ids(services.db, [channel_id])
-        return rows[0] if rows else None
-
     key = "channel:" + channel_id
-    known: Channel | None = services.cache.peek(key) or await services.cache.get(key, load)
+    known: Channel | None = services.cache.peek(key) or await services.cache.get(
+        key, partial(_channel, services, channel_id)
+    )
     return known
+
+
+async def _channel(services: Services, channel_id: str) -> Channel | None:
+    rows = await channels.by_ids(services.db, [channel_id])
+    return rows[0] if rows else None
 
 
 async def load_team(services: Services, team_id: str) -> Team | None:
@@ -86,14 +90,16 @@ async def load_team(services: Services, team_id: str) -> Team | None:
 
 async def channel_roles(services: Services, channel_id: str, user_id: str) -> str:
     """Return a member's channel roles, space separated; "" for one who is no member."""
-
-    async def load() -> str | None:
-        # None is not kept: one who was just added by another worker must not be told "no" from here.
-        return await members.roles_of(services.db, channel_id, user_id) or None
-
     key = f"member:{channel_id}:{user_id}"
-    known: str | None = services.cache.peek(key) or await services.cache.get(key, load)
+    known: str | None = services.cache.peek(key) or await services.cache.get(
+        key, partial(_channel_roles, services, channel_id, user_id)
+    )
     return known or ""
+
+
+async def _channel_roles(services: Services, channel_id: str, user_id: str) -> str | None:
+    # None is not kept: one who was just added by another worker must not be told "no" from here.
+    return await members.roles_of(services.db, channel_id, user_id) or None
 
 
 async def team_roles(services: Services, team_id: str, user_id: str) -> str:

@@ -13,7 +13,7 @@ from tidewire.actions.post_rules import blank
 from tidewire.actions.services import Services
 from tidewire.bus.envelope import After, Copy, Effect, Envelope, Only, channel_key, encode
 from tidewire.bus.variants import Variants
-from tidewire.wire.events import as_text, encode_prefix
+from tidewire.wire.events import as_text, channel_prefix, encode_prefix
 from tidewire.wire.ids import now_ms
 from tidewire.wire.models import Channel, Post, PostAcknowledgement, Reaction
 
@@ -82,7 +82,8 @@ def _with_post(
 ) -> tuple[bytes, Variants | None]:
     if found is not None:
         return post_variants.encode(services, event, data, post, found)
-    return encode_prefix(event, {**data, "post": as_text(post)}, channel_id=post.channel_id), None
+    data["post"] = as_text(post)
+    return channel_prefix(event, data, post.channel_id), None
 
 
 def deleted(post: Post, by: str, told: Iterable[tuple[str, int]]) -> bytes:

@@ -122,8 +122,11 @@ async def do_write(
     audience = await mentions.audience_of(services, session, channel, post, root)
     wanted = link_shown.begin(services, post)
     looks = services.links.takes(wanted)
-    await post_emojis.add_to_posts(services, services.db, [post])
-    found = await post_refs.refer(services, services.db, session, channel, post)
+    if post_emojis.may_name(post):
+        await post_emojis.add_to_posts(services, services.db, [post])
+    found = None
+    if post_refs.may_refer(post):
+        found = await post_refs.refer(services, services.db, session, channel, post)
     envelope = post_events.posted(
         services,
         post,

@@ -1,6 +1,7 @@
 """Accounts: find them, show them, tell of their changes. They are made in signup, changed in change_user."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import UNSET
 
@@ -22,16 +23,18 @@ def missing() -> AppError:
 
 async def get_user(services: Services, user_id: str) -> User:
     """Return an account, deactivated ones too. Raises: 404."""
-
-    async def load() -> User | None:
-        rows = await users.by_ids(services.db, [user_id])
-        return rows[0] if rows else None
-
     key = "user:" + user_id
-    user: User | None = services.cache.peek(key) or await services.cache.get(key, load)
+    user: User | None = services.cache.peek(key) or await services.cache.get(
+        key, partial(_user, services, user_id)
+    )
     if user is None:
         raise missing()
     return user
+
+
+async def _user(services: Services, user_id: str) -> User | None:
+    rows = await users.by_ids(services.db, [user_id])
+    return rows[0] if rows else None
 
 
 async def get_users(services: Services, ids: list[str]) -> list[User]:

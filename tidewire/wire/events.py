@@ -4,6 +4,7 @@ An event is encoded once as a shared prefix, `{"event":…,"broadcast":{…},"da
 closes it for each receiver with `},"seq":N}`, after the members that differ (`mentions`, `followers`, `should_ack`).
 """
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -55,6 +56,16 @@ def encode_prefix(
         _encode(broadcast),
         _encode(data)[:-1],
     )
+
+
+def channel_prefix(event: str, data: dict[str, Any], channel_id: str) -> bytes:
+    """Return the same as encode_prefix for an event whose broadcast names a channel only."""
+    return _channel_head(event, channel_id) + _encode(data)[:-1]
+
+
+@lru_cache(maxsize=4096)  # some 1 MB
+def _channel_head(event: str, channel_id: str) -> bytes:
+    return encode_prefix(event, {}, channel_id=channel_id)[:-1]
 
 
 def as_text(value: Any) -> str:
