@@ -3,6 +3,7 @@
 Finds a local `tidewire serve` by its data directory. Knows the suites' flags, and of Locust its command line only.
 """
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from importlib.metadata import requires
+from importlib.util import find_spec
 from pathlib import Path
 
 from loadtest.local import is_local, local_gateways, local_metrics
@@ -115,8 +118,14 @@ def execute(run: Run, data_dir: Path, seed: Callable[[Plan, Path], None]) -> int
 
 
 def where(run: Run, data_dir: Path) -> Run:
-    """Return the run with the suite's address and what the local `serve` says of itself, for what it does not name."""
+    """Return the run with the suite's address and what the local `serve` says of itself, for what it does not name.
+
+    Raises: CannotRun where there is no such suite, or no Locust.
+    """
     suite = suite_of(run.suite)
+    if find_spec("locust") is None:
+        extra = [one.partition(";")[0].strip() for one in requires("tidewire") or () if "loadtest" in one]
+        raise CannotRun(f"Locust is not installed: {sys.executable} -m pip install {shlex.join(extra)}")
     run = replace(run, host=run.host or suite.host)
     if not is_local(run.host) or suite.seeding is None:
         return run

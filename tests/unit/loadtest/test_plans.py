@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.runner import Run, where
 from loadtest.swarm.child import read_tokens as tokens_of
 from loadtest.swarm.herd import CannotRun, Plan, resolve, side_by_side, split
 from loadtest.swarm.histogram import Histogram
@@ -88,3 +89,9 @@ def test_a_tally_adds_reports_of_several_processes():
     storm = tally.connect("storm")
     assert (storm.fresh, storm.anew, storm.opened, storm.took_s, storm.times.count) == (1, 1, 2, 6.0, 2)
     assert (tally.busiest_us, tally.busiest_share, tally.bytes_per_connection) == (20, 0.5, 1000.0)
+
+
+def test_without_locust_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("loadtest.runner.find_spec", lambda name: None)
+    with pytest.raises(CannotRun, match=r"Locust is not installed: .* -m pip install 'locust>=[\d.]+' "):
+        where(Run("storm"), tmp_path)
