@@ -12,6 +12,7 @@ from cryptography import x509
 from tidewire.supervisor.layout import StartError
 
 LOOK_S = 5.0
+_TRIES, _TRY_S = 60, 0.5  # Caddy takes some 0.1 s for it, on a busy machine seconds
 SOON_DAYS = 14.0  # those who renew by themselves do it a month before
 _DAY_S = 86_400.0
 _Stamp = tuple[int, int, int]
@@ -67,11 +68,15 @@ class Certificate:
 
     async def _see(self, served: Callable[[], Awaitable[str]], days: float) -> None:
         ours = self._leaf()
-        for _ in range(10):
-            await asyncio.sleep(0.5)
-            if x509.load_pem_x509_certificate((await served()).encode()) == ours:
+        for _ in range(_TRIES):
+            try:
+                shown = x509.load_pem_x509_certificate((await served()).encode())
+            except OSError:  # it is busy, or starts again, and reads the files then
+                shown = None
+            if shown == ours:
                 _log.info("certificate read again", days_left=round(days, 1))
                 return
+            await asyncio.sleep(_TRY_S)
         _log.error("this caddy does not read a certificate again: restart serve, or take a newer one")
 
     def _warn(self) -> None:
