@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,12 +24,20 @@ ROOT = Path(__file__).parents[3]
 PATIENCE_S = 120  # a Python process that starts on a busy machine
 
 
+@pytest.fixture(scope="module")
+def closed_port() -> Iterator[int]:
+    """A port on which nobody listens, nor can: it is bound."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
+
+
 @asynccontextmanager
-async def process(*words: str, database_url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(*words: str, database_url: str, redis_port: int) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process of Tidewire's whose standard error is read."""
     environment = {
         "TIDEWIRE_DATABASE_URL": database_url,
-        "TIDEWIRE_REDIS_URL": f"redis://127.0.0.1:{free_port()}",  # nobody: that hinders no start
+        "TIDEWIRE_REDIS_URL": f"redis://127.0.0.1:{redis_port}",  # nobody: that hinders no start
         "TIDEWIRE_GATEWAY_PORT": str(free_port()),
         "TIDEWIRE_API_PORT": str(free_port()),
         "TIDEWIRE_API_STOP_S": "3",
@@ -67,12 +76,13 @@ async def said(child: asyncio.subprocess.Process, event: str) -> dict[str, str]:
         ("api", signal.SIGTERM),
     ],
 )
-async def test_without_a_database_it_waits_and_stops_when_asked(words: str, how: signal.Signals) -> None:
-    port = free_port()
-    url = f"postgresql://somebody:geheim@127.0.0.1:{port}/none"
-    async with process(*words.split(), database_url=url) as child:
+async def test_without_a_database_it_waits_and_stops_when_asked(
+    words: str, how: signal.Signals, closed_port: int
+) -> None:
+    url = f"postgresql://somebody:geheim@127.0.0.1:{closed_port}/none"
+    async with process(*words.split(), database_url=url, redis_port=closed_port) as child:
         line = await said(child, "waiting for the database")
-        assert line["what"] == f"the database none at 127.0.0.1:{port}"
+        assert line["what"] == f"the database none at 127.0.0.1:{closed_port}"
         assert "refused" in line["why"] or "failed" in line["why"]  # uvloop's words, asyncio's
         child.send_signal(how)
         assert child.stdout is not None
@@ -81,12 +91,14 @@ async def test_without_a_database_it_waits_and_stops_when_asked(words: str, how:
     assert b"Traceback" not in rest and b"geheim" not in rest
 
 
-async def test_an_empty_database_is_waited_for_until_somebody_migrates_it(postgres: Postgres) -> None:
+async def test_an_empty_database_is_waited_for_until_somebody_migrates_it(
+    postgres: Postgres, closed_port: int
+) -> None:
     admin = await asyncpg.connect(postgres.url())
     await admin.execute("CREATE DATABASE not_migrated")
     url = postgres.url("not_migrated")
     try:
-        async with process("gateway", database_url=url) as child:
+        async with process("gateway", database_url=url, redis_port=closed_port) as child:
             line = await said(child, "waiting for the database")
             assert line["why"] == f"it has schema 0, this version needs {newest()}: run `tidewire migrate`"
             await migrate(url)
