@@ -154,7 +154,7 @@ def test_a_restart_of_nothing_is_one_clear_line(tmp_path) -> None:
     command = [sys.executable, "-m", "tidewire", "restart", "--data-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert done.stderr == "tidewire: no tidewire serve runs on this data directory\n"
+    assert done.stderr == f"tidewire: no tidewire serve runs on {tmp_path}\n"
 
 
 @pytest.mark.timeout(120)
