@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from tests.fixtures.postgres import TEMPLATE, Postgres
+from tidewire.actions import post_writer
 from tidewire.actions.post_writer import PostWriter, Refused, Repeated
 from tidewire.bus.envelope import Envelope, encode
 from tidewire.store import post_batch, sql
@@ -336,6 +337,7 @@ async def test_authors_hear_soon_that_the_database_is_away(
             return await connect(self, **settings)
 
         monkeypatch.setattr(Database, "connect", counting)
+        monkeypatch.setattr(post_writer, "PRUNE_EVERY_S", 1000.0)  # it would try, too
         await asyncio.to_thread(own_postgres.stop)
         seen = []
         for _ in range(3):
