@@ -34,11 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Where many ask at once on a busy machine, requests wait rather than be refused.
 db.ACQUIRE_S = db.CONNECT_S = 30.0
 
-# How long an example takes says something about the machine only.
+# How long an example takes says something about the machine only; and what failed must fail again.
 hypothesis.settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "repeatable", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
-hypothesis.settings.load_profile("untimed")
+hypothesis.settings.load_profile("repeatable")
 
 LIBRARIES = ["uvloop", "picows", "falcon", "granian", "asyncpg", "redis", "hiredis", "msgspec"]
 
