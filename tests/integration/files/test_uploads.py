@@ -246,7 +246,8 @@ async def test_what_cannot_be_deleted_holds_up_nothing(crew: Crew, monkeypatch: 
     await janitor.sweep(now)
     odd.rmdir()
     assert await store.objects.keys("other") == []
-    assert await db.fetchval("SELECT at FROM doomed_objects WHERE key = $1", stuck) == now + file_janitor.LATER_MS
+    at = await db.fetchval("SELECT at FROM doomed_objects WHERE key = $1", stuck)
+    assert 0 <= at - now - file_janitor.LATER_MS < 60_000  # put off by this janitor, or by the API's own
     await store.objects.delete([f"{stuck}/inside"])  # then it is none any more
-    await janitor.sweep(now + file_janitor.LATER_MS)
+    await janitor.sweep(at)
     assert not await db.fetchval("SELECT count(*) FROM doomed_objects WHERE key = $1", stuck)
