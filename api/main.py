@@ -1,5 +1,6 @@
 """The API process: Granian workers, each with its services. `run` is the parent, `create` a worker's application."""
 
+import asyncio
 import gc
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -13,7 +14,7 @@ from granian.constants import HTTPModes
 from api.app import Api, build
 from api.proxies import Proxies
 from api.webapp import WebApp
-from tidewire import log, metrics, workers
+from tidewire import log, metrics, priorities, workers
 from tidewire.actions.config import Config
 from tidewire.actions.start import open_services
 from tidewire.settings import Settings, load
@@ -23,6 +24,7 @@ from tidewire.store.waiting import once_there
 # New objects between two runs of the collector, and its runs between two of the next generation. A request makes some
 # 60 containers and no cycles; at Python's 700, 10, 10 looking for them took a tenth of the time of a post.
 GC_THRESHOLDS = 20_000, 20, 50
+SERVER_STARTS_S = 0.1  # after the worker's start-up; if later, that is seen so much later
 
 
 class Lifespan:
@@ -56,6 +58,19 @@ async def _wait_for_database(settings: Settings) -> None:
         await db.close()
 
 
+class ServerBehind:
+    """Puts Granian's threads, which start when the worker has started, behind the one that makes answers."""
+
+    async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Called by Falcon at the ASGI start-up, after the Lifespan."""
+        if known := priorities.threads():
+            self._look(known)
+
+    def _look(self, known: frozenset[int]) -> None:
+        if not priorities.put_behind(known):
+            asyncio.get_running_loop().call_later(SERVER_STARTS_S, self._look, known)
+
+
 def make_app(settings: Settings) -> falcon.asgi.App[Any, Any]:
     """Return the application of one worker."""
     webapp = WebApp(settings.web.directory) if settings.web.directory else None
@@ -69,7 +84,9 @@ def create() -> falcon.asgi.App[Any, Any]:
     """Granian's factory: called once in each worker process, which has the parent's environment."""
     settings = load()
     log.setup(settings.log, process="api")
-    return make_app(settings)
+    app = make_app(settings)
+    app.add_middleware(ServerBehind())
+    return app
 
 
 def run(settings: Settings) -> None:
