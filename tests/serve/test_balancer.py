@@ -1,5 +1,6 @@
 """Caddy accepts every configuration we write, and says no where it may not listen."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -42,6 +43,25 @@ async def test_caddy_takes_the_configuration(
         env={"HOME": str(folder)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+async def test_sockets_outlive_a_renewed_certificate(tmp_path: Path) -> None:
+    settings = read({"serve": {"tls_cert": "/cert.pem", "tls_key": "/key.pem"}})
+    file = tmp_path / "Caddyfile"
+    file.write_text(caddyfile(settings, Layout(tmp_path, tmp_path, None, -1), [8072]))
+    adapted = subprocess.run(
+        [(await caddy_programs())[0].path, "adapt", "--adapter", "caddyfile", "--config", file],
+        env={"HOME": str(tmp_path)}, capture_output=True, check=True,
+    )  # fmt: skip
+    delays: list[int] = []
+
+    def collect(members: dict[str, object]) -> dict[str, object]:
+        delays.extend(value for key, value in members.items() if key == "stream_close_delay" and type(value) is int)
+        return members
+
+    json.loads(adapted.stdout, object_hook=collect)
+    (delay_ns,) = delays
+    assert delay_ns > 90 * 86_400 * 10**9  # until then all of them are closed at once
 
 
 def test_a_port_without_the_right_to_it(launch: Launch, data: Path, plain: Runner) -> None:

@@ -20,6 +20,9 @@ COMPRESSION = """encode {
 			minimum_length 1024
 			match header Vary *Accept-Encoding*
 		}"""
+# How long sockets outlive Caddy's reading its configuration again, as it does for a renewed certificate: nothing that
+# they go through changes, and closed all at once they would all come back at once. As long as makes no difference.
+KEEP_SOCKETS = "365d"
 SOCKETS = "^(/.*)?/api/v[0-9]+/(users/)?websocket/?$"
 
 
@@ -71,7 +74,7 @@ def caddyfile(settings: Settings, layout: Layout, gateway_ports: Sequence[int]) 
 			health_uri /health
 			health_interval 2s
 			health_timeout 1s
-			stream_close_delay 10m
+			stream_close_delay {KEEP_SOCKETS}
 			stream_buffer_size 2KiB
 			header_up X-Real-IP {{client_ip}}
 			@refused status 4xx 5xx
