@@ -8,7 +8,7 @@ from time import monotonic
 import msgspec
 import structlog
 
-from tidewire.wire.errors import TEXTS, AppError, Unavailable
+from tidewire.wire.errors import TEXTS, AppError, Unavailable, why
 from tidewire.wire.oauth import OAuthFault
 
 TELL_S = 1.0
@@ -65,19 +65,11 @@ class Complaints:
         log.warning(
             "unavailable",
             service=service,
-            why=_why(error),
+            why=why(error),
             route=route,
             request_id=request_id,
             others_since=self._untold.pop(service, 0),
         )
-
-
-def _why(error: Unavailable) -> str:
-    """Return what lies under it, through every layer that passed it on."""
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    return "no answer in time" if isinstance(cause, Unavailable | TimeoutError) else str(cause)
 
 
 _complaints = Complaints()

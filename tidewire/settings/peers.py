@@ -60,7 +60,8 @@ def _is_here(host: str) -> bool:
 def name_of(database_url: str) -> str:
     """Return what a person may read of a database's address: which one, where, and never a password."""
     parts = urlsplit(database_url)
-    if parts.scheme not in ("postgresql", "postgres"):
+    # An @ further on, or a fragment: a password's own sign ended the host's part, and what follows is the password's.
+    if parts.scheme not in ("postgresql", "postgres") or parts.fragment or "@" in parts.path + parts.query:
         return "the database"
     query = dict(parse_qsl(parts.query))
     where = parts.netloc.rpartition("@")[2] or query.get("host", "localhost")

@@ -11,7 +11,7 @@ import structlog
 from tidewire.settings import name_of
 from tidewire.store.db import Database
 from tidewire.store.migrate import newest
-from tidewire.wire.errors import Unavailable
+from tidewire.wire.errors import Unavailable, why
 
 _AGAIN_S = 1.0
 _SAY_EVERY_S = 10.0  # an outage of an hour is 360 lines, not 3,600
@@ -37,7 +37,7 @@ async def once_there(db: Database, open_parts: Callable[[], Awaitable[_T]]) -> _
         except (Unavailable, SchemaTooOld, asyncpg.PostgresError) as error:
             if (now := monotonic()) - said_at >= _SAY_EVERY_S:
                 said_at = now
-                _log.warning("waiting for the database", what=name_of(db.url), why=str(error.__cause__ or error))
+                _log.warning("waiting for the database", what=name_of(db.url), why=why(error))
             await asyncio.sleep(_AGAIN_S)
 
 

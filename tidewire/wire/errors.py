@@ -48,6 +48,15 @@ class Unavailable(Exception):
         self.retry_after_s = retry_after_s
 
 
+def why(error: BaseException) -> str:
+    """Return what lies under it, through every layer that passed it on; never nothing."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, Unavailable | TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
 def body_param(name: str) -> AppError:
     """Return the 400 for a bad or missing member of a request body."""
     return AppError("api.context.invalid_body_param.app_error", 400, name=name)

@@ -28,3 +28,13 @@ def test_a_line_a_second_with_the_cause_and_a_count() -> None:
     told = [(line["service"], line["request_id"], line["others_since"]) for line in lines]
     assert told == [("database", "r0", 0), ("redis", "r50", 0), ("database", "r51", 49)]
     assert [line["why"] for line in lines][:2] == ["[Errno 28] No space left on device", "no answer in time"]
+
+
+def test_a_cause_without_words_is_named() -> None:
+    complaints = Complaints()
+    with capture_logs() as lines:
+        try:
+            raise Unavailable("redis") from ConnectionResetError()
+        except Unavailable as error:
+            complaints.add(error, "/api/v4/posts", "r1")
+    assert lines[0]["why"] == "ConnectionResetError"

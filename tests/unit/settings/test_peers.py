@@ -60,6 +60,10 @@ def check(database: str, redis: str, name: str, words: list[str]) -> None:
         ("postgresql://postgres@/chat?host=/run/postgresql&password=geheim", "the database chat at /run/postgresql"),
         ("mysql://ada:geheim@db.example/chat", "the database"),
         ("geheim", "the database"),
+        ("postgresql://ada:ge/heim@db.example/chat", "the database"),
+        ("postgresql://ada:1?geheim@db.example/chat", "the database"),
+        ("postgresql://ada:1#geheim@db.example/chat", "the database"),
+        ("postgresql://ada:1#geheim", "the database"),
     ],
 )
 def test_a_database_is_named_without_its_password(url: str, name: str) -> None:
