@@ -12,6 +12,7 @@ from tidewire.actions.users import get_user
 from tidewire.bus.envelope import channel_key
 from tidewire.store import channels, members, sidebar, teams, threads
 from tidewire.store.db import Transaction
+from tidewire.store.holds import hold
 from tidewire.wire import defaults
 from tidewire.wire.errors import AppError, body_param
 from tidewire.wire.ids import is_id, now_ms
@@ -91,7 +92,9 @@ async def _keep_team_members(
 async def _give_team(
     services: Services, tx: Transaction, before: Channel, team: Team, user_ids: list[str], **changed: str
 ) -> Channel:
-    """Put a locked channel into a team, out of all sidebar categories, and tell its members."""
+    """Put a locked channel into a team, out of all sidebar categories, and tell its members. Raises: 404."""
+    if not await hold(tx, teams=[team.id]):
+        raise permissions.team_missing()
     after = structs.replace(before, team_id=team.id, update_at=max(now_ms(), before.update_at + 1), **changed)
     validate.check_channel(after)
     if await channels.count_locked(tx, team.id) >= services.config.number("TeamSettings.MaxChannelsPerTeam"):

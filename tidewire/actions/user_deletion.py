@@ -11,8 +11,10 @@ from tidewire.actions.team_members import announce_left_team
 from tidewire.actions.users import announce_updated, get_user, missing
 from tidewire.bus.envelope import user_key
 from tidewire.store import permanent, statuses, users
-from tidewire.wire.ids import now_ms
+from tidewire.wire.ids import first_id, now_ms
 from tidewire.wire.models import Session
+
+LATE_MS = 10_000  # so much older than its commit a post's id may be, other nodes' clocks included
 
 
 async def do_delete_user(services: Services, session: Session, user_id: str) -> None:
@@ -23,6 +25,7 @@ async def do_delete_user(services: Services, session: Session, user_id: str) -> 
     Source: Mattermost API v4, "Deactivate a user account", permanent.
     """
     await get_user(services, user_id)
+    begun_at = now_ms()
     async with services.db.transaction() as tx:
         left = await permanent.leave_everything(tx, user_id)
         await permanent.lock_accounts(tx, [user_id])
@@ -44,7 +47,7 @@ async def do_delete_user(services: Services, session: Session, user_id: str) -> 
         await statuses.forget(tx, [user_id])
         await bots.do_disable_bots_of(tx, services, user_id, at=at)
         await end_all_sessions(tx, [user_id])
-    end = await permanent.delete_posts_by(services.db, user_id)
+    await permanent.delete_posts_by(services.db, user_id)
     await permanent.delete_reactions_by(services.db, user_id)
     await permanent.delete_own(services.db, [user_id])
     async with services.db.transaction() as tx:
@@ -52,4 +55,5 @@ async def do_delete_user(services: Services, session: Session, user_id: str) -> 
         if session.user_id != user_id:  # by the caller's key: the user's own row is gone
             announce(tx, user_key(session.user_id), invalidates=["user:" + user_id])
     services.cache.drop(["user:" + user_id])
-    await permanent.delete_posts_by(services.db, user_id, after=end)  # what was just being written
+    # What was just being written: its ids may be below others that the walk came by.
+    await permanent.delete_posts_by(services.db, user_id, after=first_id(begun_at - LATE_MS))

@@ -32,8 +32,8 @@ async def leave_everything(tx: Transaction, user_id: str) -> Left:
     )
 
 
-async def delete_posts_by(db: Database, user_id: str, *, after: str = "") -> str:
-    """Delete a user's posts with the threads that he began, a slice at a time; return the last id that there was.
+async def delete_posts_by(db: Database, user_id: str, *, after: str = "") -> None:
+    """Delete a user's posts with the threads that he began, a slice at a time.
 
     after: an id from which on to look.
     """
@@ -51,7 +51,6 @@ async def delete_posts_by(db: Database, user_id: str, *, after: str = "") -> str
         if gone:
             await search.leave_out(db, post_ids=sorted(gone))
         after = end
-    return after
 
 
 async def delete_reactions_by(db: Database, user_id: str) -> None:

@@ -12,13 +12,21 @@ async def end_memberships(
 ) -> tuple[list[str], list[tuple[str, str]], list[str]]:
     """Take everybody out of a team and its channels, and archive them.
 
-    Return (channel ids, (channel id, user id) of who left, user ids of who left the team), each sorted.
+    Return (channel ids, (channel id, user id) of who left, user ids of who left the team), each sorted. A channel that
+    just moves to another team stays as it is there.
     """
     members = sorted(row["user_id"] for row in await tx.fetch(_Q["end_team_memberships"], team_id, at))
-    channel_ids = [row["id"] for row in await tx.fetch(_Q["channels_of_team"], team_id)]
-    left = await end_channel_memberships(tx, channel_ids)
+    channel_ids = await _channels(tx, "channels_of_team", team_id)
+    await tx.execute(_Q["hold_channel_memberships"], channel_ids)
+    still = set(await _channels(tx, "channels_of_team", team_id))
+    left = await end_channel_memberships(tx, [one for one in channel_ids if one in still])
+    still.intersection_update(await _channels(tx, "hold_channels_of_team", team_id))  # those without members, too
     await tx.execute(_Q["archive_channels"], team_id, at)
-    return channel_ids, left, members
+    return [one for one in channel_ids if one in still], left, members
+
+
+async def _channels(tx: Transaction, name: str, team_id: str) -> list[str]:
+    return [row["id"] for row in await tx.fetch(_Q[name], team_id)]
 
 
 async def end_channel_memberships(tx: Transaction, channel_ids: list[str]) -> list[tuple[str, str]]:
@@ -54,8 +62,9 @@ async def delete_rows(db: Database, team_id: str, channel_ids: list[str]) -> Non
         async with db.transaction() as tx:
             await tx.execute(_Q["lock_channels_of_team"], team_id)
             await tx.execute(_Q["lock_team"], team_id)
-            listed = await tx.fetch(_Q["channels_of_team"], team_id)
-            channel_ids = [row["id"] for row in listed if row["id"] not in gone]
+            channel_ids = [
+                one for one in await _channels(tx, "channels_of_team", team_id) if one not in gone
+            ]
             if not channel_ids:
                 await permanent.delete_late(tx, sorted(gone))
                 for name in ("delete_own", "delete_channels", "delete_team"):

@@ -248,6 +248,27 @@ async def test_a_channel_of_a_team_that_is_being_deleted(db: Database) -> None:
     assert await mentions(db, team_id) == await mentions(db, channel_id) == []
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
+async def test_a_channel_that_just_leaves_a_team_does_not_go_with_it(db: Database, is_empty: bool) -> None:
+    team_id, elsewhere, user_id = await new_team(db), await new_team(db), await new_user(db)
+    stays, channel_id = await new_channel(db, team_id), await new_channel(db, team_id)
+    async with db.transaction() as tx:
+        for one in [stays] if is_empty else [stays, channel_id]:
+            await members.join(tx, one, [user_id], at=5, notify_props={})
+    ended: list[object] = []
+
+    async def end(other: Any) -> None:
+        ended.extend(await team_deletion.end_memberships(other, team_id, at=5))
+
+    async with at_the_same_time(db, end) as tx:  # as a move does
+        assert len(await members.lock_all(tx, channel_id)) == (not is_empty)
+        await tx.execute("UPDATE channels SET team_id = $2 WHERE id = $1", channel_id, elsewhere)
+    assert ended == [[stays], [(stays, user_id)], []]
+    left = await db.fetch("SELECT channel_id FROM channel_members WHERE user_id = $1", user_id)
+    assert [row["channel_id"] for row in left] == [channel_id] * (not is_empty)
+    assert await db.fetchval("SELECT delete_at FROM channels WHERE id = $1", channel_id) == 0
+
+
 async def put_draft(db: Database, tx: Any) -> tuple[str, Delete]:
     channel_id = await new_channel(db)
     assert await drafts.put(

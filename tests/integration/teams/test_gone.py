@@ -84,6 +84,12 @@ async def moved_command(town: Town, team_id: str) -> httpx.Response:
     return await town.teamadmin.request("PUT", f"/commands/{made['id']}/move", json={"team_id": team_id})
 
 
+async def moved_channel(town: Town, team_id: str) -> httpx.Response:
+    made = await town.new_channel()
+    body = {"team_id": team_id, "force": True}
+    return await town.admin.request("POST", f"/channels/{made['id']}/move", json=body)
+
+
 async def category(town: Town, team_id: str) -> httpx.Response:
     body = {"user_id": town.member.id, "team_id": team_id, "display_name": "Mine"}
     path = f"/users/{town.member.id}/teams/{team_id}/channels/categories"
@@ -139,6 +145,7 @@ CASES: list[tuple[Ask, Make, str, int]] = [
     (moved_outgoing, channel, "outgoing_webhooks", 404),
     (command, team, "commands", 404),
     (moved_command, team, "commands", 404),
+    (moved_channel, team, "channels", 404),
     (category, team, "sidebar_categories", 403),
     (token, user, "user_access_tokens", 404),
     (status, user, "statuses", 200),

@@ -19,6 +19,9 @@ from tests.fixtures.postgres import Postgres, cloned
 from tests.fixtures.redis import Redis
 from tests.integration.teams.town import Town
 from tidewire.bus.envelope import LeaveChannel, LeaveTeam
+from tidewire.store import permanent
+from tidewire.store.db import Database
+from tidewire.wire.ids import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MOST = 12  # members of a team
@@ -283,6 +286,23 @@ async def test_deleting_a_user_for_good_leaves_nothing_of_his(town: Town) -> Non
     await town.admin.delete(path, expect=404)
     again = {"username": account["username"], "email": account["email"], "password": PASSWORD}
     await town.admin.post("/users", again, expect=201)
+
+
+async def test_a_post_that_is_written_late_goes_with_its_author(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Group commits end in any order: it may be seen later than others of later ids."""
+    made = await town.new_newcomer()
+    late, walk = new_id(), permanent.delete_reactions_by
+    await town.new_post()
+
+    async def and_a_late_post(db: Database, user_id: str) -> None:
+        insert = """INSERT INTO posts (id, create_at, update_at, user_id, channel_id, message)
+            VALUES ($1, 1, 1, $2, $3, 'late')"""
+        await db.execute(insert, late, user_id, town.ids["channel"])
+        await walk(db, user_id)
+
+    monkeypatch.setattr(permanent, "delete_reactions_by", and_a_late_post)
+    await town.admin.delete(f"/users/{made['id']}?permanent=true")
+    assert await town.sql("SELECT user_id FROM posts WHERE id = $1", late) == []
 
 
 async def test_a_team_has_room_for_so_many(town: Town) -> None:

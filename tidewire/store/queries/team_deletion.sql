@@ -3,6 +3,13 @@
 -- name: channels_of_team
 SELECT id FROM channels WHERE team_id = $1 ORDER BY id;
 
+-- name: hold_channel_memberships
+-- In the order of posts. Whoever moves a channel to another team holds its members, and then the channel.
+SELECT 1 FROM channel_members WHERE channel_id = ANY($1::text[]) ORDER BY channel_id, user_id FOR UPDATE;
+
+-- name: hold_channels_of_team
+SELECT id FROM channels WHERE team_id = $1 ORDER BY id FOR NO KEY UPDATE;
+
 -- name: lock_channels_of_team
 -- With lock_team: whoever writes what belongs to one of them holds it, and is waited for.
 SELECT id FROM channels WHERE team_id = $1 ORDER BY id FOR UPDATE;
