@@ -62,7 +62,7 @@ class _Recent:
     followers: "list[asyncio.Future[None]] | None"
 
 
-_Waiting = tuple[NewPost, "asyncio.Future[None]"]
+_Waiting = tuple[NewPost, "asyncio.Future[None]", _Recent | None]
 
 
 class PostWriter:
@@ -90,11 +90,12 @@ class PostWriter:
         if len(self._queue) >= QUEUE_POSTS or self._queue_bytes >= QUEUE_BYTES:
             raise Unavailable("database")
         post = new.post
+        recent = None
         if post.pending_post_id:
             await self._check_recent(post.user_id, post.pending_post_id)
-            self._remember(post)
+            recent = self._remember(post)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((new, future))
+        self._queue.append((new, future, recent))
         self._queue_bytes += len(new.envelope)
         if self._drain_task is None:
             self._drain_task = asyncio.get_running_loop().create_task(self._drain())
@@ -110,13 +111,14 @@ class PostWriter:
             await follower
         raise Repeated(known.post_id)
 
-    def _remember(self, post: Post) -> None:
+    def _remember(self, post: Post) -> _Recent:
         now = monotonic()
         key = post.user_id, post.pending_post_id
-        self._recent[key] = _Recent(now + PENDING_MS / 1000, post.id, [])
+        recent = self._recent[key] = _Recent(now + PENDING_MS / 1000, post.id, [])
         self._recent.move_to_end(key)
         while len(self._recent) > RECENT or next(iter(self._recent.values())).ends_at < now:
             self._recent.popitem(last=False)
+        return recent
 
     async def close(self) -> None:
         """Write what waits, then let go of the connection."""
@@ -150,7 +152,7 @@ class PostWriter:
     async def _write(self, waiting: Sequence[_Waiting]) -> None:
         started = monotonic()
         try:
-            committed = await self._commit(Batch([new for new, _ in waiting], self._db.worker, now_ms()))
+            committed = await self._commit(Batch([new for new, _, _ in waiting], self._db.worker, now_ms()))
         except Unavailable as error:
             self._finish(waiting, error)
             while self._queue:  # they have waited as long
@@ -174,15 +176,16 @@ class PostWriter:
             self._finish(waiting, None, committed[0] if committed is not None else 0)
 
     def _finish(self, waiting: Sequence[_Waiting], error: Exception | None, outbox_id: int = 0) -> None:
-        for new, future in waiting:
+        for new, future, recent in waiting:
             if error is None and new.committed is not None:
                 new.committed(outbox_id)
-            key = new.post.user_id, new.post.pending_post_id
-            recent = self._recent.get(key) if error is None else self._recent.pop(key, None)
             waiters = [future]
-            if recent is not None and recent.post_id == new.post.id:
+            if recent is not None:
                 waiters += recent.followers or ()
                 recent.followers = None
+                key = new.post.user_id, new.post.pending_post_id
+                if error is not None and self._recent.get(key) is recent:
+                    del self._recent[key]
             for waiter in waiters:
                 if waiter.cancelled():  # its author has gone
                     continue

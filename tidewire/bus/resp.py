@@ -26,7 +26,8 @@ class Link(asyncio.BaseProtocol):
 
     def __init__(self) -> None:
         self._parser = hiredis.Reader()
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[list[Any]], int]] = deque()  # with how many answers it is to get
+        self._heard: list[Any] = []  # answers of the oldest that waits
         self._transport: asyncio.Transport | None = None
 
     @classmethod
@@ -74,30 +75,29 @@ class Link(asyncio.BaseProtocol):
         return (await self.calls([words], timeout_s))[0]
 
     async def calls(self, commands: Sequence[tuple[Word, ...]], timeout_s: float) -> list[Any]:
-        """Send commands in one write, return their answers in order.
+        """Send commands (one or more) in one write, return their answers in order.
 
         Raises: ReplyError (the first one; all were answered), Unavailable (unknown which were carried out).
         """
         if self._transport is None:
             raise Unavailable("redis")
         loop = asyncio.get_running_loop()
-        answers = [loop.create_future() for _ in commands]
-        self._waiting.extend(answers)
+        waiting: asyncio.Future[list[Any]] = loop.create_future()
+        self._waiting.append((waiting, len(commands)))
         self._transport.write(b"".join([pack(command) for command in commands]))
         try:
             async with asyncio.timeout(timeout_s):
-                await answers[-1]  # answers come in order: with the last, all are there
+                answers = await waiting
         except TimeoutError as error:
             self.close()
             raise Unavailable("redis") from error
         except asyncio.CancelledError:
             self.close()  # answers still to come would be taken for those of the next command
             raise
-        results = [answer.result() for answer in answers]
-        for result in results:
-            if isinstance(result, ReplyError):
-                raise result
-        return results
+        for answer in answers:
+            if isinstance(answer, ReplyError):
+                raise answer
+        return answers
 
     def close(self) -> None:
         """Drop the connection at once; who waits for an answer gets Unavailable."""
@@ -105,10 +105,10 @@ class Link(asyncio.BaseProtocol):
         if transport is not None:
             transport.abort()
         while self._waiting:
-            answer = self._waiting.popleft()
-            if not answer.done():
-                answer.set_exception(Unavailable("redis"))
-                answer.exception()  # mark as seen: the caller may have given up already
+            waiting, _ = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(Unavailable("redis"))
+                waiting.exception()  # mark as seen: the caller may have given up already
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
@@ -127,10 +127,15 @@ class Link(asyncio.BaseProtocol):
         """Called by the loop, which closes the connection then."""
 
     def on_answer(self, answer: Any) -> None:
-        """Give an answer to the oldest command that waits for one. Raises: IndexError if none does."""
-        waiting = self._waiting.popleft()
+        """Give an answer to whoever waits longest, once he has all of his. Raises: IndexError if nobody waits."""
+        waiting, count = self._waiting[0]
+        self._heard.append(answer)
+        if len(self._heard) < count:
+            return
+        self._waiting.popleft()
+        heard, self._heard = self._heard, []
         if not waiting.done():
-            waiting.set_result(answer)
+            waiting.set_result(heard)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
@@ -157,14 +162,14 @@ class StreamLink(Link, asyncio.BufferedProtocol):
         """
         if self._transport is None:
             raise Unavailable("redis")
-        waiting = self._loop.create_future()
-        self._waiting.append(waiting)
+        waiting: asyncio.Future[list[Any]] = self._loop.create_future()
+        self._waiting.append((waiting, 1))
         self._transport.write(pack(words))
         self._deadline = self._loop.time() + timeout_s
         if self._guard is None:
             self._guard = self._loop.call_at(self._deadline, self._look)
         try:
-            answer = await waiting
+            (answer,) = await waiting
         except asyncio.CancelledError:
             self.close()
             raise

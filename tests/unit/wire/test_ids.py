@@ -1,5 +1,7 @@
 """Ids sort as their times do, and secrets are 130 random bits."""
 
+import os
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +24,21 @@ def test_ids_and_tokens_use_every_bit() -> None:
         for place in range(26 - free, 26):
             assert {value[place] for value in seen} == set(ALPHABET)
     assert len({new_id(1)[9] for _ in range(200)}) == 4  # the two random bits beside the time
+
+
+def test_a_forked_process_makes_ids_of_its_own() -> None:
+    new_id(1)  # random bytes are in stock
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.write(writing, new_id(1).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(writing)
+    with open(reading) as heard:
+        theirs = heard.read()
+    assert is_id(theirs)
+    assert theirs not in {new_id(1) for _ in range(300)}
 
 
 def test_what_is_an_id() -> None:
