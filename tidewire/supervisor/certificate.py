@@ -26,6 +26,7 @@ class Certificate:
         self._files = cert, key
         self._taken = self._stamps()
         self._refused: list[_Stamp] | None = None
+        self._ends = datetime.max.replace(tzinfo=UTC)  # the one that was good last, which is shown
         self._warned_at = datetime.min.replace(tzinfo=UTC)
 
     def check(self) -> float:
@@ -39,10 +40,14 @@ class Certificate:
         try:
             # A password that is none: else OpenSSL would ask at the terminal.
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
-        except (ssl.SSLError, OSError) as error:
+            self._ends = self._leaf().not_valid_after_utc
+        except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise StartError(f"{cert} and {key} are no certificate and its key: {reason}") from error
-        return (self._leaf().not_valid_after_utc - datetime.now(UTC)).total_seconds() / _DAY_S
+        return self._days_left()
+
+    def _days_left(self) -> float:
+        return (self._ends - datetime.now(UTC)).total_seconds() / _DAY_S
 
     def _leaf(self) -> x509.Certificate:
         return x509.load_pem_x509_certificates(self._files[0].read_bytes())[0]
@@ -50,21 +55,23 @@ class Certificate:
     async def look(self, reload: Callable[[], None], served: Callable[[], Awaitable[str]]) -> None:
         """Let the balancer read the files again if they changed and can be used; warn once a day of a near end.
 
+        To be called after a `check` of what the balancer reads at its start.
         reload: tells the balancer; served: returns what it shows to clients now, PEM.
         """
         stamps = self._stamps()
-        if stamps not in (self._taken, self._refused):
+        if stamps != self._taken:
             try:
                 days = self.check()
             except StartError as error:
-                self._refused = stamps  # half of it is written, or it is wrong: another change will tell
-                _log.error("the certificate stays as it was", why=str(error))
-                return
-            self._taken = stamps
-            reload()
-            await self._see(served, days)
-        if stamps == self._taken:
-            self._warn()
+                # Half written, or wrong. Told once, and tried again: rights to read are not in the stamps.
+                if stamps != self._refused:
+                    self._refused = stamps
+                    _log.error("the certificate stays as it was", why=str(error))
+            else:
+                self._taken = stamps
+                reload()
+                await self._see(served, days)
+        self._warn()
 
     async def _see(self, served: Callable[[], Awaitable[str]], days: float) -> None:
         ours = self._leaf()
@@ -84,7 +91,7 @@ class Certificate:
         if (now - self._warned_at).total_seconds() < _DAY_S:
             return
         self._warned_at = now
-        if (days := (self._leaf().not_valid_after_utc - now).total_seconds() / _DAY_S) < SOON_DAYS:
+        if (days := self._days_left()) < SOON_DAYS:
             what = "the certificate ends soon" if days > 0 else "the certificate has ended"
             _log.warning(what, days_left=round(days, 1))
 

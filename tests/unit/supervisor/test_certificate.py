@@ -53,6 +53,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:
 async def test_a_change_is_taken_once_and_a_bad_one_not_at_all(tmp_path: Path) -> None:
     cert, key = write(tmp_path)
     certificate, balancer = Certificate(cert, key), Balancer(cert)
+    certificate.check()
     with capture_logs() as lines:
         await certificate.look(balancer.reload, balancer.served)
         assert balancer.reads == 1 and lines == []
@@ -66,12 +67,46 @@ async def test_a_change_is_taken_once_and_a_bad_one_not_at_all(tmp_path: Path) -
     assert [line["event"] for line in lines] == ["the certificate stays as it was", "certificate read again"]
 
 
+async def test_one_that_may_be_read_later_is_taken_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cert, key = write(tmp_path)
+    certificate, balancer = Certificate(cert, key), Balancer(cert)
+    certificate.check()
+    read = Path.read_bytes
+
+    def denied(path: Path) -> bytes:
+        if path == key:
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    write(tmp_path)
+    with capture_logs() as lines:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_bytes", denied)
+            await certificate.look(balancer.reload, balancer.served)
+            await certificate.look(balancer.reload, balancer.served)
+        await certificate.look(balancer.reload, balancer.served)
+    assert balancer.reads == 2
+    assert [line["event"] for line in lines] == ["the certificate stays as it was", "certificate read again"]
+
+
+async def test_the_end_of_the_one_that_is_shown_is_told_beside_a_bad_one(tmp_path: Path) -> None:
+    cert, key = write(tmp_path, 3)
+    certificate, balancer = Certificate(cert, key), Balancer(cert)
+    certificate.check()
+    cert.write_text("half of one")
+    with capture_logs() as lines:
+        for _ in range(3):
+            await certificate.look(balancer.reload, balancer.served)
+    assert [line["event"] for line in lines] == ["the certificate stays as it was", "the certificate ends soon"]
+
+
 @pytest.mark.parametrize(
     ("days", "event"), [(3, "the certificate ends soon"), (-1, "the certificate has ended"), (60, "")]
 )
 async def test_a_near_end_is_told_once_a_day(tmp_path: Path, days: float, event: str) -> None:
     cert, key = write(tmp_path, days)
     certificate, balancer = Certificate(cert, key), Balancer(cert)
+    certificate.check()
     with capture_logs() as lines:
         for _ in range(3):
             await certificate.look(balancer.reload, balancer.served)
