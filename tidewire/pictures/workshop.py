@@ -32,6 +32,7 @@ START_S = 20.0  # of a new process: 0.3 s, more while a machine starts everythin
 # Who waits for his own picture may hear 503 and try again; a file has been sent already, and lies on the disk.
 WAITING_MAX, FILES_WAITING_MAX = 16, 64
 FILES_OF_ONE_MAX = 16  # of one user; clients send the ten files of a post at once
+_SEARCH = "search"  # among the users' lines: an id is longer
 # Enough for an RGBA picture of the 33 megapixels that are allowed by default, twice, and Python.
 MEMORY_BYTES = 1 << 30
 
@@ -64,7 +65,7 @@ def _job(make: Callable[[str, int], T], path: str, max_pixels: int, seconds: flo
 
 
 class _Line:
-    """What waits of one user."""
+    """What waits of one user, or of search."""
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
@@ -101,9 +102,9 @@ class Workshop:
         return await self._in_turn(make_previews, path, max_pixels, of)
 
     async def read_text(self, path: str) -> str:
-        """Return what a file says. Raises: as make_square."""
+        """Return what a file says, for search, which has one place in the line. Raises: as make_square."""
         self._check_files()
-        return await self._in_turn(read_text, path, CHARACTERS_MAX)
+        return await self._in_turn(read_text, path, CHARACTERS_MAX, _SEARCH)
 
     async def make_emoji(self, path: str, max_pixels: int) -> Small:
         """Return the emoji of a file. Raises: as make_square."""

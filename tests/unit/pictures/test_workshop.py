@@ -65,3 +65,13 @@ async def test_files_of_one_user_leave_room_for_the_pictures_of_people(
         workshop._turn.release()
     assert made.index("face") < 3 and made.count("face") == WAITING_MAX - 1
     await workshop.make_emoji("there is room again", 1)
+
+
+async def test_files_that_search_reads_have_one_place_in_the_line(workshop: Workshop, made: list[str]) -> None:
+    """It fetches several at once; who sends his picture waits for one of them at most."""
+    async with asyncio.TaskGroup() as group:
+        for number in range(3):
+            group.create_task(workshop.read_text(f"{number}.pdf"))
+        await asyncio.sleep(0)
+        group.create_task(workshop.make_square("face", 1))
+    assert made == ["0.pdf", "face", "1.pdf", "2.pdf"]
