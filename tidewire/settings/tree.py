@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 Words = tuple[str, ...]
 
@@ -110,9 +111,15 @@ class Database(Section):
     )
 
     def check(self) -> None:
-        """Refuse a key that can be guessed."""
+        """Refuse a key that can be guessed, and an address whose password would be taken for its host or port."""
         if 0 < len(self.secrets_key) < 32:
             raise ValueError("secrets_key must have at least 32 characters")
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:  # its text may show the password
+            raise ValueError("url cannot be read as an address") from None
+        if "@" not in parts.netloc and "@" in parts.path + parts.query + parts.fragment:
+            raise ValueError("url must have / ? # of a user or password as %2F %3F %23")
 
 
 class Redis(Section):

@@ -82,6 +82,27 @@ def test_a_wrong_value_is_one_line_and_never_a_secret(name: str, value: object, 
     assert not (name == "database.url" and "got" in line)
 
 
+@pytest.mark.parametrize("password", ["geh/eim", "geh?eim", "geh#eim", "geh／eim"])
+def test_a_password_that_cuts_its_address_is_told_and_not_shown(password: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(environ={"TIDEWIRE_DATABASE_URL": f"postgresql://me:{password}@db/chat"})
+    (line,) = caught.value.lines
+    assert line.startswith("database (TIDEWIRE_DATABASE_URL): url ")
+    assert "geh" not in line and "eim" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:geh%2Feim@one:5432,two:5433/chat",
+        "postgresql:///chat?host=/run/postgresql&user=me",
+        "postgresql://[::1]:5432/chat",
+    ],
+)
+def test_addresses_of_databases_are_taken(url: str) -> None:
+    assert load(environ={"TIDEWIRE_DATABASE_URL": url}).database.url == url
+
+
 def test_lists_come_from_the_environment_with_commas() -> None:
     trusted = load(environ={"TIDEWIRE_PROXIES_TRUSTED": "10.0.0.0/8, ::1"}).proxies.trusted
     assert trusted == ("10.0.0.0/8", "::1")
