@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import asyncpg
 import httpx
@@ -171,7 +170,7 @@ async def test_deleted_in_between(town: Town, ask: Ask, make: Make, table: str, 
         async with asyncio.timeout(PATIENCE_S):
             async with connection.transaction():
                 await connection.execute(f"DELETE FROM {make.__name__}s WHERE id = $1", parent_id)
-                task: asyncio.Task[Any] = asyncio.create_task(ask(town, parent_id))  # type: ignore[arg-type]
+                task = asyncio.ensure_future(ask(town, parent_id))
                 while not task.done() and not await connection.fetchval(WAITS):
                     await asyncio.sleep(0.01)
                 waited = not task.done()

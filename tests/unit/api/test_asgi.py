@@ -61,6 +61,7 @@ def slots(kind: type) -> set[str]:
 def test_a_request_reads_as_falcons(more: dict[str, Any]) -> None:
     given, event, by = scope(**more), {"type": "http.request"}, options()
     ours = Request(given, receive, event, by)
+    # Falcon types its receive as any event's; ours gives those of requests.
     theirs = falcon.asgi.Request(given, receive, event, by)  # type: ignore[arg-type]
     names = slots(falcon.asgi.Request)
     assert {"_asgi_headers", "_first_event", "_receive", "_params"} <= names
